@@ -1,0 +1,1 @@
+"""What every service shares and none owns: errors, settings, logs, metrics, server, client door, pool."""

@@ -1,0 +1,104 @@
+"""The one door out: every RPC to another service goes through `call` or `stream`."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from context_common import caller, deadline, metrics
+from context_common.errors import TooLate, Unavailable, from_rpc
+from context_common.server import MAX_MESSAGE
+
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
+CHANNEL_OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),
+)
+RETRY = {
+    "maxAttempts": 3,
+    "initialBackoff": "0.05s",
+    "maxBackoff": "0.5s",
+    "backoffMultiplier": 2,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+
+
+def connect(addr: str, service: ServiceDescriptor) -> grpc.aio.Channel:
+    """A channel to `addr` (`host:port` or `dns:///name:port`) for `service`; it connects at its first call.
+
+    Calls spread over every address behind the name whose health says it serves. Only methods that the proto marks
+    idempotent are retried, and only when the service could not be reached.
+    """
+    return grpc.aio.insecure_channel(addr, options=[*CHANNEL_OPTIONS, ("grpc.service_config", service_config(service))])
+
+
+def service_config(service: ServiceDescriptor) -> str:
+    """The gRPC service config of `service`, from the idempotency levels in its proto."""
+    retried = [
+        {"service": service.full_name, "method": method.name}
+        for method in service.methods
+        if method.GetOptions().idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN
+    ]
+    config: dict[str, Any] = {
+        "loadBalancingConfig": [{"round_robin": {}}],
+        "healthCheckConfig": {"serviceName": service.full_name},
+        "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.2},
+    }
+    if retried:
+        config["methodConfig"] = [{"name": retried, "retryPolicy": RETRY}]
+    return json.dumps(config)
+
+
+async def call(
+    method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request, *, within: float
+) -> Response:
+    """Call `method` as the current caller, for at most `within` seconds or what the request has left.
+
+    Raises:
+        AppError: The kind that the other side raised; Unavailable where it could not be reached; TooLate.
+    """
+    who = caller.current()
+    seconds = deadline.remaining(within)
+    with metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, _path(method)) as observed:
+        try:
+            return await method(request, timeout=seconds, metadata=who.metadata())
+        except grpc.aio.AioRpcError as error:
+            observed.code = error.code().name
+            raise from_rpc(error) from error
+        except asyncio.CancelledError:
+            observed.code = grpc.StatusCode.CANCELLED.name
+            raise
+
+
+async def stream(
+    method: "grpc.aio.StreamStreamMultiCallable[Request, Response]", requests: AsyncIterator[Request], *, within: float
+) -> AsyncIterator[Response]:
+    """Call a streaming `method` with `requests` and give its answers as they come; as `call` otherwise."""
+    who = caller.current()
+    seconds = deadline.remaining(within)
+    with metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, _path(method)) as observed:
+        try:
+            async for response in method(requests, timeout=seconds, metadata=who.metadata()):
+                yield response
+        except grpc.aio.AioRpcError as error:
+            observed.code = error.code().name
+            raise from_rpc(error) from error
+
+
+def away(error: Exception) -> bool:
+    """Whether `error` means that a service is away or too slow just now, so that one may do without it."""
+    return isinstance(error, Unavailable | TooLate)
+
+
+def _path(method: Any) -> str:
+    """The `/package.Service/Method` of a stub's method."""
+    return str(method._method.decode())  # noqa: SLF001 - grpc offers no public way to it

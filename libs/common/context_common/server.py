@@ -1,0 +1,125 @@
+"""Builds every gRPC server the same way: interceptor, health, reflection, ageing connections, drain."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+import structlog
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from context_common.interceptors import CallInterceptor
+
+MAX_MESSAGE = 64 * 1024 * 1024  # bytes
+OPTIONS = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE),
+    ("grpc.max_send_message_length", MAX_MESSAGE),
+    # Connections age, so that replicas added by an autoscaler get their share of callers.
+    ("grpc.max_connection_age_ms", 5 * 60 * 1000),
+    ("grpc.max_connection_age_grace_ms", 60 * 1000),
+    ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a silent share
+)
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+log = structlog.get_logger()
+
+
+class Server:
+    """One process's gRPC server.
+
+    Args:
+        listen: `host:port`; port 0 takes a free one.
+        ready: Returns when the service can answer and raises when it cannot; asked every `ready_every` seconds.
+        drain: Seconds between "not serving" and closing, for balancers to notice.
+        grace: Seconds that calls under way may still take.
+        max_calls: Calls at once beyond which new ones are refused as RESOURCE_EXHAUSTED.
+    """
+
+    def __init__(
+        self,
+        listen: str,
+        *,
+        ready: Callable[[], Awaitable[Any]],
+        drain: float = 0.0,
+        grace: float = 10.0,
+        max_calls: int = 2048,
+        ready_every: float = 2.0,
+    ) -> None:
+        self._ready, self._drain, self._grace, self._ready_every = ready, drain, grace, ready_every
+        self._server = grpc.aio.server(
+            interceptors=[CallInterceptor()], options=OPTIONS, maximum_concurrent_rpcs=max_calls
+        )
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._services = [reflection.SERVICE_NAME, health.SERVICE_NAME]
+        self._names: list[str] = []
+        self._serving: bool | None = None
+        self._probe: asyncio.Task[None] | None = None
+        self._listen = listen
+        self.port = 0
+
+    def add(
+        self, register: Callable[[Any, grpc.aio.Server], None], servicer: object, descriptor: ServiceDescriptor
+    ) -> Self:
+        """Serve `servicer` by the stub's `add_…_to_server`; `descriptor` names it for health and reflection."""
+        register(servicer, self._server)
+        self._names.append(descriptor.full_name)
+        self._services.append(descriptor.full_name)
+        return self
+
+    async def __aenter__(self) -> Self:
+        """Listen, and begin to report health."""
+        reflection.enable_server_reflection(self._services, self._server)
+        self.port = self._server.add_insecure_port(self._listen)
+        await self._report()
+        await self._server.start()
+        self._probe = asyncio.create_task(self._keep_reporting())
+        log.info("listening", port=self.port, services=self._names)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Say "not serving", wait for balancers, finish what is under way, close."""
+        if self._probe:
+            self._probe.cancel()
+        await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(self._drain)
+        await self._server.stop(self._grace)
+        log.info("stopped")
+
+    async def run_until_signal(self) -> None:
+        """Serve until SIGTERM or SIGINT, then drain."""
+        stopping = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+        async with self:
+            await stopping.wait()
+            log.info("draining")
+
+    async def _keep_reporting(self) -> None:
+        while True:
+            await asyncio.sleep(self._ready_every if self._serving else self._ready_every / 10)
+            await self._report()
+
+    async def _report(self) -> None:
+        """Ask `ready`, tell health, and log a change."""
+        try:
+            async with asyncio.timeout(self._ready_every):
+                await self._ready()
+            serving, why = True, None
+        except Exception as error:  # noqa: BLE001 - any reason not to be ready is one
+            serving, why = False, repr(error)
+        if serving == self._serving:
+            return
+        self._serving = serving
+        log.info("ready") if serving else log.warning("not_ready", reason=why)
+        for name in self._names:
+            await self._health.set(name, SERVING if serving else NOT_SERVING)
+        # The empty name is liveness: this process answers, whatever it needs may be away.
+        await self._health.set("", SERVING)

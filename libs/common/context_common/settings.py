@@ -1,0 +1,94 @@
+"""Reads a process's settings from its environment once and complains about everything at once."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+class SettingsError(Exception):
+    """The environment is not one this process can start with."""
+
+
+class Env:
+    """Reads typed values and keeps what is wrong with them until `complain`.
+
+    An empty variable counts as unset. A secret may come as a file: `NAME_FILE=/run/secrets/name`.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._wrong: list[str] = []
+
+    def text(self, name: str, default: str | None = None) -> str:
+        """A string; without a default it is required."""
+        value = self._environ.get(name, "")
+        if value:
+            return value
+        if default is None:
+            self._wrong.append(f"missing: {name}")
+        return default or ""
+
+    def secret(self, name: str, default: str | None = None) -> str:
+        """A string that may also be the content of the file that `NAME_FILE` names."""
+        path = self._environ.get(f"{name}_FILE", "")
+        if path and self._environ.get(name):
+            self._wrong.append(f"both {name} and {name}_FILE are set")
+        elif path:
+            try:
+                return Path(path).read_text().strip()
+            except OSError as error:
+                self._wrong.append(f"{name}_FILE: {error.strerror}: {path}")
+                return ""
+        elif default is None and not self._environ.get(name):
+            self._wrong.append(f"missing: {name} (or {name}_FILE)")
+            return ""
+        return self.text(name, default)
+
+    def integer(self, name: str, default: int, *, least: int = 0, most: int = 2**31 - 1) -> int:
+        """A whole number from `least` to `most`."""
+        return int(self.number(name, default, least=least, most=most, kind=int))
+
+    def number(
+        self, name: str, default: float, *, least: float = 0, most: float = 2**31 - 1, kind: type[int | float] = float
+    ) -> float:
+        """A number from `least` to `most`."""
+        value = self._environ.get(name, "")
+        if not value:
+            return default
+        try:
+            number = kind(value)
+        except ValueError:
+            self._wrong.append(f"{name} must be a {'whole ' if kind is int else ''}number, not {value!r}")
+            return default
+        if not least <= number <= most:
+            self._wrong.append(f"{name} must be from {least} to {most}, not {value}")
+        return number
+
+    def flag(self, name: str, default: bool) -> bool:
+        """true, 1, yes, on or their opposites."""
+        value = self.choice(name, "true" if default else "false", *TRUE, *FALSE)
+        return value in TRUE
+
+    def choice(self, name: str, default: str, *allowed: str) -> str:
+        """One of the words in `allowed`, in any case."""
+        value = (self._environ.get(name) or default).lower()
+        if value not in allowed:
+            self._wrong.append(f"{name} must be one of {', '.join(allowed)}, not {value!r}")
+            return default
+        return value
+
+    def listen(self, name: str, default: str) -> str:
+        """`host:port` to listen on."""
+        value = self.text(name, default)
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            self._wrong.append(f"{name} must be host:port, not {value!r}")
+        return value
+
+    def complain(self) -> None:
+        """Raise SettingsError with everything that was wrong, if anything was."""
+        if self._wrong:
+            raise SettingsError("; ".join(self._wrong))
+
+
+TRUE = ("true", "1", "yes", "on")
+FALSE = ("false", "0", "no", "off")

@@ -1,0 +1,16 @@
+"""Markers come from folders, so that no test can forget its own."""
+
+from pathlib import Path
+
+import pytest
+
+KINDS = ("unit", "integration", "e2e", "quality")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test with the name of the folder it stands in."""
+    here = Path(__file__).parent
+    for item in items:
+        kind = item.path.relative_to(here).parts[0]
+        if kind in KINDS:
+            item.add_marker(kind)

@@ -1,0 +1,200 @@
+"""Errors, callers and deadlines cross a real gRPC wire and come out as they went in."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from context.v1 import embedding_pb2 as pb
+from context.v1 import embedding_pb2_grpc as rpc
+from context_common import caller, deadline
+from context_common.client import call, connect, stream
+from context_common.errors import (
+    AppError,
+    Conflict,
+    Denied,
+    Invalid,
+    NotFound,
+    Overloaded,
+    Stale,
+    TooLate,
+    Unauthenticated,
+    Unavailable,
+)
+from context_common.server import Server
+
+SERVICE = pb.DESCRIPTOR.services_by_name["EmbeddingService"]
+WHO = caller.Caller("web", "ada", "request-1")
+
+
+class Scripted(rpc.EmbeddingServiceServicer):
+    """Answers as the test says."""
+
+    def __init__(self, behaviour: Callable[[], Awaitable[Any]]) -> None:
+        self.behaviour = behaviour
+
+    async def Embed(self, request: Any, context: Any) -> Any:
+        return pb.EmbedResponse()
+
+    async def Tokenize(self, request: Any, context: Any) -> Any:
+        return pb.TokenizeResponse()
+
+    async def DescribeModel(self, request: Any, context: Any) -> Any:
+        return await self.behaviour()
+
+    async def EmbedMany(self, request_iterator: Any, context: Any) -> Any:
+        async for request in request_iterator:
+            yield pb.EmbedManyResponse(model=pb.Model(id=request.texts[0]))
+            await self.behaviour()
+
+
+class Door:
+    """A served behaviour, and the stub to it."""
+
+    def __init__(self, behaviour: Callable[[], Awaitable[Any]], ready: Callable[[], Awaitable[Any]]) -> None:
+        self.server = Server("127.0.0.1:0", ready=ready, ready_every=0.2)
+        self.server.add(rpc.add_EmbeddingServiceServicer_to_server, Scripted(behaviour), SERVICE)
+
+    async def __aenter__(self) -> "rpc.EmbeddingServiceAsyncStub":
+        await self.server.__aenter__()
+        self.channel = connect(f"127.0.0.1:{self.server.port}", SERVICE)
+        caller.bind(WHO)
+        return rpc.EmbeddingServiceStub(self.channel)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.channel.close()
+        await self.server.__aexit__(None, None, None)
+
+
+async def fine() -> pb.DescribeModelResponse:
+    return pb.DescribeModelResponse(name="fine")
+
+
+def raising(error: Exception) -> Callable[[], Awaitable[Any]]:
+    async def behaviour() -> Any:
+        raise error
+
+    return behaviour
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        Invalid({"title": ["is required"], "date": ["is no date", "is too late"]}),
+        NotFound("no ADR-999"),
+        Conflict("ADR-001 stands"),
+        Stale(),
+        Unauthenticated(),
+        Denied("not yours"),
+        Overloaded("full", 2.5),
+        TooLate(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_each_kind_of_error_arrives_as_it_was_raised(error: AppError) -> None:
+    async with Door(raising(error), fine) as stub:
+        with pytest.raises(AppError) as caught:
+            await call(stub.DescribeModel, pb.DescribeModelRequest(), within=2)
+    assert type(caught.value) is type(error)
+    assert caught.value.message == error.message
+    assert caught.value.retry_after == error.retry_after
+    assert getattr(caught.value, "fields", None) == getattr(error, "fields", None)
+
+
+async def test_what_is_not_ours_arrives_without_its_detail() -> None:
+    async with Door(raising(ValueError("password=hunter2")), fine) as stub:
+        with pytest.raises(RuntimeError, match="internal error") as caught:
+            await call(stub.DescribeModel, pb.DescribeModelRequest(), within=2)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_the_caller_and_the_deadline_travel() -> None:
+    seen: list[Any] = []
+
+    async def behaviour() -> pb.DescribeModelResponse:
+        seen.extend([caller.current(), deadline.remaining(60)])
+        return pb.DescribeModelResponse()
+
+    async with Door(behaviour, fine) as stub:
+        await call(stub.DescribeModel, pb.DescribeModelRequest(), within=2)
+    assert seen[0] == WHO
+    assert 1 < seen[1] < 2
+
+
+async def test_a_call_past_its_deadline_is_too_late() -> None:
+    async def behaviour() -> Any:
+        await asyncio.sleep(5)
+
+    async with Door(behaviour, fine) as stub:
+        with pytest.raises(TooLate):
+            await call(stub.DescribeModel, pb.DescribeModelRequest(), within=0.1)
+
+
+async def test_a_call_that_names_nobody_is_refused() -> None:
+    async with Door(fine, fine) as stub:
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await stub.DescribeModel(pb.DescribeModelRequest(), timeout=2)
+    assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
+
+
+async def test_an_idempotent_call_is_tried_again_when_the_service_is_away() -> None:
+    tries = 0
+
+    async def behaviour() -> pb.DescribeModelResponse:
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            raise Unavailable
+        return pb.DescribeModelResponse(name="third")
+
+    async with Door(behaviour, fine) as stub:
+        answer = await call(stub.DescribeModel, pb.DescribeModelRequest(), within=5)
+    assert (answer.name, tries) == ("third", 3)
+
+
+async def test_nobody_at_the_address_is_unavailable() -> None:
+    channel = connect("127.0.0.1:1", SERVICE)
+    caller.bind(WHO)
+    stub: rpc.EmbeddingServiceAsyncStub = rpc.EmbeddingServiceStub(channel)
+    with pytest.raises(Unavailable):
+        await call(stub.DescribeModel, pb.DescribeModelRequest(), within=2)
+    await channel.close()
+
+
+async def test_a_stream_answers_and_fails_like_a_call() -> None:
+    async def texts() -> AsyncIterator[pb.EmbedManyRequest]:
+        yield pb.EmbedManyRequest(texts=["one"])
+
+    async with Door(raising(Overloaded("full")), fine) as stub:
+        answers = stream(stub.EmbedMany, texts(), within=2)
+        assert (await anext(answers)).model.id == "one"
+        with pytest.raises(Overloaded, match="full"):
+            await anext(answers)
+
+
+async def test_health_follows_readiness_but_liveness_does_not() -> None:
+    up = False
+
+    async def ready() -> None:
+        if not up:
+            raise Unavailable
+
+    door = Door(fine, ready)
+    async with door:
+        # A channel without client-side health checking, which would not even ask one that does not serve.
+        plain = grpc.aio.insecure_channel(f"127.0.0.1:{door.server.port}")
+        health: Any = health_pb2_grpc.HealthStub(plain)
+
+        async def status(name: str) -> int:
+            return int((await health.Check(health_pb2.HealthCheckRequest(service=name), timeout=1)).status)
+
+        assert await status(SERVICE.full_name) == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert await status("") == health_pb2.HealthCheckResponse.SERVING
+        up = True
+        async with asyncio.timeout(5):
+            while await status(SERVICE.full_name) != health_pb2.HealthCheckResponse.SERVING:
+                await asyncio.sleep(0.02)
+        await plain.close()
