@@ -90,7 +90,7 @@ async def migrate(url: str, *, schema: str, directory: Path) -> list[str]:
     async for attempt in AsyncRetrying(
         retry=retry_if_exception_type(psycopg.OperationalError),
         stop=stop_after_delay(30),
-        wait=wait_exponential_jitter(0.1, 2),
+        wait=wait_exponential_jitter(multiplier=0.1, max=2),
         reraise=True,
     ):
         with attempt:

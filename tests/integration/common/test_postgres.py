@@ -1,0 +1,84 @@
+"""Migrations run once whoever runs them, notifications wake waiters, and driver errors become ours."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from context_common import postgres
+from context_common.errors import Conflict, Overloaded, Unavailable
+
+
+def write(directory: Path, name: str, content: str) -> None:
+    (directory / name).write_text(content)
+
+
+async def test_parallel_migrators_run_each_file_once(make_database: Callable[[], str], tmp_path: Path) -> None:
+    url = make_database()
+    write(tmp_path, "0001_first.sql", "CREATE TABLE things (id int PRIMARY KEY);")
+    write(tmp_path, "0002_second.sql", "INSERT INTO things VALUES (1);")
+    ran = await asyncio.gather(*(postgres.migrate(url, schema="demo", directory=tmp_path) for _ in range(4)))
+    assert sorted(ran, key=len) == [[], [], [], ["0001_first.sql", "0002_second.sql"]]
+    write(tmp_path, "0003_third.sql", "INSERT INTO things VALUES (2);")
+    assert await postgres.migrate(url, schema="demo", directory=tmp_path) == ["0003_third.sql"]
+
+
+async def test_a_migration_that_changed_after_it_ran_is_refused(
+    make_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = make_database()
+    write(tmp_path, "0001_first.sql", "SELECT 1;")
+    await postgres.migrate(url, schema="demo", directory=tmp_path)
+    write(tmp_path, "0001_first.sql", "SELECT 2;")
+    with pytest.raises(RuntimeError, match=r"0001_first\.sql is not the one that ran"):
+        await postgres.migrate(url, schema="demo", directory=tmp_path)
+
+
+async def test_a_failed_migration_leaves_nothing(make_database: Callable[[], str], tmp_path: Path) -> None:
+    url = make_database()
+    write(tmp_path, "0001_first.sql", "CREATE TABLE things (id int); SELECT nonsense;")
+    with pytest.raises(psycopg.Error, match="nonsense"):
+        await postgres.migrate(url, schema="demo", directory=tmp_path)
+    write(tmp_path, "0001_first.sql", "CREATE TABLE things (id int);")
+    assert await postgres.migrate(url, schema="demo", directory=tmp_path) == ["0001_first.sql"]
+
+
+async def test_a_notification_between_ticket_and_wait_is_not_missed(make_database: Callable[[], str]) -> None:
+    url = make_database()
+    async with postgres.Notifications(url, "news") as news:
+        first = news.ticket()
+        assert await news.wait(first, 5), "connecting wakes everybody once"
+        ticket = news.ticket()
+        connection = await psycopg.AsyncConnection.connect(url, autocommit=True)
+        async with connection:
+            await connection.execute("NOTIFY news")
+        assert await news.wait(ticket, 5)
+        assert not await news.wait(news.ticket(), 0.05)
+
+
+async def test_an_exhausted_pool_is_overloaded(make_database: Callable[[], str]) -> None:
+    async with postgres.open_pool(make_database(), name="test", size=1, schema="public") as pool, pool.connection():
+        with pytest.raises(Overloaded):
+            async with postgres.translate_errors(), pool.connection(timeout=0.05):
+                pass
+
+
+async def test_an_absent_server_is_unavailable() -> None:
+    with pytest.raises(Unavailable):
+        async with postgres.translate_errors():
+            await psycopg.AsyncConnection.connect("postgresql://127.0.0.1:1/none")
+
+
+async def test_a_known_constraint_is_the_error_it_stands_for(make_database: Callable[[], str]) -> None:
+    known = Conflict("id is taken")
+    async with postgres.open_pool(make_database(), name="test", size=2, schema="public") as pool:
+
+        async def break_it() -> None:
+            async with postgres.translate_errors({"things_pkey": known}), pool.connection() as connection:
+                await connection.execute("CREATE TABLE things (id int PRIMARY KEY)")
+                await connection.execute("INSERT INTO things VALUES (1), (1)")
+
+        with pytest.raises(Conflict, match="id is taken"):
+            await break_it()
