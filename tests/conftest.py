@@ -1,10 +1,14 @@
-"""Markers come from folders, so that no test can forget its own."""
+"""Markers come from folders, so that no test can forget its own; fixtures come from support, a file per subject."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
 KINDS = ("unit", "integration", "e2e", "quality")
+SUPPORT = ("tests.support.postgres", "tests.support.model", "tests.support.stack")
+
+pytest_plugins = [name for name in SUPPORT if find_spec(name)]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
