@@ -198,7 +198,8 @@ class Notifications:
             return False
         return True
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Wake everybody who waits, as a notification does."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -208,9 +209,9 @@ class Notifications:
                 connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=5)
                 async with connection:
                     await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
-                    self._wake()
+                    self.wake()
                     async for _ in connection.notifies():
-                        self._wake()
+                        self.wake()
             except psycopg.OperationalError as error:
                 log.warning("listen_lost", channel=self._channel, reason=str(error))
                 await asyncio.sleep(0.5)

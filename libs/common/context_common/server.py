@@ -38,6 +38,8 @@ class Server:
         drain: Seconds between "not serving" and closing, for balancers to notice.
         grace: Seconds that calls under way may still take.
         max_calls: Calls at once beyond which new ones are refused as RESOURCE_EXHAUSTED.
+        on_drain: Called before the last calls are waited for, so that calls held open on
+            purpose end at once.
     """
 
     def __init__(
@@ -49,7 +51,9 @@ class Server:
         grace: float = 10.0,
         max_calls: int = 2048,
         ready_every: float = 2.0,
+        on_drain: Callable[[], None] | None = None,
     ) -> None:
+        self._on_drain = on_drain
         self._ready, self._drain, self._grace, self._ready_every = ready, drain, grace, ready_every
         self._server = grpc.aio.server(
             interceptors=[CallInterceptor()], options=OPTIONS, maximum_concurrent_rpcs=max_calls
@@ -90,6 +94,8 @@ class Server:
             self._probe.cancel()
         await self._health.enter_graceful_shutdown()
         await asyncio.sleep(self._drain)
+        if self._on_drain:
+            self._on_drain()
         await self._server.stop(self._grace)
         log.info("stopped")
 
