@@ -1,0 +1,1 @@
+"""The truth: items, their versions and edges, and the feed by which a read model follows them."""

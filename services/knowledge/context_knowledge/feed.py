@@ -1,0 +1,99 @@
+"""The change feed: read models lease what changed, and wait for it without polling."""
+
+import time
+from collections.abc import Sequence
+
+from context_common import deadline
+from context_common.caller import Caller
+from context_common.errors import Denied, Invalid
+from context_common.postgres import Notifications
+from context_knowledge import metrics
+from context_knowledge.store import Store
+from context_knowledge.store.feed import Leased, Status
+
+LEASE = 60.0  # seconds
+LONGEST_LEASE = 3600.0
+LONGEST_WAIT = 60.0
+BATCH = 32
+MOST = 500
+SOONEST_LOOK = 0.2  # seconds; changes that another transaction holds just now are looked at again after this
+SERVICE = "service:"
+
+
+class Feed:
+    """What read models follow. It spans namespaces, so it answers to services only."""
+
+    def __init__(self, store: Store, notifications: Notifications) -> None:
+        self._store, self._notifications = store, notifications
+        self._closing = False
+
+    def close(self) -> None:
+        """Let everybody who waits go home with nothing, so that the process can stop."""
+        self._closing = True
+        self._notifications.wake()
+
+    async def lease(self, who: Caller, worker: str, most: int, seconds: float, wait: float) -> list[Leased]:
+        """Up to `most` changes (0: 32, at most 500) that nobody else gets for `seconds` (0: 60).
+
+        Where there are none, waits up to `wait` seconds for the first, holding no connection.
+
+        Raises:
+            Denied: The caller is no service.
+            Invalid: A value is negative or too large.
+        """
+        _services_only(who)
+        _check_lease(worker, most, seconds, wait)
+        until = time.monotonic() + (deadline.remaining(wait) if wait else 0)
+        while True:
+            ticket = self._notifications.ticket()
+            leased = await self._store.run(who, lambda s: s.feed.lease(worker, most or BATCH, seconds or LEASE))
+            left = until - time.monotonic()
+            if leased or left <= 0 or self._closing:
+                metrics.FEED_LEASED.inc(len(leased))
+                metrics.FEED_REDELIVERED.inc(sum(change.attempts > 1 for change in leased))
+                return leased
+            await self._notifications.wait(ticket, min(left, await self._next_look(who, left)))
+
+    async def acknowledge(self, who: Caller, done: Sequence[tuple[str, str, int]]) -> int:
+        """Take (namespace, item, change) off the feed; one that changed again meanwhile stays."""
+        _services_only(who)
+        return await self._store.run(who, lambda session: session.feed.acknowledge(done))
+
+    async def replay(self, who: Caller, *, every_namespace: bool) -> int:
+        """Put every item of the caller's namespace, or of all, on the feed again; answers how many."""
+        _services_only(who)
+        return await self._store.run(who, lambda session: session.feed.replay(every_namespace=every_namespace))
+
+    async def status(self, who: Caller) -> Status:
+        """How much is pending, over all namespaces."""
+        _services_only(who)
+        status = await self._store.run(who, lambda session: session.feed.status())
+        metrics.FEED_PENDING.set(status.pending)
+        metrics.FEED_LAG.set(status.lag.total_seconds())
+        return status
+
+    async def count_access(self, who: Caller, seen: Sequence[tuple[str, str, int]]) -> None:
+        """Count (namespace, item, times) as handed out today."""
+        _services_only(who)
+        if any(count < 0 for _, _, count in seen):
+            raise Invalid({"count": ["must not be negative"]})
+        await self._store.run(who, lambda session: session.feed.count_access(seen))
+
+    async def _next_look(self, who: Caller, otherwise: float) -> float:
+        """Seconds until a lease ends, which nobody notifies of."""
+        expiry = await self._store.run(who, lambda session: session.feed.next_expiry())
+        return otherwise if expiry is None else max(expiry, SOONEST_LOOK)
+
+
+def _services_only(who: Caller) -> None:
+    if not who.principal.startswith(SERVICE):
+        raise Denied("the feed answers to services only")
+
+
+def _check_lease(worker: str, most: int, seconds: float, wait: float) -> None:
+    limits = {"max_changes": (most, MOST), "lease": (seconds, LONGEST_LEASE), "wait": (wait, LONGEST_WAIT)}
+    wrong = {name: [f"must be from 0 to {most:g}"] for name, (value, most) in limits.items() if not 0 <= value <= most}
+    if not worker.strip() or "\0" in worker:
+        wrong["worker"] = ["is required"]
+    if wrong:
+        raise Invalid(wrong)

@@ -1,0 +1,233 @@
+"""The rules of writing items: each write is one transaction, from its id to its place on the feed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from context_common.caller import Caller
+from context_common.errors import Conflict, Invalid, NotFound, Stale
+from context_knowledge import defaults, links, metrics, references, supersession
+from context_knowledge.checks import check, check_texts
+from context_knowledge.model import Adr, Change, Item, ItemType, Outcome, Recorded, Snapshot, public_name
+from context_knowledge.store import Session, Store
+from context_knowledge.tags import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """New values for some fields of an item; `expected_version` 0 takes whatever version stands."""
+
+    id: str
+    values: Mapping[str, Any]
+    expected_version: int = 0
+
+
+class Items:
+    """Writes items."""
+
+    def __init__(self, store: Store, vocabulary: Vocabulary, now: Callable[[], datetime]) -> None:
+        self._store, self._vocabulary, self._now = store, vocabulary, now
+
+    async def create(self, who: Caller, item: Item) -> Recorded:
+        """Store a new item; a snapshot whose commit is known is answered as it stands.
+
+        Raises:
+            Invalid: Names every field that is wrong.
+            Conflict: The id or the source_uri belongs to another item.
+        """
+        whole = self._complete(_with_canonical_id(item))
+        return _counted(await self._store.run(who, lambda session: self._create(session, whole)))
+
+    async def record(self, who: Caller, item: Item) -> Recorded:
+        """Store a new item, or bring up to date the one with its source_uri, commit_hash or id.
+
+        Of a standing item those fields change that `item` gives a value; `supersedes` only grows, and a status gives
+        way to the edge that supersedes the item. So the same import again changes nothing.
+
+        Raises:
+            Invalid: Names every field that is wrong.
+            Conflict: The id, the source_uri and the commit_hash belong to different items.
+        """
+        given = defaults.canonical(_with_canonical_id(item))
+        check_texts(given)
+        return _counted(await self._store.run(who, lambda session: self._record(session, given)))
+
+    async def update(self, who: Caller, patch: Patch) -> Recorded:
+        """Give the fields of an item new values.
+
+        Raises:
+            NotFound: There is no such item.
+            Stale: Its version is not the expected one.
+            Invalid: Names every field that is wrong.
+        """
+        return _counted(await self._store.run(who, lambda session: self._update(session, patch)))
+
+    async def delete(self, who: Caller, item_id: str, expected_version: int) -> int:
+        """Remove an item and its edges for good; answers the change id of its tombstone.
+
+        Raises:
+            NotFound: There is no such item.
+            Stale: Its version is not the expected one.
+        """
+        change_id, kind = await self._store.run(who, lambda s: self._delete(s, item_id, expected_version))
+        metrics.ITEMS_CHANGED.labels(kind, Change.DELETED).inc()
+        return change_id
+
+    def _complete(self, item: Item) -> Item:
+        whole = defaults.fill(defaults.canonical(item), self._now(), self._vocabulary)
+        check(whole)
+        return whole
+
+    async def _create(self, session: Session, item: Item) -> Recorded:
+        if isinstance(item.body, Snapshot) and (known := await session.items.find_commit(item.body.commit_hash)):
+            return Recorded(await _get(session, known), Outcome.UNCHANGED)
+        await _refuse_taken_source(session, item)
+        return await self._insert(session, item)
+
+    async def _insert(self, session: Session, item: Item) -> Recorded:
+        item = replace(item, id=await _new_id(session, item), version=1)
+        drawn = await session.edges.draw(links.of(item))
+        ids = {item.id}
+        if isinstance(item.body, Adr):
+            await supersession.refuse_cycle(session, item.id, links.cycle_field(item.body))
+            standing = (await supersession.standings(session, ids))[item.id]
+            item = standing.apply(item)
+            await session.items.insert(item)
+            ids |= set(await supersession.settle(session, standing.supersedes, item.date))
+            ids |= set(await supersession.settle(session, standing.live))
+        else:
+            await session.items.insert(item)
+        changes = await session.feed.mark(ids)
+        return await links.answer(session, Recorded(item, Outcome.CREATED, changes[item.id]), drawn)
+
+    async def _record(self, session: Session, given: Item) -> Recorded:
+        held = await _holder(session, given)
+        if held is None:
+            return await self._insert(session, self._complete(given))
+        is_adr = isinstance(given.body, Adr)
+        if is_adr and links.touch_supersession(name for name, value in given.values().items() if value):
+            await session.items.lock_supersession()
+        old = await _lock(session, held)
+        if given.id not in ("", old.id):
+            raise Conflict(f"{old.id} has that source_uri or commit_hash, not {given.id}")
+        if given.source_uri and old.source_uri and given.source_uri != old.source_uri and given.id:
+            raise Conflict(f"{old.id} was recorded from another source_uri")
+        new = self._complete(defaults.rederive(old, defaults.merge(old, given)))
+        return await self._rewrite(session, old, new)
+
+    async def _update(self, session: Session, patch: Patch) -> Recorded:
+        if references.type_of(patch.id) is ItemType.ADR and links.touch_supersession(patch.values):
+            await session.items.lock_supersession()
+        old = await _lock(session, patch.id, patch.expected_version)
+        changed = defaults.rederive(old, old.replace(patch.values), patch.values)
+        new = self._complete(changed)
+        recorded = await self._rewrite(session, old, new, exact=True)
+        if recorded.item.status == old.status != new.status:
+            by = links.superseded_by(recorded.item)
+            raise Invalid({"status": [f"is superseded for as long as {by} supersedes it"]})
+        return recorded
+
+    async def _rewrite(self, session: Session, old: Item, new: Item, *, exact: bool = False) -> Recorded:
+        """Store `new` in the place of `old`, and what follows from it; `exact` also takes supersedes edges away."""
+        if not supersession.changed_fields(old, new):
+            return Recorded(await _get(session, old.id), Outcome.UNCHANGED)
+        if new.source_uri != old.source_uri:
+            await _refuse_taken_source(session, new)
+        redrawn = await links.redraw(session, old, new, exact=exact)
+        new = redrawn.item
+        fields = supersession.changed_fields(old, new)
+        if fields:
+            await session.items.update(new, supersession.change_of(old, new), fields)
+        ids = set(await supersession.settle(session, redrawn.others))
+        if fields or redrawn.changed:
+            ids.add(new.id)
+        changes = await session.feed.mark(ids) if ids else {}
+        recorded = Recorded(
+            new,
+            Outcome.UPDATED if fields else Outcome.UNCHANGED,
+            changes.get(new.id, 0),
+            updated_fields=tuple(public_name(new.type, name) for name in fields),
+        )
+        return await links.answer(session, recorded, redrawn.drawn)
+
+    async def _delete(self, session: Session, item_id: str, expected_version: int) -> tuple[int, ItemType]:
+        if references.type_of(item_id) is ItemType.ADR:
+            await session.items.lock_supersession()
+        old = await _lock(session, item_id, expected_version)
+        erased = await session.edges.erase_all(item_id)
+        await session.items.delete(old)
+        ids = {item_id} | await session.items.existing([edge.from_id for edge in erased])
+        if isinstance(old.body, Adr):
+            ends = {end for edge in erased for end in (edge.from_id, edge.to_id)}
+            ids |= set(await supersession.settle(session, ends))
+        return (await session.feed.mark(ids))[item_id], old.type
+
+
+def _with_canonical_id(item: Item) -> Item:
+    """`item` with the id it asks for in canonical form.
+
+    Raises:
+        Invalid: The id is not one of its type, or its number is too large to count on from.
+    """
+    if not item.id:
+        return item
+    found = references.canonical(item.id)
+    prefix = item.kind.prefix
+    if found is None or not found.startswith(f"{prefix}-"):
+        raise Invalid({"id": [f"must be {prefix}- and up to 61 letters, digits, dots, hyphens or underscores"]})
+    if references.number_of(found) >= 10**references.LARGEST_TAIL:
+        raise Invalid({"id": [f"has a number of more than {references.LARGEST_TAIL} digits"]})
+    return replace(item, id=found)
+
+
+async def _new_id(session: Session, item: Item) -> str:
+    """The id of a new item, the one it asks for if that is free."""
+    if not item.id:
+        return await session.items.allocate(item.type, item.kind.prefix)
+    await session.items.claim(item.type, references.number_of(item.id))
+    if await session.items.ever_used(item.id):
+        stands = await session.items.existing([item.id])
+        raise Conflict(f"{item.id} is taken" if stands else f"{item.id} was deleted; ids are not used again")
+    return item.id
+
+
+async def _holder(session: Session, given: Item) -> str | None:
+    """The id of the standing item that `given` is a newer state of."""
+    held = await session.items.find_source(given.type, given.source_uri) if given.source_uri else None
+    if held is None and isinstance(given.body, Snapshot) and given.body.commit_hash:
+        held = await session.items.find_commit(given.body.commit_hash)
+    if held is None and given.id:
+        held = given.id if await session.items.existing([given.id]) else None
+    return held
+
+
+async def _refuse_taken_source(session: Session, item: Item) -> None:
+    if item.source_uri and (holder := await session.items.find_source(item.type, item.source_uri)):
+        raise Conflict(f"{holder} has that source_uri already")
+
+
+async def _lock(session: Session, item_id: str, expected_version: int = 0) -> Item:
+    item = (await session.items.lock([item_id])).get(item_id)
+    if item is None:
+        raise NotFound(f"there is no {item_id}")
+    if expected_version and item.version != expected_version:
+        raise Stale(f"{item_id} is at version {item.version}, not {expected_version}")
+    return item
+
+
+async def _get(session: Session, item_id: str) -> Item:
+    item = await session.items.get(item_id)
+    if item is None:
+        raise NotFound(f"there is no {item_id}")
+    return item
+
+
+def _counted(recorded: Recorded) -> Recorded:
+    """`recorded`, now that it is committed, in the metrics."""
+    if recorded.outcome is Outcome.CREATED:
+        metrics.ITEMS_CREATED.labels(recorded.item.type).inc()
+    elif recorded.outcome is Outcome.UPDATED:
+        metrics.ITEMS_CHANGED.labels(recorded.item.type, Change.UPDATED).inc()
+    metrics.RELATIONSHIPS_CREATED.inc(len(recorded.relationships_created))
+    return recorded

@@ -1,0 +1,119 @@
+"""The edges that an item's text and fields ask for, and keeping them so."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from context_knowledge import references, supersession
+from context_knowledge.model import Adr, Edge, Item, Origin, Recorded, RelationshipType
+from context_knowledge.store import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Redrawn:
+    """An item after its edges were brought up to date."""
+
+    item: Item
+    drawn: list[Edge]
+    changed: bool  # an edge that starts at the item came or went
+    others: set[str]  # ADRs whose fields may follow
+
+
+def derived(item: Item) -> list[Edge]:
+    """The `references` edges that the item's text and its own list ask for."""
+    fields = [name for name in references.field_references(item) if name != item.id]
+    said = {*fields, *(edge.to_id for edge in superseding(item))}
+    texts = [name for name in references.named_by(item) if name not in said]
+    return [
+        Edge(item.id, name, RelationshipType.REFERENCES, origin=origin)
+        for names, origin in ((fields, Origin.FIELD), (texts, Origin.TEXT))
+        for name in names
+    ]
+
+
+def superseding(item: Item) -> list[Edge]:
+    """The edges that an ADR's `supersedes` asks for."""
+    return [supersession.edge(item.id, target) for target in item.body.supersedes] if isinstance(item.body, Adr) else []
+
+
+def superseded_by(item: Item) -> str:
+    """The ADR that supersedes the item; empty if none does."""
+    return item.body.superseded_by if isinstance(item.body, Adr) else ""
+
+
+def touch_supersession(fields: Iterable[str]) -> bool:
+    """Whether setting these fields of an ADR has to be measured against its supersedes edges."""
+    return bool({"supersedes", "superseded_by", "status"}.intersection(fields))
+
+
+def of(item: Item) -> list[Edge]:
+    """Every edge that a new item asks for."""
+    by = superseded_by(item)
+    return [*derived(item), *superseding(item), *([supersession.edge(by, item.id)] if by else [])]
+
+
+def cycle_field(body: Adr) -> str:
+    """The field to blame when an ADR supersedes itself."""
+    return "supersedes" if body.supersedes else "superseded_by"
+
+
+async def redraw(session: Session, old: Item, new: Item, *, exact: bool) -> Redrawn:
+    """Bring the edges of an item up to date with its text and fields, and its fields up to date with its edges."""
+    wanted = derived(new)
+    erased = await session.edges.erase_derived(new.id, wanted)
+    drawn = await session.edges.draw(wanted)
+    redrawn = Redrawn(new, drawn, erased or bool(drawn), set())
+    if isinstance(old.body, Adr) and touch_supersession(supersession.changed_fields(old, new)):
+        return await _resupersede(session, old.body, redrawn, exact=exact)
+    return redrawn
+
+
+async def _resupersede(session: Session, before: Adr, redrawn: Redrawn, *, exact: bool) -> Redrawn:
+    item, body = redrawn.item, redrawn.item.body
+    if not isinstance(body, Adr):
+        return redrawn
+    targets, superseders = set(body.supersedes), {body.superseded_by} - {""}
+    removed: set[str] = set()
+    if exact and targets != set(before.supersedes):
+        removed = set(before.supersedes) - targets
+        for target in removed:
+            await session.edges.erase(item.id, target, RelationshipType.SUPERSEDES)
+    released: set[str] = set()
+    if exact and body.superseded_by != before.superseded_by:
+        standing = (await supersession.standings(session, [item.id]))[item.id]
+        released = standing.superseders - superseders
+        for superseder in released:
+            await session.edges.erase(superseder, item.id, RelationshipType.SUPERSEDES)
+    asked = [*superseding(item), *(supersession.edge(by, item.id) for by in superseders)]
+    drawn = await session.edges.draw(asked)
+    if drawn:
+        await supersession.refuse_cycle(session, item.id, _new_field(item.id, drawn))
+    standing = (await supersession.standings(session, [item.id]))[item.id]
+    # `superseded_by` as it was, so that losing the last superseder is seen.
+    earlier = item.replace({"superseded_by": before.superseded_by})
+    return Redrawn(
+        standing.apply(earlier),
+        redrawn.drawn + drawn,
+        redrawn.changed or bool(removed) or any(edge.from_id == item.id for edge in drawn),
+        removed | released | {end for edge in drawn for end in (edge.from_id, edge.to_id)} - {item.id},
+    )
+
+
+def _new_field(item_id: str, drawn: Iterable[Edge]) -> str:
+    return "supersedes" if any(edge.from_id == item_id for edge in drawn) else "superseded_by"
+
+
+async def answer(session: Session, recorded: Recorded, drawn: list[Edge]) -> Recorded:
+    """`recorded` with its item as it is stored, the edges drawn that both ends have, and the names still awaited."""
+    item = await session.items.get(recorded.item.id)
+    ends = {end for edge in drawn for end in (edge.from_id, edge.to_id)}
+    named = [edge.to_id for edge in of(recorded.item) if edge.from_id == recorded.item.id]
+    there = await session.items.existing(sorted({*ends, *named, superseded_by(recorded.item)} - {""}))
+    sure = {*references.field_references(recorded.item), *(edge.to_id for edge in superseding(recorded.item))}
+    by = superseded_by(recorded.item)
+    awaited = [name for name in [*named, *([by] if by else [])] if name not in there]
+    return replace(
+        recorded,
+        item=item or recorded.item,
+        relationships_created=tuple(edge for edge in drawn if {edge.from_id, edge.to_id} <= there),
+        pending_references=tuple(n for n in awaited if n in sure or n == by or references.expected(n)),
+    )

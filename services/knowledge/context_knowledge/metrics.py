@@ -1,0 +1,13 @@
+"""What knowledge counts, beside the calls that every service counts."""
+
+from prometheus_client import Counter, Gauge
+
+ITEMS_CREATED = Counter("items_created_total", "Items created", ["type"])
+ITEMS_CHANGED = Counter("items_changed_total", "Versions written of items that stood already", ["type", "change"])
+RELATIONSHIPS_CREATED = Counter("relationships_created_total", "Edges drawn between items that exist")
+FEED_PENDING = Gauge("feed_pending", "Changes that read models have not acknowledged, over all namespaces")
+FEED_LAG = Gauge("feed_lag_seconds", "Age of the oldest pending change")
+FEED_LEASED = Counter("feed_leased_total", "Changes handed to workers")
+FEED_REDELIVERED = Counter(
+    "feed_redelivered_total", "Changes handed out again after a lease ended without acknowledgement"
+)

@@ -1,0 +1,208 @@
+"""The gRPC skin of knowledge: messages in, messages out."""
+
+from typing import Any, TypeAlias
+
+import structlog
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+from google.rpc.status_pb2 import Status
+
+from context.v1 import knowledge_pb2 as pb
+from context.v1 import knowledge_pb2_grpc as rpc
+from context.v1 import types_pb2 as types
+from context_common import caller
+from context_common.client import away
+from context_common.errors import AppError, Invalid, TooLate, to_status
+from context_knowledge import wire
+from context_knowledge.feed import Feed
+from context_knowledge.graph import Graph, Related, Walk
+from context_knowledge.items import Items, Patch
+from context_knowledge.lists import list_items
+from context_knowledge.model import Edge, Filter
+from context_knowledge.store import Store
+from context_knowledge.store.feed import Leased
+
+BULK = 200  # items in one call
+ACCESSES = 1_000
+
+log = structlog.get_logger()
+
+Context: TypeAlias = Any  # grpc's own is generic for type checkers only
+
+
+class KnowledgeServicer(rpc.KnowledgeServiceServicer):
+    """Answers for KnowledgeService."""
+
+    def __init__(self, store: Store, items: Items, graph: Graph, feed: Feed) -> None:
+        self._store, self._items, self._graph, self._feed = store, items, graph, feed
+
+    async def CreateItem(self, request: pb.CreateItemRequest, context: Context) -> pb.CreateItemResponse:
+        recorded = await self._items.create(caller.current(), wire.read_item(request.item))
+        return pb.CreateItemResponse(recorded=wire.write_recorded(recorded))
+
+    async def RecordItems(self, request: pb.RecordItemsRequest, context: Context) -> pb.RecordItemsResponse:
+        if len(request.items) > BULK:
+            raise Invalid({"items": [f"has more than {BULK} entries"]})
+        response = pb.RecordItemsResponse()
+        broken: Status | None = None
+        for item in request.items:
+            if broken is None:
+                result, broken = await self._record(item)
+                response.results.append(result)
+            else:
+                # Without a database the rest would only wait for the same answer, one by one.
+                response.results.append(pb.RecordResult(error=broken))
+        return response
+
+    async def GetItem(self, request: pb.GetItemRequest, context: Context) -> pb.GetItemResponse:
+        item, related = await self._graph.get(caller.current(), wire.item_id(request.id, "id"))
+        return pb.GetItemResponse(item=wire.write_item(item), related=[_related(entry) for entry in related])
+
+    async def ListItems(self, request: pb.ListItemsRequest, context: Context) -> pb.ListItemsResponse:
+        wanted = Filter(
+            type=wire.item_type(request.type, "type"),
+            statuses=tuple(request.statuses),
+            tags=tuple(request.tags),
+            author=request.author,
+            from_date=request.from_date,
+            to_date=request.to_date,
+            text=request.text,
+            severity=request.severity,
+            pattern=request.pattern,
+            app_name=request.app_name,
+            in_force=request.in_force,
+        )
+        page = await list_items(self._store, caller.current(), wanted, request.page_size, request.page_token)
+        return pb.ListItemsResponse(items=map(wire.write_item, page.items), next_page_token=page.cursor)
+
+    async def UpdateItem(self, request: pb.UpdateItemRequest, context: Context) -> pb.UpdateItemResponse:
+        item_id = wire.item_id(request.item.id, "id")
+        given = wire.read_item(wire.typed(request.item, item_id))
+        values = given.values()
+        patch = Patch(item_id, {n: values[n] for n in wire.masked_fields(request, given)}, request.expected_version)
+        recorded = await self._items.update(caller.current(), patch)
+        return pb.UpdateItemResponse(recorded=wire.write_recorded(recorded), updated_fields=recorded.updated_fields)
+
+    async def DeleteItem(self, request: pb.DeleteItemRequest, context: Context) -> pb.DeleteItemResponse:
+        item_id = wire.item_id(request.id, "id")
+        change_id = await self._items.delete(caller.current(), item_id, request.expected_version)
+        return pb.DeleteItemResponse(change_id=change_id)
+
+    async def CreateRelationship(
+        self, request: pb.CreateRelationshipRequest, context: Context
+    ) -> pb.CreateRelationshipResponse:
+        edge = _edge(request.relationship)
+        created, change_id = await self._graph.create(caller.current(), edge)
+        return pb.CreateRelationshipResponse(relationship=wire.write_edge(edge), created=created, change_id=change_id)
+
+    async def DeleteRelationship(
+        self, request: pb.DeleteRelationshipRequest, context: Context
+    ) -> pb.DeleteRelationshipResponse:
+        edge = _edge(types.Relationship(from_id=request.from_id, to_id=request.to_id, type=request.type))
+        return pb.DeleteRelationshipResponse(change_id=await self._graph.delete(caller.current(), edge))
+
+    async def GetRelated(self, request: pb.GetRelatedRequest, context: Context) -> pb.GetRelatedResponse:
+        if request.direction not in pb.Direction.values():
+            raise Invalid({"direction": ["must be both, outgoing or incoming"]})
+        walk = Walk(
+            depth=request.depth,
+            outgoing=request.direction != pb.DIRECTION_INCOMING,
+            incoming=request.direction != pb.DIRECTION_OUTGOING,
+            types=[wire.relationship_type(kind, "types") for kind in request.types],
+            limit=request.limit,
+        )
+        item, found, total = await self._graph.related(caller.current(), wire.item_id(request.id, "id"), walk)
+        return pb.GetRelatedResponse(
+            item=wire.write_item(item), related=[_related(entry) for entry in found], total_related=total
+        )
+
+    async def LeaseChanges(self, request: pb.LeaseChangesRequest, context: Context) -> pb.LeaseChangesResponse:
+        changes = await self._feed.lease(
+            caller.current(), request.worker, request.max_changes, _seconds(request.lease), _seconds(request.wait)
+        )
+        return pb.LeaseChangesResponse(changes=[_change(change) for change in changes])
+
+    async def AckChanges(self, request: pb.AckChangesRequest, context: Context) -> pb.AckChangesResponse:
+        done = [(ref.namespace, ref.item_id, ref.change_id) for ref in request.done]
+        return pb.AckChangesResponse(acknowledged=await self._feed.acknowledge(caller.current(), done))
+
+    async def ReplayChanges(self, request: pb.ReplayChangesRequest, context: Context) -> pb.ReplayChangesResponse:
+        replayed = await self._feed.replay(caller.current(), every_namespace=request.every_namespace)
+        return pb.ReplayChangesResponse(replayed=replayed)
+
+    async def GetFeedStatus(self, request: pb.GetFeedStatusRequest, context: Context) -> pb.GetFeedStatusResponse:
+        status = await self._feed.status(caller.current())
+        lag = Duration()
+        lag.FromTimedelta(status.lag)
+        return pb.GetFeedStatusResponse(pending=status.pending, lag=lag)
+
+    async def RecordAccess(self, request: pb.RecordAccessRequest, context: Context) -> pb.RecordAccessResponse:
+        if len(request.accesses) > ACCESSES:
+            raise Invalid({"accesses": [f"has more than {ACCESSES} entries"]})
+        seen = [(access.namespace, access.item_id, access.count) for access in request.accesses]
+        await self._feed.count_access(caller.current(), seen)
+        return pb.RecordAccessResponse()
+
+    async def _record(self, item: types.Item) -> tuple[pb.RecordResult, Status | None]:
+        """The result of one item of many, and the error that will also be that of those after it."""
+        try:
+            recorded = await self._items.record(caller.current(), wire.read_item(item))
+            return pb.RecordResult(recorded=wire.write_recorded(recorded)), None
+        except TooLate:
+            raise
+        except AppError as error:
+            status = to_status(error)
+            return pb.RecordResult(error=status), status if away(error) else None
+        except Exception as error:
+            log.exception("record_failed")
+            return pb.RecordResult(error=to_status(error)), None
+
+
+def _edge(message: types.Relationship) -> Edge:
+    """The edge in `message`; strength 0, which is none, is the default 1."""
+    wrong: dict[str, list[str]] = {}
+    found = [_try(wrong, wire.item_id, text, name) for text, name in ((message.from_id, "from"), (message.to_id, "to"))]
+    kind = _try(wrong, wire.relationship_type, message.type, "type")
+    if wrong:
+        raise Invalid(wrong)
+    return Edge(found[0], found[1], kind, message.strength or 1.0)
+
+
+def _try(wrong: dict[str, list[str]], read: Any, value: Any, name: str) -> Any:
+    """What `read` makes of `value`; what is wrong with it goes into `wrong`."""
+    try:
+        return read(value, name)
+    except Invalid as error:
+        wrong |= error.fields
+        return None
+
+
+def _related(related: Related) -> pb.RelatedItem:
+    return pb.RelatedItem(
+        id=related.id,
+        type=types.ItemType.Value(f"ITEM_TYPE_{related.type.name}"),
+        title=related.title,
+        status=related.status,
+        relationship=types.RelationshipType.Value(f"RELATIONSHIP_TYPE_{related.relationship.name}"),
+        direction=pb.DIRECTION_OUTGOING if related.outgoing else pb.DIRECTION_INCOMING,
+        depth=related.depth,
+        path=related.path,
+    )
+
+
+def _change(change: Leased) -> pb.Change:
+    changed_at = Timestamp()
+    changed_at.FromDatetime(change.changed_at)
+    return pb.Change(
+        change_id=change.change_id,
+        namespace=change.namespace,
+        item_id=change.item_id,
+        item=wire.write_item(change.item) if change.item else None,
+        relationships=[wire.write_edge(edge) for edge in change.edges],
+        attempts=change.attempts,
+        changed_at=changed_at,
+    )
+
+
+def _seconds(duration: Duration) -> float:
+    return duration.seconds + duration.nanos / 1e9

@@ -1,0 +1,39 @@
+"""What the environment says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from context_common.logs import LEVELS
+from context_common.settings import Env
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One process's settings."""
+
+    listen: str
+    metrics_listen: str
+    database_url: str
+    pool_size: int
+    log_level: str
+    tag_vocabulary: str
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """The settings in `environ`.
+
+        Raises:
+            SettingsError: Names everything that is missing or wrong.
+        """
+        read = Env(environ)
+        settings = cls(
+            listen=read.listen("LISTEN", "0.0.0.0:50051"),
+            metrics_listen=read.text("METRICS_LISTEN", ""),
+            database_url=read.secret("DATABASE_URL"),
+            pool_size=read.integer("POOL_SIZE", 50, least=2, most=1000),
+            log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
+            tag_vocabulary=read.text("TAG_VOCABULARY", ""),
+        )
+        read.complain()
+        return settings

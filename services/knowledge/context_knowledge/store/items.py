@@ -1,0 +1,179 @@
+"""SQL of items, their versions, ids and the audit trail."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from context_common.caller import Caller
+from context_common.postgres import Connection
+from context_knowledge import codec, references
+from context_knowledge.model import Change, Item, ItemType
+from context_knowledge.store.rows import COLUMNS, COUNTS, to_item
+
+SEARCHED = 100_000  # characters; a search vector holds at most 1 MB
+
+COUNT_UP = """
+    INSERT INTO counters (namespace, type, last) VALUES (%(namespace)s, %(type)s, 1)
+    ON CONFLICT (namespace, type) DO UPDATE SET last = counters.last + 1
+    RETURNING last
+"""
+COUNT_PAST = """
+    INSERT INTO counters (namespace, type, last) VALUES (%(namespace)s, %(type)s, %(number)s)
+    ON CONFLICT (namespace, type) DO UPDATE SET last = greatest(counters.last, %(number)s)
+    RETURNING last
+"""
+EVER_USED = "SELECT 1 FROM item_versions WHERE namespace = %(namespace)s AND id = %(id)s LIMIT 1"
+GET = sql.SQL("SELECT {columns}, {counts} FROM items i WHERE i.namespace = %(namespace)s AND i.id = %(id)s").format(
+    columns=COLUMNS, counts=COUNTS
+)
+LOCK = sql.SQL("""
+    SELECT {columns} FROM items i WHERE i.namespace = %(namespace)s AND i.id = ANY(%(ids)s)
+    ORDER BY i.id FOR UPDATE
+""").format(columns=COLUMNS)
+FIND_SOURCE = """
+    SELECT id FROM items WHERE namespace = %(namespace)s AND type = %(type)s AND source_uri <> ''
+      AND md5(source_uri) = md5(%(source_uri)s) AND source_uri = %(source_uri)s
+"""
+FIND_COMMIT = """
+    SELECT id FROM items WHERE namespace = %(namespace)s AND type = 'snapshot' AND commit_hash = %(commit_hash)s
+"""
+EXISTING = "SELECT id FROM items WHERE namespace = %(namespace)s AND id = ANY(%(ids)s)"
+SEARCH = sql.SQL("to_tsvector('simple', %(text)s::text) || to_tsvector('english', %(text)s::text)")
+INSERT = sql.SQL("""
+    INSERT INTO items (namespace, id, type, title, tags, author, status, source_uri, provenance, pinned,
+                       item_date, body, search, version, created_at, updated_at)
+    VALUES (%(namespace)s, %(id)s, %(type)s, %(title)s, %(tags)s, %(author)s, %(status)s, %(source_uri)s,
+            %(provenance)s, %(pinned)s, %(item_date)s, %(body)s, {search}, 1, clock_timestamp(), clock_timestamp())
+""").format(search=SEARCH)
+UPDATE = sql.SQL("""
+    UPDATE items SET title = %(title)s, tags = %(tags)s, author = %(author)s, status = %(status)s,
+           source_uri = %(source_uri)s, pinned = %(pinned)s, item_date = %(item_date)s, body = %(body)s,
+           search = {search}, version = version + 1, updated_at = clock_timestamp()
+     WHERE namespace = %(namespace)s AND id = %(id)s
+""").format(search=SEARCH)
+# A first version counts from the day the item is about, where it was written down later than that.
+REMEMBER = """
+    WITH kept AS (
+        INSERT INTO item_versions (namespace, id, version, changed_at, changed_by, change, changed_fields,
+                                   content, valid_from)
+        VALUES (%(namespace)s, %(id)s, %(version)s, clock_timestamp(), %(principal)s, %(change)s, %(fields)s,
+                %(content)s, least(coalesce(%(since)s::date::timestamp AT TIME ZONE 'UTC', 'infinity'), now()))
+    )
+    INSERT INTO audit (namespace, principal, request_id, action, item_id, version)
+    VALUES (%(namespace)s, %(principal)s, %(request_id)s, 'item_' || %(change)s, %(id)s, %(version)s)
+"""
+DELETE = "DELETE FROM items WHERE namespace = %(namespace)s AND id = %(id)s"
+FORGET_ACCESS = "DELETE FROM access_counts WHERE namespace = %(namespace)s AND item_id = %(id)s"
+
+
+class Items:
+    """The items of the caller's namespace."""
+
+    def __init__(self, connection: Connection, who: Caller) -> None:
+        self._connection, self._who = connection, who
+
+    async def allocate(self, item_type: ItemType, prefix: str) -> str:
+        """The next id of the type. Its counter stays locked until the transaction ends, so ids have no gaps."""
+        return references.numbered(prefix, await self._count(COUNT_UP, type=item_type))
+
+    async def claim(self, item_type: ItemType, number: int) -> None:
+        """Keep the counter of the type from ever giving out `number`, and lock it until the transaction ends."""
+        await self._count(COUNT_PAST, type=item_type, number=number)
+
+    async def lock_supersession(self) -> None:
+        """Be the only one in the namespace to change which ADR supersedes which, until the transaction ends.
+
+        Creating an ADR locks the same counter, so an edge and the item it waits for cannot miss each other. Take it
+        before locking any item: everybody who locks several items holds it.
+        """
+        await self.claim(ItemType.ADR, 0)
+
+    async def ever_used(self, item_id: str) -> bool:
+        """Whether an item has, or had, that id."""
+        return await self._one(EVER_USED, id=item_id) is not None
+
+    async def get(self, item_id: str) -> Item | None:
+        """The item with its counts."""
+        row = await self._one(GET, id=item_id)
+        return to_item(row) if row else None
+
+    async def lock(self, ids: Iterable[str]) -> dict[str, Item]:
+        """Those of the items that exist, locked in one order until the transaction ends."""
+        rows = await (await self._connection.execute(LOCK, self._params(ids=sorted(set(ids))))).fetchall()
+        return {row["id"]: to_item(row) for row in rows}
+
+    async def find_source(self, item_type: ItemType, source_uri: str) -> str | None:
+        """The id of the item of that type that was recorded from `source_uri`."""
+        row = await self._one(FIND_SOURCE, type=item_type, source_uri=source_uri)
+        return row["id"] if row else None
+
+    async def find_commit(self, commit_hash: str) -> str | None:
+        """The id of the snapshot of that commit."""
+        row = await self._one(FIND_COMMIT, commit_hash=commit_hash)
+        return row["id"] if row else None
+
+    async def existing(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that items have."""
+        if not ids:
+            return set()
+        rows = await (await self._connection.execute(EXISTING, self._params(ids=list(ids)))).fetchall()
+        return {row["id"] for row in rows}
+
+    async def insert(self, item: Item) -> None:
+        """Store a new item and its first version."""
+        await self._connection.execute(INSERT, self._columns(item))
+        await self._remember(item, 1, Change.CREATED, sorted(item.values()), item.date)
+
+    async def update(self, item: Item, change: Change, fields: Sequence[str], since: str = "") -> None:
+        """Store `item`, locked before, as the version after `item.version`; it counts from the day `since`."""
+        await self._connection.execute(UPDATE, self._columns(item))
+        await self._remember(item, item.version + 1, change, fields, since)
+
+    async def delete(self, item: Item) -> None:
+        """Remove an item, locked before; a last version of it stays."""
+        await self._connection.execute(DELETE, self._params(id=item.id))
+        await self._connection.execute(FORGET_ACCESS, self._params(id=item.id))
+        await self._remember(item, item.version + 1, Change.DELETED, [], "")
+
+    async def _remember(self, item: Item, version: int, change: Change, fields: Sequence[str], since: str) -> None:
+        row = self._params(
+            id=item.id,
+            version=version,
+            change=change,
+            fields=list(fields),
+            content=Jsonb(codec.content(item)),
+            since=date.fromisoformat(since) if since else None,
+            principal=self._who.principal,
+            request_id=self._who.request_id,
+        )
+        await self._connection.execute(REMEMBER, row)
+
+    def _columns(self, item: Item) -> dict[str, Any]:
+        text = "\n".join([item.id, item.title, *references.texts(item)])
+        return self._params(
+            id=item.id,
+            type=item.type,
+            title=item.title,
+            tags=list(item.tags),
+            author=item.author,
+            status=item.status,
+            source_uri=item.source_uri,
+            provenance=item.provenance,
+            pinned=item.pinned,
+            item_date=date.fromisoformat(item.date),
+            body=Jsonb(codec.dump(item.body)),
+            text=text[:SEARCHED],
+        )
+
+    async def _count(self, query: Any, **params: Any) -> int:
+        row = await self._one(query, **params)
+        return int(row["last"]) if row else 0
+
+    async def _one(self, query: Any, **params: Any) -> dict[str, Any] | None:
+        return await (await self._connection.execute(query, self._params(**params))).fetchone()
+
+    def _params(self, **params: Any) -> dict[str, Any]:
+        return {"namespace": self._who.namespace, **params}

@@ -1,0 +1,47 @@
+"""Rows as items, and the columns that every query of items reads."""
+
+from typing import Any
+
+from psycopg import sql
+
+from context_common.postgres import Row
+from context_knowledge.codec import load
+from context_knowledge.model import Item, ItemType
+
+COLUMNS = sql.SQL(
+    "i.namespace, i.id, i.type, i.title, i.tags, i.author, i.status, i.source_uri, i.provenance, i.pinned,"
+    " i.body, i.version, i.created_at, i.updated_at"
+)
+# How often an item was handed out in the last 30 days, and how many items point at it.
+COUNTS = sql.SQL("""
+    (SELECT coalesce(sum(a.count), 0)::bigint FROM access_counts a
+      WHERE a.namespace = i.namespace AND a.item_id = i.id
+        AND a.day > (now() AT TIME ZONE 'UTC')::date - 30) AS access_count_30d,
+    (SELECT count(*) FROM relationships r
+       JOIN items source ON source.namespace = r.namespace AND source.id = r.from_id
+      WHERE r.namespace = i.namespace AND r.to_id = i.id) AS reference_count
+""")
+
+
+def to_item(row: Row) -> Item:
+    """The item in a row of COLUMNS, with or without COUNTS."""
+    kind = ItemType(row["type"])
+    plain: dict[str, Any] = {name: row[name] for name in PLAIN if name in row}
+    return Item(type=kind, tags=tuple(row["tags"]), body=load(kind, row["body"]), **plain)
+
+
+PLAIN = (
+    "namespace",
+    "id",
+    "title",
+    "author",
+    "status",
+    "source_uri",
+    "provenance",
+    "pinned",
+    "version",
+    "created_at",
+    "updated_at",
+    "access_count_30d",
+    "reference_count",
+)

@@ -1,0 +1,68 @@
+"""The transaction that a write shares, tried again when it collides with another."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import psycopg
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
+
+from context_common import postgres
+from context_common.caller import Caller
+from context_common.errors import Conflict
+from context_knowledge.store.edges import Edges
+from context_knowledge.store.feed import Changes
+from context_knowledge.store.items import Items
+from context_knowledge.store.lists import Lists
+
+Answer = TypeVar("Answer")
+
+ATTEMPTS = 5
+# A broken unique constraint means that two callers raced: looking again finds what the other one wrote.
+COLLISIONS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation)
+TAKEN = {
+    "items_pkey": Conflict("that id is taken"),
+    "items_source_uri": Conflict("that source_uri is another item's"),
+    "items_commit_hash": Conflict("that commit_hash is another snapshot's"),
+}
+
+
+class Session:
+    """One transaction of one caller. Everything but the feed sees only the caller's namespace."""
+
+    def __init__(self, connection: postgres.Connection, who: Caller) -> None:
+        self.items = Items(connection, who)
+        self.lists = Lists(connection, who.namespace)
+        self.edges = Edges(connection, who)
+        self.feed = Changes(connection, who.namespace)
+
+
+class Store:
+    """Opens transactions on a pool."""
+
+    def __init__(self, pool: postgres.Pool) -> None:
+        self._pool = pool
+
+    async def run(self, who: Caller, work: "Callable[[Session], Awaitable[Answer]]") -> Answer:
+        """Do `work` in one transaction, again from the start when it collides with another.
+
+        Raises:
+            Unavailable: The database is away, or too busy after several attempts.
+            Overloaded: No connection became free in time.
+        """
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(COLLISIONS),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random(0, 0.05),
+            reraise=True,
+        )
+        async with postgres.translate_errors(TAKEN):
+            answer: Answer = await attempts(self._once, who, work)
+            return answer
+
+    async def _once(self, who: Caller, work: "Callable[[Session], Awaitable[Answer]]") -> Answer:
+        async with self._pool.connection() as connection:
+            return await work(Session(connection, who))
+
+    async def ping(self) -> None:
+        """Raise unless the database answers."""
+        await postgres.ping(self._pool)
