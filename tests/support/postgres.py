@@ -76,7 +76,8 @@ def database_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
 @contextmanager
 def _running(cluster: embedded.Cluster, log: Path) -> Iterator[None]:
     with log.open("wb") as output:
-        process = subprocess.Popen(cluster.command(**FAST), user=cluster.user, cwd="/", stdout=output, stderr=output)
+        user = embedded.as_user(cluster.user)
+        process = subprocess.Popen(cluster.command(**FAST), **user, stdout=output, stderr=output)
     try:
         for _ in range(600):
             if cluster.answers() and _accepts(cluster.url):

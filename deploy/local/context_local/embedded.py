@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 USER = "pgserver"  # the system user that Postgres runs as where we are root, as which it refuses to run
@@ -82,6 +83,13 @@ def prepare(data: Path, *, sync: bool = True) -> Cluster:
     return cluster
 
 
+def as_user(name: str | None) -> dict[str, Any]:
+    """What subprocess and asyncio need to start a program as `name`, with its groups only; None: as ourselves."""
+    if name is None:
+        return {}
+    return {"user": name, "group": pwd.getpwnam(name).pw_gid, "extra_groups": [], "cwd": "/"}
+
+
 def _initialise(cluster: Cluster, *, sync: bool) -> None:
     command = [str(_binary("initdb")), "-D", str(cluster.data), "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
     # The same order and case of letters on every machine, whatever its locales.
@@ -89,7 +97,7 @@ def _initialise(cluster: Cluster, *, sync: bool) -> None:
     # What an interrupted run left has no PG_VERSION or is not whole: initdb wants the directory empty.
     for left in cluster.data.iterdir():
         shutil.rmtree(left) if left.is_dir() else left.unlink()
-    ran = subprocess.run(command, user=cluster.user, cwd="/", capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, **as_user(cluster.user), capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise EmbeddedError(f"initdb failed in {cluster.data}: {ran.stderr.strip()}")
 

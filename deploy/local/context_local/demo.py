@@ -1,0 +1,66 @@
+"""The first start's data, this project's own decisions and commits, and a question about them."""
+
+import json
+import shutil
+import sys
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.request import ProxyHandler, Request, build_opener
+
+from context_local.processes import Process, spawn
+
+PROJECT = Path(__file__).parents[3]
+COMMITS = 200
+QUESTION = "why is the change feed not simply a log?"
+MAX_TOKENS = 1500
+
+
+def commands(url: str) -> list[tuple[str, ...]]:
+    """What loads the demo data; nothing where this package does not stand in its project."""
+    contextctl = (sys.executable, "-m", "context_client", "--url", url)
+    found: list[tuple[str, ...]] = []
+    if (PROJECT / "docs" / "adr").is_dir():
+        found.append((*contextctl, "import", "adr", str(PROJECT / "docs" / "adr")))
+    if (PROJECT / ".git").exists() and shutil.which("git"):
+        found.append((*contextctl, "import", "git", str(PROJECT), "--limit", str(COMMITS)))
+    return found
+
+
+async def load(url: str, environ: Mapping[str, str], log: Path) -> list[str]:
+    """Load the demo data through the REST API; answers the commands that failed. Their output is in `log`."""
+    failed = []
+    for command in commands(url):
+        child = await spawn(Process("demo", command), environ, log)
+        try:
+            code = await child.wait()
+        finally:
+            if child.returncode is None:
+                child.kill()
+        if code != 0:
+            failed.append(" ".join(command))
+    return failed
+
+
+def ask(url: str, question: str = QUESTION) -> dict[str, Any]:
+    """The bundle that answers `question`."""
+    body = json.dumps({"query": question, "max_tokens": MAX_TOKENS}).encode()
+    request = Request(f"{url}/api/context/query", body, {"content-type": "application/json"})  # noqa: S310 - our own url
+    with build_opener(ProxyHandler({})).open(request, timeout=15) as response:
+        answer: dict[str, Any] = json.load(response)
+    return answer
+
+
+def describe(answer: Mapping[str, Any]) -> str:
+    """The first items of a bundle, for people."""
+    items = [*answer["key_decisions"], *answer["known_issues"], *answer["recent_changes"]]
+    if not items:
+        return "  (nothing is recorded yet that bears on it)"
+    parts = [f"  {item['id']} {item['title']} ({item['date']})\n{_shorten(item['content'])}" for item in items[:2]]
+    more = f"\n  and {len(items) - 2} more" if len(items) > 2 else ""
+    return "\n".join(parts) + more + f"; {answer['tokens_used']} tokens"
+
+
+def _shorten(text: str) -> str:
+    return textwrap.indent(textwrap.fill(textwrap.shorten(text, 320, placeholder=" …"), 100), "    ")

@@ -1,0 +1,133 @@
+"""Brings the whole system up, says so step by step, and takes it down."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import time
+from collections.abc import Mapping
+from urllib.error import URLError
+
+from context_local import demo, embedded, table
+from context_local.settings import Settings
+from context_local.supervisor import StepFailedError, Supervisor
+from context_local.tail import Tail
+
+WATCH_EVERY = 0.5  # seconds between looks at logs and processes
+STILL_WAITING = 20.0  # seconds of silence that a person should not have to bear
+
+
+class Stack:
+    """One run of the local system."""
+
+    def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
+        self._settings, self._environ = settings, environ
+        self._at = table.Addresses.find(settings.port)
+        self._logs = settings.data_dir / "logs"
+        self._supervisor: Supervisor | None = None
+        self._began = time.monotonic()
+
+    async def run(self) -> int:
+        """Run until SIGINT, SIGTERM or SIGHUP; answers the exit code."""
+        stopping = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._signalled, stopping)
+        work = asyncio.create_task(self._bring_up())
+        stopped = asyncio.create_task(stopping.wait())
+        await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            work.cancel()
+        stopped.cancel()
+        results = await asyncio.gather(work, return_exceptions=True)
+        await self._take_down()
+        return self._explain(results[0])
+
+    def _signalled(self, stopping: asyncio.Event) -> None:
+        if stopping.is_set() and self._supervisor:
+            self._supervisor.hurry()
+        stopping.set()
+
+    async def _bring_up(self) -> None:
+        """Start everything, show that it works, and watch it for as long as it runs."""
+        settings = self._settings
+        rows = []
+        if not settings.database_url:
+            cluster = await asyncio.to_thread(embedded.prepare, settings.data_dir / "postgres")
+            rows.append(table.postgres(cluster))
+        url = settings.database_url or cluster.url
+        rows += table.services(self._at, url, needs=[row.name for row in rows])
+        self._supervisor = Supervisor(rows, self._environ, self._logs, say)
+        self._supervisor.start()
+        watching = asyncio.create_task(self._watch(self._supervisor))
+        try:
+            await self._wait_for(self._supervisor)
+            await self._demonstrate()
+            await watching
+        finally:
+            watching.cancel()
+
+    async def _wait_for(self, supervisor: Supervisor) -> None:
+        steps = [("postgres", "Postgres")] if not self._settings.database_url else []
+        steps += [(f"migrate-{name}", f"migrations of {name}") for name in table.STORES]
+        for name, title in [*steps, ("gateway", "four services")]:
+            waiting = asyncio.ensure_future(supervisor.ready(name))
+            try:
+                while not (await asyncio.wait([waiting], timeout=STILL_WAITING))[0]:
+                    say(f"still waiting for {title}; logs are in {self._logs}")
+            finally:
+                waiting.cancel()
+            waiting.result()
+            self._step(f"{title} ready")
+
+    async def _demonstrate(self) -> None:
+        """Load the demo data the first time, and ask one question; neither may fail the start."""
+        marker = self._settings.data_dir / "demo-loaded"
+        if self._settings.demo and not marker.exists():
+            failed = await demo.load(self._at.url, self._environ, self._logs / "demo.log")
+            for command in failed:
+                say(f"demo data: this failed, see {self._logs / 'demo.log'}: {command}")
+            if not failed:
+                marker.touch()
+            self._step("demo data loaded" if not failed else "demo data is not complete")
+        say(f"\nThe context engine is at {self._at.url} (its API at {self._at.url}/docs). Ctrl-C stops it.\n")
+        try:
+            answer = await asyncio.to_thread(demo.ask, self._at.url)
+        except (URLError, OSError, ValueError) as error:
+            say(f"the example question was not answered: {error}")
+            return
+        say(f'> contextctl query "{demo.QUESTION}"\n{demo.describe(answer)}\n')
+
+    async def _watch(self, supervisor: Supervisor) -> None:
+        """Keep processes.json current and pass on what goes wrong."""
+        tail = Tail(self._logs, say)
+        known: dict[str, int] = {}
+        while True:
+            if known != (known := supervisor.pids()):
+                state = {"url": self._at.url, "processes": known}
+                (self._settings.data_dir / "processes.json").write_text(json.dumps(state, indent=2) + "\n")
+            tail.look()
+            await asyncio.sleep(WATCH_EVERY)
+
+    async def _take_down(self) -> None:
+        if self._supervisor:
+            say("stopping")
+            await self._supervisor.stop()
+        with contextlib.suppress(FileNotFoundError):
+            (self._settings.data_dir / "processes.json").unlink()
+
+    def _explain(self, result: BaseException | None) -> int:
+        if isinstance(result, StepFailedError | embedded.EmbeddedError):
+            say(f"the start failed: {result}")
+            return 1
+        if result and not isinstance(result, asyncio.CancelledError):
+            raise result
+        say("stopped")
+        return 0
+
+    def _step(self, what: str) -> None:
+        say(f"{time.monotonic() - self._began:6.1f} s  {what}")
+
+
+def say(text: str) -> None:
+    """Print at once, also where the output is no terminal."""
+    print(text, flush=True)

@@ -1,0 +1,74 @@
+"""The table: every process of the local system, where it listens and what it needs."""
+
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from context_local.embedded import Cluster
+from context_local.health import LOOPBACK, answers, free_ports, listens
+from context_local.processes import Process
+
+GRPC = ("embedding", "knowledge", "retrieval")
+STORES = ("knowledge", "retrieval")
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where each service listens on this machine, and where its metrics are."""
+
+    gateway: int
+    grpc: Mapping[str, int]
+    metrics: Mapping[str, int]
+
+    @classmethod
+    def find(cls, gateway: int) -> "Addresses":
+        """Free ports for everything but the gateway."""
+        free = free_ports(2 * len(GRPC))
+        return cls(gateway, dict(zip(GRPC, free, strict=False)), dict(zip(GRPC, free[len(GRPC) :], strict=True)))
+
+    @property
+    def url(self) -> str:
+        """Where people and agents ask."""
+        return f"http://{LOOPBACK}:{self.gateway}"
+
+
+def postgres(cluster: Cluster) -> Process:
+    """The embedded server."""
+    return Process(
+        "postgres",
+        cluster.command(),
+        ready=cluster.answers,
+        stop_signal=signal.SIGINT,  # "fast": it does not wait for its clients
+        death_signal=signal.SIGINT,
+        user=cluster.user,
+    )
+
+
+def services(at: Addresses, database_url: str, *, needs: Sequence[str] = ()) -> list[Process]:
+    """The four services and their migrations; the migrations wait for `needs`."""
+    found = {f"{name.upper()}_ADDR": f"{LOOPBACK}:{port}" for name, port in at.grpc.items()}
+    common = {**found, "DATABASE_URL": database_url}
+
+    def grpc(name: str, needs: Sequence[str] = ()) -> Process:
+        listen = {"LISTEN": f"{LOOPBACK}:{at.grpc[name]}", "METRICS_LISTEN": f"{LOOPBACK}:{at.metrics[name]}"}
+        return Process(name, _module(name), {**common, **listen}, needs, partial(listens, at.grpc[name]))
+
+    migrations = [Process(f"migrate-{name}", (*_module(name), "migrate"), common, needs, once=True) for name in STORES]
+    return [
+        *migrations,
+        grpc("embedding"),
+        grpc("knowledge", ["migrate-knowledge"]),
+        grpc("retrieval", ["migrate-retrieval"]),
+        Process(
+            "gateway",
+            _module("gateway"),
+            {**found, "PORT": str(at.gateway)},
+            ready=partial(answers, f"{at.url}/readyz"),
+        ),
+    ]
+
+
+def _module(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"context_{name}")
