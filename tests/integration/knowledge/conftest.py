@@ -1,0 +1,41 @@
+"""A knowledge service on a database of its own, behind the real wire."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+from context.v1 import knowledge_pb2 as pb
+from context.v1 import knowledge_pb2_grpc as rpc
+from context_common import postgres
+from context_common.client import connect
+from context_common.server import Server
+from context_knowledge.feed import Feed
+from context_knowledge.graph import Graph
+from context_knowledge.items import Items
+from context_knowledge.servicer import KnowledgeServicer
+from context_knowledge.store import Store
+from context_knowledge.store.feed import CHANNEL
+from context_knowledge.tags import Vocabulary
+
+from tests.support.knowledge import NOW, Knowledge
+
+SERVICE = pb.DESCRIPTOR.services_by_name["KnowledgeService"]
+
+
+@pytest.fixture
+async def knowledge(database_url: str) -> AsyncIterator[Knowledge]:
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            postgres.open_pool(database_url, name="test", size=20, schema="knowledge")
+        )
+        notifications = await stack.enter_async_context(postgres.Notifications(database_url, CHANNEL))
+        store = Store(pool)
+        feed = Feed(store, notifications)
+        items = Items(store, Vocabulary.load(), lambda: NOW)
+        server = Server("127.0.0.1:0", ready=store.ping, on_drain=feed.close)
+        servicer = KnowledgeServicer(store, items, Graph(store), feed)
+        server.add(rpc.add_KnowledgeServiceServicer_to_server, servicer, SERVICE)
+        await stack.enter_async_context(server)
+        channel = connect(f"127.0.0.1:{server.port}", SERVICE)
+        stack.push_async_callback(channel.close)
+        yield Knowledge(rpc.KnowledgeServiceStub(channel), database_url, feed)
