@@ -1,0 +1,59 @@
+"""Counts which items were handed out and tells knowledge now and then. Losing some is fine, growing is not."""
+
+import asyncio
+from collections import Counter
+
+import structlog
+
+from context.v1 import knowledge_pb2 as pb
+from context.v1 import knowledge_pb2_grpc as rpc
+from context_common.client import call
+from context_common.errors import AppError
+from context_retrieval import metrics
+from context_retrieval.indexer import as_service
+from context_retrieval.model import Key
+
+EVERY = 5.0  # seconds
+MOST = 10_000  # items counted between two reports
+BATCH = 1_000
+
+log = structlog.get_logger()
+
+
+class AccessCounter:
+    """Collects accesses and reports them in batches."""
+
+    def __init__(self, knowledge: "rpc.KnowledgeServiceAsyncStub") -> None:
+        self._knowledge = knowledge
+        self._counts: Counter[Key] = Counter()
+
+    def add(self, keys: list[Key]) -> None:
+        """Count one access of each of `keys`."""
+        for key in keys:
+            if key in self._counts or len(self._counts) < MOST:
+                self._counts[key] += 1
+            else:
+                metrics.ACCESSES_LOST.inc()
+
+    async def run(self) -> None:
+        """Report every few seconds until cancelled, then once more."""
+        as_service()
+        try:
+            while True:
+                await asyncio.sleep(EVERY)
+                await self.report()
+        finally:
+            await self.report()
+
+    async def report(self) -> None:
+        """Send what was counted; what cannot be delivered is given up."""
+        counts, self._counts = self._counts, Counter()
+        items = list(counts.items())
+        for at in range(0, len(items), BATCH):
+            batch = items[at : at + BATCH]
+            accesses = [pb.Access(namespace=key.namespace, item_id=key.item_id, count=n) for key, n in batch]
+            try:
+                await call(self._knowledge.RecordAccess, pb.RecordAccessRequest(accesses=accesses), within=2.0)
+            except AppError as error:
+                metrics.ACCESSES_LOST.inc(sum(count for _, count in batch))
+                log.info("accesses_lost", items=len(batch), reason=error.message)

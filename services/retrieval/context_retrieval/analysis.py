@@ -1,0 +1,125 @@
+"""How text becomes words: the same for what is indexed and what is asked.
+
+Postgres stems and drops stop words; this module hands it nothing but words, and keeps identifiers whole beside them.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+WORD = r"[^\W_]+(?:\+\+|#(?![^\W_]))?"
+TOKEN = re.compile(rf"{WORD}(?:[-_./:@\\]{{1,3}}{WORD})*")
+PART = re.compile(r"[^\W_]+")
+HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+NUMBERED = re.compile(r"([a-z]+)[-_]0*([0-9]+)")
+HASH = re.compile(r"(?=[0-9a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{7,40}")
+CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+LONGEST = 120  # characters of an identifier that is kept whole
+MOST_BYTES = 200_000  # of words, and again of identifiers: a tsvector holds 1 MB
+SHORT_HASH = 7
+
+ID = re.compile(
+    r"(?<![^\W_])(adr|fail(?:ure)?|meet(?:ing)?|snap(?:shot)?)[\s_#-]{0,2}0*([0-9]{1,12})(?![^\W_])", re.IGNORECASE
+)
+# What stands for one exact thing: E-names, CONSTANT_NAMES, codes that mix letters and digits, names of code.
+CODE = re.compile(
+    r"E[A-Z]{4,}|[A-Z]{8,}|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{1,8}-?[0-9]{2,}(?:-[0-9]+)*"
+    r"|[0-9]+[A-Z][0-9A-Z]*|0x[0-9a-fA-F]+"
+    r"|(?:[A-Z]+[a-z]+){3,}|[A-Z][A-Za-z]+(?:Error|Exception|Failure|Fault|Killed|Timeout)"
+    r"|[a-z0-9]+(?:_[a-z0-9]+)+|[A-Za-z]\w*(?:\.[A-Za-z]\w*){2,}"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Words, separated by blanks, and identifiers, each as often as it stands in the text."""
+
+    plain: str
+    identifiers: tuple[str, ...]
+
+    @property
+    def length(self) -> int:
+        """How many words there are."""
+        return self.plain.count(" ") + 1 if self.plain else 0
+
+
+def analyse(text: str) -> Analysis:
+    """The words and identifiers of `text`: `UserService` gives userservice, user and service; `store_item.py` gives
+    store, item, py and, whole, store_item.py.
+    """
+    words: list[str] = []
+    identifiers: list[str] = []
+    for match in TOKEN.finditer(unicodedata.normalize("NFKC", text)):
+        token = match[0]
+        if not token.isalnum():
+            identifiers.extend(_wholes(token))
+        for part in PART.findall(token):
+            words.extend(_words(part))
+            if HASH.fullmatch(part):
+                identifiers.append(part[:SHORT_HASH])
+    return Analysis(" ".join(_cap(words)), tuple(_cap(identifiers)))
+
+
+def ids_in(text: str) -> tuple[str, ...]:
+    """The ids that `text` may name, lower case: `ADR 12` is adr-012; other ids only as they are written."""
+    named = [f"{match[1][:4].lower()}-{int(match[2]):03d}" for match in ID.finditer(text)]
+    written = [match[0].lower() for match in TOKEN.finditer(text) if "-" in match[0] and len(match[0]) <= LONGEST]
+    return tuple(dict.fromkeys([*named, *written]))
+
+
+def codes_in(text: str) -> tuple[str, ...]:
+    """The lexemes of `text` that stand for one exact thing, such as ECONNREFUSED, 42P01 or pg_stat_activity."""
+    found: list[str] = []
+    for match in TOKEN.finditer(unicodedata.normalize("NFKC", text)):
+        token = match[0]
+        if HASH.fullmatch(token):
+            found.append(token[:SHORT_HASH])
+        elif CODE.fullmatch(token):
+            found.append(_whole(token))
+    return tuple(dict.fromkeys(found))
+
+
+def lexeme_literal(weighted: Iterable[tuple[Iterable[str], str]]) -> str:
+    """Identifiers as the text of a tsvector; each comes with the letter of its weight."""
+    places: dict[str, list[str]] = {}
+    position = 0
+    for identifiers, weight in weighted:
+        for identifier in identifiers:
+            position = min(position + 1, 16_000)
+            places.setdefault(identifier, []).append(f"{position}{weight}")
+    return " ".join(f"'{identifier}':{','.join(at[:64])}" for identifier, at in places.items())
+
+
+def _whole(token: str) -> str:
+    """`token` as a lexeme; ids without the zeros before their number, so that ADR-12 is ADR-012."""
+    whole = token.lower().replace("\\", "/")
+    numbered = NUMBERED.fullmatch(whole)
+    return f"{numbered[1]}-{numbered[2]}" if numbered else whole
+
+
+def _wholes(token: str) -> list[str]:
+    """`token`, and what of it stands between slashes and colons where that is an identifier itself."""
+    inner = [part for part in re.split(r"[/\\:@]+", token) if not part.isalnum()]
+    return [_whole(part) for part in dict.fromkeys([token, *inner]) if 0 < len(part) <= LONGEST]
+
+
+def _words(part: str) -> list[str]:
+    """`part` in lower case, its humps where it has some; scripts without blanks as pairs of characters."""
+    if CJK.search(part):
+        runs = CJK.findall(part)
+        pairs = [run[at : at + 2] for run in runs for at in range(max(1, len(run) - 1))]
+        return [*pairs, *CJK.sub(" ", part).lower().split()]
+    humps = HUMP.split(part)
+    return [part.lower(), *(hump.lower() for hump in humps)] if len(humps) > 1 else [part.lower()]
+
+
+def _cap(words: Iterable[str]) -> list[str]:
+    kept: list[str] = []
+    room = MOST_BYTES
+    for word in words:
+        room -= len(word.encode()) + 1
+        if room < 0:
+            break
+        kept.append(word)
+    return kept

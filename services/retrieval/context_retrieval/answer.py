@@ -1,0 +1,56 @@
+"""Answers a context query: what was found, packed into a bundle."""
+
+import os
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from context_retrieval.bundle import Item, Omission, Style
+from context_retrieval.model import Key
+from context_retrieval.pack import Packed, Packer
+from context_retrieval.rank import Scored
+from context_retrieval.search import Found, Request, Searcher, Timings
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A bundle, and what it took."""
+
+    query_id: str
+    packed: Packed
+    degraded: bool
+
+
+async def answer(searcher: Searcher, request: Request, budget: int, *, explain: bool, timings: Timings) -> Answer:
+    """The bundle for `request`, of at most `budget` tokens."""
+    found = await searcher.find(request, timings)
+    style = Style(found.words, explain=explain, namespaces=len(request.filter.namespaces) > 1)
+    query_id = new_query_id()
+    with timings.stage("packing"):
+        items = [Item(hit, found.pages[hit.key], style) for hit in found.hits]
+        packer = Packer(budget, query_id, degraded=found.degraded)
+        packed = packer.pack(items, _omissions(found, style))
+    return Answer(query_id, packed, found.degraded)
+
+
+def _omissions(found: Found, style: Style) -> list[Omission]:
+    """What is left out before packing: what something else replaced, and what was nearly good enough."""
+
+    def listed(hits: Sequence[Scored], reason: str) -> list[Omission]:
+        return [Omission(hit.key.item_id, reason, Item(hit, found.pages[hit.key], style).whole.tokens) for hit in hits]
+
+    # An off-topic question gets nothing at all, not a list of what it nearly met.
+    nearly = found.nearly if found.hits else ()
+    return [*listed(found.superseded, "superseded"), *listed(nearly, "below_floor")]
+
+
+def shown(packed: Packed) -> list[Key]:
+    """The keys of what the bundle holds."""
+    return [item.scored.key for item, _ in packed.items]
+
+
+def new_query_id() -> str:
+    """A UUID of version 7: ordered by time, so that an index of them stays compact."""
+    number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10))
+    return str(uuid.UUID(int=number & ~(0xF << 76) & ~(0x3 << 62) | 0x7 << 76 | 0x2 << 62))

@@ -1,0 +1,122 @@
+"""Retrieval's view of the embedding service: vectors for questions at once or not at all, for passages in bulk."""
+
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from context.v1 import embedding_pb2 as pb
+from context.v1 import embedding_pb2_grpc as rpc
+from context_common import deadline
+from context_common.client import away, call, stream
+from context_common.errors import AppError, Overloaded, Unavailable
+from context_retrieval.model import DIMENSION, Vector
+
+REST = 1.0  # seconds for which a service that did not answer is not asked again
+PROBE_WAIT = 2.0  # seconds to answer what costs it next to nothing
+GROUP = 16  # texts in one message of the stream
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The model in use. Vectors of two models never compare."""
+
+    id: str
+    window: int  # tokens, special ones included
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A vector, by which model, and how many tokens it stands for."""
+
+    vector: Vector
+    token_count: int
+    model_id: str
+
+
+class Embedder:
+    """The embedding service. Every method raises Unavailable, TooLate or Overloaded where it cannot be had now."""
+
+    def __init__(self, stub: "rpc.EmbeddingServiceAsyncStub") -> None:
+        self._stub = stub
+        self._rest_until = 0.0
+        self.model: Model | None = None
+
+    async def describe(self) -> Model:
+        """Which model answers now."""
+        with self._watched():
+            answer = await call(self._stub.DescribeModel, pb.DescribeModelRequest(), within=PROBE_WAIT)
+        return self._learn(answer.model)
+
+    async def question(self, text: str, most: float) -> Embedded:
+        """The vector of a question, waited for `most` seconds or half of what the request has left."""
+        with self._watched():
+            within = min(most, deadline.remaining(60.0) / 2)
+            answer = await call(self._stub.Embed, pb.EmbedRequest(texts=[text]), within=within)
+        model = self._learn(answer.model)
+        return _embedded(answer.embeddings[0], model)
+
+    async def tokenize(self, texts: Sequence[str]) -> list[Sequence[int]]:
+        """For each text, the characters at which its tokens start."""
+        found: list[Sequence[int]] = []
+        with self._watched():
+            for group in _groups(texts):
+                answer = await call(self._stub.Tokenize, pb.TokenizeRequest(texts=group), within=PROBE_WAIT)
+                found.extend(text.starts for text in answer.texts)
+        return found
+
+    async def embed(self, texts: Sequence[str], within: float) -> AsyncIterator[Embedded]:
+        """The vectors of `texts`, in order, as they come; `within` is for all of them."""
+
+        async def requests() -> AsyncIterator[pb.EmbedManyRequest]:
+            for group in _groups(texts):
+                yield pb.EmbedManyRequest(texts=group)
+
+        with self._watched():
+            async for answer in stream(self._stub.EmbedMany, requests(), within=within):
+                model = self._learn(answer.model)
+                for embedding in answer.embeddings:
+                    yield _embedded(embedding, model)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Leave a service alone for a moment after it did not answer, so that not everybody waits for it in turn."""
+        if time.monotonic() < self._rest_until:
+            raise Unavailable("the embedding service did not answer a moment ago")
+        try:
+            yield
+        except AppError as error:
+            if away(error):
+                self._rest_until = time.monotonic() + REST
+            raise
+
+    def _learn(self, model: pb.Model) -> Model:
+        if model.dimension != DIMENSION:
+            log.error("model_does_not_fit", model=model.id, dimension=model.dimension, index_dimension=DIMENSION)
+            raise Unavailable(
+                f"model {model.id} has {model.dimension} dimensions, the index {DIMENSION}: they cannot be compared", 60
+            )
+        if self.model is None or self.model.id != model.id:
+            log.info("model", model=model.id, before=self.model and self.model.id)
+            self.model = Model(model.id, model.max_tokens)
+        return self.model
+
+
+def unavailable(error: Exception) -> bool:
+    """Whether `error` means that there are no vectors to be had just now, and one does without."""
+    return away(error) or isinstance(error, Overloaded)
+
+
+def _embedded(embedding: pb.Embedding, model: Model) -> Embedded:
+    vector = np.frombuffer(embedding.vector, dtype="<f4")
+    return Embedded(vector.astype(np.float32, copy=False), embedding.token_count, model.id)
+
+
+def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    for at in range(0, len(texts), GROUP):
+        yield texts[at : at + GROUP]

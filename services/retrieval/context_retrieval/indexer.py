@@ -1,0 +1,134 @@
+"""Follows knowledge's feed: lease → prepare → store → acknowledge. Woken by the long poll, never by a timer."""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+from google.protobuf.duration_pb2 import Duration
+
+from context.v1 import knowledge_pb2 as pb
+from context.v1 import knowledge_pb2_grpc as rpc
+from context_common import caller
+from context_common.client import call
+from context_common.errors import AppError, Invalid
+from context_retrieval import metrics
+from context_retrieval.document import from_change
+from context_retrieval.model import Key
+from context_retrieval.prepare import Preparer
+from context_retrieval.store import Index
+
+BATCH = 32
+LEASE = 20  # seconds: so long an indexer that died keeps its items from the others
+POLL = 20  # seconds to hold the feed's call open
+CALL = 10.0  # seconds for a call that does not wait
+PAUSE = 0.5  # seconds after a failure, growing to
+LONGEST_PAUSE = 5.0
+ATTEMPTS = 5  # deliveries after which a change that fails for its own reason is set aside
+ANALYZE_LEAST = 500  # changes stored before the planner's statistics are renewed, and then this share more
+ANALYZE_SHARE = 0.2
+
+log = structlog.get_logger()
+
+
+def as_service(namespace: str = "default") -> None:
+    """Let this task call the other services as retrieval itself."""
+    caller.bind(caller.Caller(namespace, "service:retrieval", caller.new_request_id()))
+
+
+class Indexer:
+    """One worker on the feed; any number of them may run, here and in other processes."""
+
+    def __init__(
+        self,
+        feed: "rpc.KnowledgeServiceAsyncStub",
+        index: Index,
+        preparer: Preparer,
+        *,
+        name: str,
+        lacking: asyncio.Event,
+    ) -> None:
+        self._feed, self._index, self._preparer, self._name = feed, index, preparer, name
+        self._lacking = lacking  # set when something was stored without its vectors
+        self._stored = self._analyzed_at = 0
+
+    async def run(self) -> None:
+        """Follow the feed until cancelled; what fails is tried again."""
+        pause = PAUSE
+        while True:
+            as_service()
+            try:
+                await self.step(POLL)
+                pause = PAUSE
+            except AppError as error:
+                log.warning("indexing_paused", reason=error.message, seconds=pause)
+            except Exception:  # a worker that dies would stop the index silently
+                log.exception("indexing_failed")
+            else:
+                continue
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    async def step(self, wait: float) -> int:
+        """Take one batch, waiting `wait` seconds for its first change, and deal with it; answers its size."""
+        request = pb.LeaseChangesRequest(
+            worker=self._name, max_changes=BATCH, lease=Duration(seconds=LEASE), wait=_duration(wait)
+        )
+        leased = await call(self._feed.LeaseChanges, request, within=wait + CALL)
+        if not leased.changes:
+            return 0
+        done = await self._store(leased.changes)
+        refs = [pb.ChangeRef(namespace=c.namespace, item_id=c.item_id, change_id=c.change_id) for c in done]
+        if refs:
+            await call(self._feed.AckChanges, pb.AckChangesRequest(done=refs), within=CALL)
+        await self._keep_statistics(len(done))
+        return len(leased.changes)
+
+    async def _store(self, changes: Sequence[pb.Change]) -> list[pb.Change]:
+        """Index `changes` together, or one by one where one of them spoils that; answers those that are done with."""
+        try:
+            await self._index_all(changes)
+        except Exception as error:
+            if not _own_fault(error):
+                raise
+        else:
+            return list(changes)
+        return [change for change in changes if await self._store_alone(change)]
+
+    async def _store_alone(self, change: pb.Change) -> bool:
+        try:
+            await self._index_all([change])
+        except Exception as error:
+            if not _own_fault(error):
+                raise
+            metrics.INDEX_FAILURES.inc()
+            log.exception("item_not_indexed", namespace=change.namespace, item_id=change.item_id)
+            if change.attempts < ATTEMPTS:
+                return False
+            await self._index.set_aside(Key(change.namespace, change.item_id), change.change_id, repr(error)[:1000])
+            log.warning("item_set_aside", namespace=change.namespace, item_id=change.item_id, attempts=change.attempts)
+        return True
+
+    async def _index_all(self, changes: Sequence[pb.Change]) -> None:
+        with metrics.stage("index"):
+            entries = await self._preparer.prepare([from_change(change) for change in changes])
+            metrics.INDEXED.inc(await self._index.apply(entries))
+        if any(not entry.model_id and not entry.document.deleted for entry in entries):
+            self._lacking.set()
+
+    async def _keep_statistics(self, stored: int) -> None:
+        """Renew the planner's statistics when the index has grown enough since the last time."""
+        self._stored += stored
+        if self._stored - self._analyzed_at >= max(ANALYZE_LEAST, self._analyzed_at * ANALYZE_SHARE):
+            self._analyzed_at = self._stored
+            await self._index.analyze()
+
+
+def _own_fault(error: Exception) -> bool:
+    """Whether the change itself is to blame: anything but a part that is away, full or late."""
+    return isinstance(error, Invalid) or not isinstance(error, AppError)
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
+    duration.FromMilliseconds(int(seconds * 1000))
+    return duration

@@ -1,0 +1,24 @@
+"""What retrieval counts, beside what every service does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from context_common.metrics import BUCKETS
+
+QUERIES = Counter("context_queries_total", "Context queries answered, by whether words alone had to do", ["degraded"])
+STAGE = Histogram("retrieval_stage_seconds", "Time in one stage of a query or of indexing", ["stage"], buckets=BUCKETS)
+INDEXED = Counter("index_changes_total", "Changes stored in the index")
+INDEX_FAILURES = Counter("index_failures_total", "Changes that failed alone, for a reason of their own")
+FILLED = Counter("index_filled_total", "Items whose missing vectors were computed later")
+LAG = Gauge("index_lag_seconds", "Age of the oldest change that is not indexed yet")
+PENDING = Gauge("index_pending", "Changes that are not indexed yet")
+ACCESSES_LOST = Counter("context_accesses_lost_total", "Access counts given up because knowledge was away")
+
+
+@contextmanager
+def stage(name: str) -> Iterator[None]:
+    """Time one stage."""
+    with STAGE.labels(name).time():
+        yield

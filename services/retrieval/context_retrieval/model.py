@@ -1,0 +1,198 @@
+"""What the index holds and what a search finds, as plain data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Vector: TypeAlias = npt.NDArray[np.float32]
+DIMENSION = 384  # of every vector that the index holds
+
+
+class Key(NamedTuple):
+    """An item in its namespace; keys sort in the order in which locks are taken."""
+
+    namespace: str
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An outgoing relationship."""
+
+    to_id: str
+    type: str
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """One field of an item as text: what it is called, and what it says."""
+
+    label: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An item as it is indexed. Deleted: only the key and `change_id` count."""
+
+    key: Key
+    change_id: int
+    deleted: bool = False
+    version: int = 0
+    type: str = ""
+    title: str = ""
+    tags: tuple[str, ...] = ()
+    status: str = ""
+    in_force: bool = False
+    item_date: date = date(1970, 1, 1)
+    updated_at: datetime | None = None
+    pinned: bool = False
+    severity: str = ""
+    access_count: int = 0
+    provenance: str = ""
+    author: str = ""
+    source_uri: str = ""
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    edges: tuple[Edge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a document is found by, ready for the inverted index: each text nothing but words and blanks."""
+
+    title: str
+    tags: str
+    body: str
+    identifiers: str  # the text of a tsvector
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage. `vector` is None while it is not embedded; `digest` stands for the text that is."""
+
+    text: str
+    digest: bytes
+    token_count: int = 0
+    model_id: str = ""
+    vector: Vector | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A document ready to be stored. `chunks` None: its text did not change, the stored ones stay."""
+
+    document: Document
+    words: Words
+    text_digest: bytes
+    chunks: tuple[Chunk, ...] | None
+    model_id: str = ""  # the model of every vector; empty where one is missing
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the index holds of an item's text already: vectors by digest, all of one model."""
+
+    text_digest: bytes = b""
+    model_id: str = ""
+    vectors: Mapping[bytes, Chunk] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What an answer may come from."""
+
+    namespaces: tuple[str, ...]
+    types: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()  # any of them
+    statuses: tuple[str, ...] = ()
+    from_date: date | None = None
+    to_date: date | None = None
+    history: bool = False  # also what is no longer in force
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query as the index is asked: its words, its identifiers, its vector, and the ids and codes it names."""
+
+    plain: str = ""
+    identifiers: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()  # lower case
+    codes: tuple[str, ...] = ()  # identifiers that stand for one exact thing
+    vector: Vector | None = None
+    model_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A document that a search found, with its evidence.
+
+    `cosine` is None where no vector was compared; `lexical` is the share of the question's weight that its words
+    cover, 0 to 1.
+    """
+
+    key: Key
+    type: str
+    status: str
+    in_force: bool
+    item_date: date
+    pinned: bool
+    severity: str
+    access_count: int
+    provenance: str
+    references: int  # edges that point at it
+    cosine: float | None
+    lexical: float
+    named: bool  # the question has its id
+    coded: bool  # it has an exact code of the question
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """How a document was reached: over an edge of `type` from `origin`."""
+
+    origin: Key
+    target: Key
+    type: str
+    strength: float
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is shown of a document: its fields, and the passage that matched."""
+
+    key: Key
+    version: int
+    title: str
+    tags: tuple[str, ...]
+    payload: Mapping[str, Any]
+    passage: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What a second look brings: pages of what was found, and documents reached over edges, with their evidence."""
+
+    pages: Mapping[Key, Page]
+    reached: Mapping[Key, Candidate]
+    successors: Sequence[Link]  # origin: what was superseded; target: what holds in its place
+    neighbours: Sequence[Link]
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """A document as a list shows it."""
+
+    key: Key
+    type: str
+    title: str
+    status: str
+    tags: tuple[str, ...]
+    item_date: date
+    passage: str

@@ -1,0 +1,174 @@
+"""From evidence to scores. Relevance decides; recency, importance and feedback only nudge, within a bound.
+
+The earlier build added 0.5 relevance, 0.3 recency and 0.2 importance, so that a fresh, unrelated item could beat the
+right one. Here relevance is a factor: the other two, in that same proportion, take away at most `nudge` of it.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from enum import Enum
+
+from context_retrieval.model import Candidate, Expansion, Key, Link
+
+SEVERITY = {"critical": 1.0, "high": 0.75, "medium": 0.5, "low": 0.25}
+TRUST = {"human": 1.0, "agent": 0.9, "import": 0.9, "event": 0.7}
+# How much of a hit's relevance goes over an edge, at full strength and to a neighbour that bears on the question.
+EDGE = {
+    "resolved_by": 0.9,
+    "caused_by": 0.9,
+    "supersedes": 0.8,
+    "implements": 0.8,
+    "contradicts": 0.8,
+    "references": 0.7,
+    "discussed_in": 0.7,
+    "related_to": 0.7,
+}
+
+
+class Mode(Enum):
+    """Which evidence counts."""
+
+    HYBRID = "hybrid"
+    SEMANTIC = "semantic"
+    KEYWORD = "keyword"
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """The calibration; it belongs to the embedding model, and tests/quality shows whether it holds."""
+
+    cosine_from: float = 0.10  # unrelated texts
+    cosine_span: float = 0.70  # from there to the same thing said twice
+    dense: float = 0.6
+    lexical: float = 0.4
+    recency: float = 0.3
+    importance: float = 0.2
+    nudge: float = 0.1  # of relevance, at most
+    half_life: float = 180.0  # days
+    floor: float = 0.2  # below, nothing is an answer
+    keyword_floor: float = 0.2  # where words are all there is to go by
+    coded: float = 0.75  # relevance of what has an exact code of the question, at least
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate with its score and the parts of it, each 0 to 1.
+
+    `via` is the hit over whose edge it came; `replaces` are superseded matches that it stands for.
+    """
+
+    candidate: Candidate
+    score: float
+    relevance: float
+    semantic: float
+    keyword: float
+    recency: float
+    importance: float
+    feedback: float = 0.0
+    via: Key | None = None
+    replaces: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        """The item's key."""
+        return self.candidate.key
+
+
+class Ranker:
+    """Scores candidates as of `today`."""
+
+    def __init__(self, scale: Scale, mode: Mode, today: date) -> None:
+        self._scale, self._mode, self._today = scale, mode, today
+
+    @property
+    def floor(self) -> float:
+        """The score below which nothing is an answer."""
+        return self._scale.keyword_floor if self._mode is Mode.KEYWORD else self._scale.floor
+
+    def score(self, candidate: Candidate) -> Scored:
+        """`candidate` with its score."""
+        scale = self._scale
+        semantic = clamp(((candidate.cosine or 0.0) - scale.cosine_from) / scale.cosine_span)
+        keyword = clamp(candidate.lexical)
+        relevance = self._relevance(candidate, semantic, keyword)
+        recency, importance = self.recency(candidate), importance_of(candidate)
+        weight = scale.recency + scale.importance
+        prior = (scale.recency * recency + scale.importance * importance) / weight if weight else 1.0
+        score = relevance * (1 - scale.nudge + scale.nudge * prior)
+        if candidate.named:
+            score = 1.0
+        return Scored(candidate, score, relevance, semantic, keyword, recency, importance)
+
+    def _relevance(self, candidate: Candidate, semantic: float, keyword: float) -> float:
+        if candidate.named:
+            return 1.0
+        if self._mode is Mode.SEMANTIC:
+            return semantic
+        scale = self._scale
+        both = scale.dense * semantic + scale.lexical * keyword
+        relevance = keyword if self._mode is Mode.KEYWORD else both / (scale.dense + scale.lexical)
+        return scale.coded + (1 - scale.coded) * relevance if candidate.coded else relevance
+
+    def recency(self, candidate: Candidate) -> float:
+        """1 today, half of it after each half-life; a decision in force does not age, a date to come gains nothing."""
+        if candidate.type == "adr" and candidate.in_force:
+            return 1.0
+        return math.exp2(-abs((self._today - candidate.item_date).days) / self._scale.half_life)
+
+    def rank(self, candidates: Iterable[Candidate]) -> list[Scored]:
+        """`candidates`, best first, the order the same every time."""
+        return in_order(self.score(candidate) for candidate in candidates)
+
+    def reach(self, hits: Sequence[Scored], expansion: Expansion) -> list[Scored]:
+        """`hits` with their successors in the place of what is superseded, and with their neighbours; best first."""
+        found = {hit.key: hit for hit in hits}
+        self._succeed(found, expansion)
+        leads = dict(found)
+        for link in expansion.neighbours:
+            lead = leads.get(link.origin)
+            if lead and link.target not in leads:
+                other = self._neighbour(lead, link, expansion.reached)
+                if other.score > (found[link.target].score if link.target in found else -1.0):
+                    found[link.target] = other
+        return in_order(found.values())
+
+    def _succeed(self, found: dict[Key, Scored], expansion: Expansion) -> None:
+        for link in expansion.successors:
+            match = found.get(link.origin)
+            if match is None:
+                continue
+            heir = found.get(link.target) or self.score(expansion.reached[link.target])
+            found[link.target] = replace(
+                heir,
+                score=max(heir.score, match.score),
+                relevance=max(heir.relevance, match.relevance),
+                replaces=tuple(dict.fromkeys((*heir.replaces, link.origin.item_id))),
+            )
+
+    def _neighbour(self, lead: Scored, link: Link, reached: Mapping[Key, Candidate]) -> Scored:
+        """A share of what led there, larger the more the neighbour itself has to do with the question."""
+        own = self.score(reached[link.target])
+        share = EDGE.get(link.type, 0.6) * clamp(link.strength) * (0.5 + 0.5 * own.relevance)
+        return replace(own, score=min(lead.score, max(own.score, lead.score * share)), via=link.origin)
+
+
+def importance_of(candidate: Candidate) -> float:
+    """How much an item matters whatever is asked: severity, references, use and trust, each bounded; pinned is 1."""
+    if candidate.pinned:
+        return 1.0
+    severity = SEVERITY.get(candidate.severity, 0.5)
+    references = 1 - math.exp(-candidate.references / 4)
+    use = 1 - math.exp(-candidate.access_count / 20)
+    return (0.5 * severity + 0.25 * references + 0.25 * use) * TRUST.get(candidate.provenance, 0.9)
+
+
+def in_order(scored: Iterable[Scored]) -> list[Scored]:
+    """Best first; what the question names by its id before all; ties by id."""
+    return sorted(scored, key=lambda s: (not s.candidate.named, -s.score, s.key))
+
+
+def clamp(value: float) -> float:
+    """`value` within 0 and 1."""
+    return min(1.0, max(0.0, value))

@@ -1,0 +1,178 @@
+"""One search from question to ranked hits: vector, statement, ranking, and what the graph adds."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+
+import structlog
+
+from context_common.errors import AppError
+from context_retrieval import metrics
+from context_retrieval.analysis import analyse, codes_in, ids_in
+from context_retrieval.embedder import Embedder, unavailable
+from context_retrieval.model import Expansion, Filter, Key, Page, Question
+from context_retrieval.rank import Mode, Ranker, Scale, Scored
+from context_retrieval.store import Reader
+from context_retrieval.store.reader import Plan
+
+EMBED_WAIT = 1.0  # seconds that a question's vector is waited for before words must do
+EXHAUSTIVE = 20_000  # chunks up to which every vector is compared
+SIZE_KEPT = 5.0  # seconds for which a namespace's size is remembered
+LEADS = 10  # hits whose neighbours are looked at
+MOST = 60  # hits that are shown or packed
+NEARLY = 5  # hits below the floor that are mentioned
+CODES = 16
+
+log = structlog.get_logger()
+
+
+@dataclass
+class Timings:
+    """Seconds spent in each part of an answer."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a part."""
+        start = time.perf_counter()
+        try:
+            with metrics.stage(name):
+                yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked. `floor` None: the calibration's own."""
+
+    query: str
+    filter: Filter
+    mode: Mode = Mode.HYBRID
+    floor: float | None = None
+    graph: bool = True  # neighbours of the hits as well
+    named: bool = False  # an item whose id is asked for, whatever its status
+    limit: int = MOST
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search found, best first, with the pages of all of it."""
+
+    hits: tuple[Scored, ...]
+    superseded: tuple[Scored, ...]  # matched, but something else holds now
+    nearly: tuple[Scored, ...]  # the best of what is below the floor
+    pages: dict[Key, Page]
+    words: tuple[str, ...]
+    degraded: bool
+
+
+class Searcher:
+    """Answers questions from the read model."""
+
+    def __init__(self, reader: Reader, embedder: Embedder, scale: Scale) -> None:
+        self._reader, self._embedder, self._scale = reader, embedder, scale
+        self._sizes: dict[tuple[str, ...], tuple[float, int]] = {}
+
+    async def find(self, request: Request, timings: Timings) -> Found:
+        """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
+        question, mode = await self._question(request, timings)
+        ranker = Ranker(self._scale, mode, today())
+        with timings.stage("sql"):
+            plan = await self._plan(request, mode)
+            candidates = await self._reader.search(question, request.filter, plan)
+        with timings.stage("ranking"):
+            ranked = ranker.rank(candidates)
+            hits, nearly = self._divide(ranked, ranker, request)
+        current = not (request.filter.history or request.filter.statuses)
+        gone = [hit for hit in hits if current and not hit.candidate.in_force]
+        leads = [hit.key for hit in hits if hit.candidate.in_force][:LEADS] if request.graph else []
+        expansion = Expansion({}, {}, (), ())
+        if hits or nearly:
+            shown = [hit.key for hit in (*hits, *nearly)]
+            with timings.stage("sql"):
+                expansion = await self._reader.expand(question, request.filter, shown, leads, [hit.key for hit in gone])
+        with timings.stage("ranking"):
+            reached = ranker.reach(hits, expansion)
+            least = self._least(ranker, request)
+            kept = {hit.key for hit in hits} - {hit.key for hit in gone if not (request.named and hit.candidate.named)}
+            final = [hit for hit in reached if hit.key in expansion.pages and (hit.key in kept or _arrived(hit, least))]
+        return Found(
+            hits=tuple(final[: request.limit]),
+            superseded=tuple(hit for hit in gone if hit.key in expansion.pages and hit.key not in kept),
+            nearly=tuple(hit for hit in nearly if hit.key in expansion.pages and hit.candidate.in_force),
+            pages=dict(expansion.pages),
+            words=tuple(question.plain.split()),
+            degraded=mode is not request.mode,
+        )
+
+    async def _question(self, request: Request, timings: Timings) -> tuple[Question, Mode]:
+        """The question as the index is asked, and the mode that is left when there is no vector."""
+        analysis = analyse(request.query)
+        question = Question(
+            plain=analysis.plain,
+            identifiers=tuple(dict.fromkeys(analysis.identifiers)),
+            ids=ids_in(request.query),
+            codes=codes_in(request.query)[:CODES],
+        )
+        if request.mode is Mode.KEYWORD:
+            return question, request.mode
+        try:
+            with timings.stage("embedding"):
+                embedded = await self._embedder.question(request.query, EMBED_WAIT)
+        except AppError as error:
+            if not unavailable(error):
+                raise
+            log.warning("answered_by_words", reason=error.message)
+            return question, Mode.KEYWORD
+        return replace(question, vector=embedded.vector, model_id=embedded.model_id), request.mode
+
+    async def _plan(self, request: Request, mode: Mode) -> Plan:
+        dense, lexical = mode is not Mode.KEYWORD, mode is not Mode.SEMANTIC
+        if not dense:
+            return Plan(dense, lexical, named=request.named)
+        wanted = request.filter
+        exhaustive = await self._size(wanted.namespaces) <= EXHAUSTIVE
+        if not exhaustive and (wanted.types or wanted.tags or wanted.statuses or wanted.from_date or wanted.to_date):
+            exhaustive = await self._reader.few(wanted)
+        return Plan(dense, lexical, exhaustive, request.named)
+
+    async def _size(self, namespaces: tuple[str, ...]) -> int:
+        """How many chunks the namespaces have, as of a few seconds ago."""
+        kept = self._sizes.get(namespaces)
+        if kept and kept[0] > time.monotonic():
+            return kept[1]
+        if len(self._sizes) > 1000:
+            self._sizes.clear()
+        size = await self._reader.size(namespaces)
+        self._sizes[namespaces] = (time.monotonic() + SIZE_KEPT, size)
+        return size
+
+    def _divide(self, ranked: Sequence[Scored], ranker: Ranker, request: Request) -> tuple[list[Scored], list[Scored]]:
+        """The hits, and the best of those that are not good enough."""
+        least = self._least(ranker, request)
+        hits = [scored for scored in ranked if scored.candidate.named or _worth(scored, request) >= least]
+        taken = {hit.key for hit in hits}
+        nearly = [scored for scored in ranked if scored.key not in taken and _worth(scored, request) >= least / 2]
+        return hits[:MOST], nearly[:NEARLY]
+
+    def _least(self, ranker: Ranker, request: Request) -> float:
+        return ranker.floor if request.floor is None else request.floor
+
+
+def _worth(scored: Scored, request: Request) -> float:
+    """What is held against the floor: the relevance alone, or the score where the caller named one to reach."""
+    return scored.relevance if request.floor is None else scored.score
+
+
+def _arrived(hit: Scored, least: float) -> bool:
+    """Whether something reached over an edge stays: a successor always does, a neighbour where it is worth it."""
+    return hit.candidate.in_force and (bool(hit.replaces) or (hit.via is not None and hit.score >= least))
+
+
+def today() -> date:
+    """The day it is, in UTC."""
+    return datetime.now(UTC).date()

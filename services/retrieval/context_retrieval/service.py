@@ -1,0 +1,94 @@
+"""Puts retrieval's parts together; settings come in, a running service comes out. `__main__` and tests start it."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import structlog
+
+from context.v1 import embedding_pb2, embedding_pb2_grpc, knowledge_pb2, knowledge_pb2_grpc, retrieval_pb2
+from context.v1.retrieval_pb2_grpc import add_RetrievalServiceServicer_to_server
+from context_common import postgres
+from context_common.client import call, connect
+from context_common.errors import AppError
+from context_common.server import Server
+from context_retrieval import metrics, tokens
+from context_retrieval.access import AccessCounter
+from context_retrieval.embedder import Embedder
+from context_retrieval.filler import Filler
+from context_retrieval.indexer import Indexer, as_service
+from context_retrieval.prepare import Preparer
+from context_retrieval.rank import Scale
+from context_retrieval.search import Searcher
+from context_retrieval.servicer import Progress, RetrievalServicer
+from context_retrieval.settings import Settings
+from context_retrieval.store import CHANNEL, Index, Reader, Status, configure
+
+GAUGES_EVERY = 5.0  # seconds
+KNOWLEDGE = knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
+EMBEDDING = embedding_pb2.DESCRIPTOR.services_by_name["EmbeddingService"]
+RETRIEVAL = retrieval_pb2.DESCRIPTOR.services_by_name["RetrievalService"]
+
+log = structlog.get_logger()
+
+
+@asynccontextmanager
+async def build(settings: Settings) -> AsyncIterator[Server]:
+    """The server, not listening yet, with its indexers at work; leave the block to end them."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(
+            postgres.open_pool(
+                settings.database_url,
+                name="retrieval",
+                size=settings.pool_size,
+                schema="retrieval",
+                configure=configure,
+            )
+        )
+        indexed = await stack.enter_async_context(postgres.Notifications(settings.database_url, CHANNEL))
+        knowledge_channel = await stack.enter_async_context(connect(settings.knowledge_addr, KNOWLEDGE))
+        embedding_channel = await stack.enter_async_context(connect(settings.embedding_addr, EMBEDDING))
+        knowledge: knowledge_pb2_grpc.KnowledgeServiceAsyncStub = knowledge_pb2_grpc.KnowledgeServiceStub(
+            knowledge_channel
+        )
+        embedding: embedding_pb2_grpc.EmbeddingServiceAsyncStub = embedding_pb2_grpc.EmbeddingServiceStub(
+            embedding_channel
+        )
+        await asyncio.to_thread(tokens.encoding)
+        embedder, index, reader = Embedder(embedding), Index(pool), Reader(pool)
+        preparer, accesses, lacking = Preparer(index, embedder), AccessCounter(knowledge), asyncio.Event()
+        name = f"{socket.gethostname()}-{os.getpid()}"
+        work: list[Coroutine[Any, Any, None]] = [
+            Indexer(knowledge, index, preparer, name=f"{name}-{number}", lacking=lacking).run()
+            for number in range(settings.indexers)
+        ]
+        work += [Filler(index, embedder, preparer, lacking).run(), accesses.run(), _keep_gauges(knowledge)]
+        stack.push_async_callback(_end, [asyncio.create_task(task) for task in work])
+        searcher = Searcher(reader, embedder, Scale())
+        progress = Progress(Status(pool), indexed, knowledge, embedder)
+        server = Server(settings.listen, ready=lambda: postgres.ping(pool))
+        servicer = RetrievalServicer(searcher, reader, progress, accesses)
+        yield server.add(add_RetrievalServiceServicer_to_server, servicer, RETRIEVAL)
+
+
+async def _end(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _keep_gauges(knowledge: "knowledge_pb2_grpc.KnowledgeServiceAsyncStub") -> None:
+    """Tell Prometheus how far the index is behind."""
+    while True:
+        as_service()
+        try:
+            status = await call(knowledge.GetFeedStatus, knowledge_pb2.GetFeedStatusRequest(), within=GAUGES_EVERY)
+        except AppError as error:
+            log.debug("feed_status_unknown", reason=error.message)
+        else:
+            metrics.PENDING.set(status.pending)
+            metrics.LAG.set(status.lag.ToMilliseconds() / 1000)
+        await asyncio.sleep(GAUGES_EVERY)

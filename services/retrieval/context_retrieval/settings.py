@@ -1,0 +1,43 @@
+"""What the environment says."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from context_common.logs import LEVELS
+from context_common.settings import Env
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One process's settings."""
+
+    listen: str
+    metrics_listen: str
+    database_url: str
+    pool_size: int
+    log_level: str
+    knowledge_addr: str
+    embedding_addr: str
+    indexers: int
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """The settings in `environ`.
+
+        Raises:
+            SettingsError: Names everything that is missing or wrong.
+        """
+        read = Env(environ)
+        settings = cls(
+            listen=read.listen("LISTEN", "0.0.0.0:50053"),
+            metrics_listen=read.text("METRICS_LISTEN", ""),
+            database_url=read.secret("DATABASE_URL"),
+            pool_size=read.integer("POOL_SIZE", 50, least=4, most=1000),
+            log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
+            knowledge_addr=read.text("KNOWLEDGE_ADDR", "127.0.0.1:50051"),
+            embedding_addr=read.text("EMBEDDING_ADDR", "127.0.0.1:50052"),
+            indexers=read.integer("INDEXERS", 2, least=0, most=32),
+        )
+        read.complain()
+        return settings

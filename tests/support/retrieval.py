@@ -1,0 +1,285 @@
+"""Retrieval as its callers meet it: the real service on a real database, between stand-ins for its two neighbours.
+
+The stand-ins are servicers behind the real wire. Where a test is about meaning, the real model takes the embedder's place.
+"""
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc
+import numpy as np
+import psycopg
+from psycopg.rows import dict_row
+
+from context.v1 import embedding_pb2, embedding_pb2_grpc, knowledge_pb2, knowledge_pb2_grpc, types_pb2
+from context.v1 import retrieval_pb2 as pb
+from context.v1 import retrieval_pb2_grpc as rpc
+from context_common import caller
+from context_common.client import call, connect
+from context_common.errors import AppError
+from context_common.server import Server
+from context_retrieval.service import EMBEDDING, KNOWLEDGE, RETRIEVAL, build
+from context_retrieval.settings import Settings
+
+DIMENSION = 384
+WINDOW = 64  # tokens of the stand-in's model: small, so that short texts already need several passages
+PIECE = re.compile(r"[^\W_]{1,6}|[^\w\s]|_")
+WORD = re.compile(r"[^\W_]+")
+
+
+class FakeEmbedding(embedding_pb2_grpc.EmbeddingServiceServicer):
+    """A model that knows words but no meanings: a text is the sum of its words."""
+
+    def __init__(self) -> None:
+        self.model = embedding_pb2.Model(id="words-1", dimension=DIMENSION, max_tokens=WINDOW)
+        self.embedded: list[str] = []
+        self.failure: AppError | None = None  # what every call ends with
+        self.hanging = False
+
+    async def _answer(self) -> None:
+        if self.hanging:
+            await asyncio.sleep(60)
+        if self.failure:
+            raise self.failure
+
+    def embedding(self, text: str) -> embedding_pb2.Embedding:
+        tokens = len(PIECE.findall(text)) + 2
+        vector = sum((word_vector(word) for word in WORD.findall(text.lower())), np.full(DIMENSION, 1e-6))
+        vector = vector / np.linalg.norm(vector)
+        return embedding_pb2.Embedding(
+            vector=vector.astype("<f4").tobytes(), token_count=min(tokens, WINDOW), truncated=tokens > WINDOW
+        )
+
+    async def Embed(self, request: embedding_pb2.EmbedRequest, context: Any) -> embedding_pb2.EmbedResponse:
+        await self._answer()
+        return embedding_pb2.EmbedResponse(embeddings=map(self.embedding, request.texts), model=self.model)
+
+    async def EmbedMany(self, request_iterator: Any, context: Any) -> AsyncIterator[embedding_pb2.EmbedManyResponse]:
+        async for request in request_iterator:
+            await self._answer()
+            self.embedded.extend(request.texts)
+            yield embedding_pb2.EmbedManyResponse(embeddings=map(self.embedding, request.texts), model=self.model)
+
+    async def DescribeModel(self, request: Any, context: Any) -> embedding_pb2.DescribeModelResponse:
+        await self._answer()
+        return embedding_pb2.DescribeModelResponse(model=self.model, name="words")
+
+    async def Tokenize(self, request: embedding_pb2.TokenizeRequest, context: Any) -> embedding_pb2.TokenizeResponse:
+        await self._answer()
+        texts = [
+            embedding_pb2.TokenizedText(starts=[match.start() for match in PIECE.finditer(text)])
+            for text in request.texts
+        ]
+        return embedding_pb2.TokenizeResponse(texts=texts)
+
+
+def word_vector(word: str) -> Any:
+    """A direction of its own for each word."""
+    seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8])
+    return np.random.default_rng(seed).standard_normal(DIMENSION)
+
+
+class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
+    """Items and a feed of those that changed, in memory."""
+
+    def __init__(self) -> None:
+        self.items: dict[tuple[str, str], knowledge_pb2.Change] = {}
+        self.feed: dict[tuple[str, str], knowledge_pb2.Change] = {}
+        self.leased: set[tuple[str, str]] = set()
+        self.accesses: dict[tuple[str, str], int] = {}
+        self.callers: set[str] = set()
+        self._last = 0
+        self._changed = asyncio.Event()
+
+    def put(
+        self, item: types_pb2.Item, namespace: str = "web", edges: Sequence[tuple[str, str]] = (), strength: float = 1.0
+    ) -> int:
+        """Record `item` with its outgoing `edges` (type, target); answers the change's id."""
+        stored = types_pb2.Item()
+        stored.CopyFrom(item)
+        stored.namespace, stored.status = namespace, item.status or "active"
+        stored.version = item.version or 1
+        relationships = [
+            types_pb2.Relationship(
+                from_id=item.id,
+                to_id=target,
+                type=types_pb2.RelationshipType.Value(f"RELATIONSHIP_TYPE_{kind.upper()}"),
+                strength=strength,
+            )
+            for kind, target in edges
+        ]
+        return self.change(
+            knowledge_pb2.Change(namespace=namespace, item_id=item.id, item=stored, relationships=relationships)
+        )
+
+    def delete(self, item_id: str, namespace: str = "web") -> int:
+        return self.change(knowledge_pb2.Change(namespace=namespace, item_id=item_id))
+
+    def change(self, change: knowledge_pb2.Change) -> int:
+        """Put `change` on the feed as the newest of all."""
+        self._last += 1
+        change.change_id = self._last
+        key = (change.namespace, change.item_id)
+        self.items[key] = self.feed[key] = change
+        self.leased.discard(key)
+        self._changed.set()
+        return self._last
+
+    async def LeaseChanges(self, request: Any, context: Any) -> knowledge_pb2.LeaseChangesResponse:
+        self.callers.add(caller.current().principal)
+        wait = request.wait.ToMilliseconds() / 1000
+        while True:
+            self._changed.clear()
+            keys = [key for key in self.feed if key not in self.leased][: request.max_changes]
+            if keys or wait <= 0:
+                break
+            try:
+                async with asyncio.timeout(wait):
+                    await self._changed.wait()
+            except TimeoutError:
+                break
+        self.leased.update(keys)
+        for key in keys:
+            self.feed[key].attempts += 1
+        return knowledge_pb2.LeaseChangesResponse(changes=[self.feed[key] for key in keys])
+
+    async def AckChanges(self, request: Any, context: Any) -> knowledge_pb2.AckChangesResponse:
+        done = 0
+        for ref in request.done:
+            key = (ref.namespace, ref.item_id)
+            if key in self.feed and self.feed[key].change_id == ref.change_id:
+                del self.feed[key]
+                self.leased.discard(key)
+                done += 1
+        return knowledge_pb2.AckChangesResponse(acknowledged=done)
+
+    async def ReplayChanges(self, request: Any, context: Any) -> knowledge_pb2.ReplayChangesResponse:
+        namespace = caller.current().namespace
+        keys = [key for key in self.items if request.every_namespace or key[0] == namespace]
+        for key in keys:
+            self.change(self.items[key])
+        return knowledge_pb2.ReplayChangesResponse(replayed=len(keys))
+
+    async def GetFeedStatus(self, request: Any, context: Any) -> knowledge_pb2.GetFeedStatusResponse:
+        return knowledge_pb2.GetFeedStatusResponse(pending=len(self.feed))
+
+    async def RecordAccess(self, request: Any, context: Any) -> knowledge_pb2.RecordAccessResponse:
+        for access in request.accesses:
+            key = (access.namespace, access.item_id)
+            self.accesses[key] = self.accesses.get(key, 0) + access.count
+        return knowledge_pb2.RecordAccessResponse()
+
+
+@dataclass
+class Retrieval:
+    """The service under test, with short words for what tests do often."""
+
+    stub: "rpc.RetrievalServiceAsyncStub"
+    url: str
+    knowledge: FakeKnowledge
+    embedding: FakeEmbedding
+    namespace: str = "web"
+    seen: dict[str, Any] = field(default_factory=dict)
+
+    def as_(self, namespace: str) -> "Retrieval":
+        """The same service for a caller in another namespace."""
+        return Retrieval(self.stub, self.url, self.knowledge, self.embedding, namespace)
+
+    async def ask(self, method: str, request: Any, within: float = 30) -> Any:
+        caller.bind(caller.Caller(self.namespace, "ada", "request-1"))
+        return await call(getattr(self.stub, method), request, within=within)
+
+    async def put(self, *items: types_pb2.Item, **how: Any) -> None:
+        """Record `items` and wait until they are searchable."""
+        for item in items:
+            self.knowledge.put(item, **{"namespace": self.namespace, **how})
+        await self.settled()
+
+    async def settled(self) -> None:
+        """Wait until the feed is empty."""
+        async with asyncio.timeout(30):
+            while self.knowledge.feed:
+                await asyncio.sleep(0.01)
+
+    async def filled(self) -> None:
+        """Wait until every passage has a vector of the model in use."""
+        async with asyncio.timeout(30):
+            while (await self.status()).unembedded_chunks or self.knowledge.feed:
+                await asyncio.sleep(0.05)
+
+    async def status(self) -> pb.GetIndexStatusResponse:
+        response: pb.GetIndexStatusResponse = await self.ask("GetIndexStatus", pb.GetIndexStatusRequest())
+        return response
+
+    async def query(self, text: str, **wanted: Any) -> tuple[dict[str, Any], pb.QueryContextResponse]:
+        """The bundle as JSON, and the whole response."""
+        filters = {name: wanted.pop(name) for name in list(wanted) if name in pb.Filter.DESCRIPTOR.fields_by_name}
+        request = pb.QueryContextRequest(query=text, filter=pb.Filter(**filters), **wanted)
+        response: pb.QueryContextResponse = await self.ask("QueryContext", request)
+        return json.loads(response.bundle), response
+
+    async def search(self, text: str, **wanted: Any) -> list[str]:
+        """The ids of what a search finds, best first."""
+        return [hit.id for hit in (await self.hits(text, **wanted)).results]
+
+    async def hits(self, text: str, **wanted: Any) -> pb.SearchResponse:
+        filters = {name: wanted.pop(name) for name in list(wanted) if name in pb.Filter.DESCRIPTOR.fields_by_name}
+        response: pb.SearchResponse = await self.ask(
+            "Search", pb.SearchRequest(query=text, filter=pb.Filter(**filters), **wanted)
+        )
+        return response
+
+    async def rows(self, query: str, values: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """What stands in the tables."""
+        async with await psycopg.AsyncConnection.connect(
+            self.url, row_factory=dict_row, options="-c search_path=retrieval,public"
+        ) as connection:
+            return await (await connection.execute(query.encode(), values)).fetchall()
+
+
+def ids(bundle: Mapping[str, Any]) -> list[str]:
+    """The ids of all items of a bundle."""
+    return [item["id"] for name in ("key_decisions", "known_issues", "recent_changes") for item in bundle[name]]
+
+
+async def ready() -> None:
+    """A stand-in is always ready."""
+
+
+@asynccontextmanager
+async def serving(servicer: Any, register: Any, descriptor: Any) -> AsyncIterator[str]:
+    """The address at which `servicer` answers."""
+    async with Server("127.0.0.1:0", ready=ready, grace=0.2).add(register, servicer, descriptor) as server:
+        yield f"127.0.0.1:{server.port}"
+
+
+@asynccontextmanager
+async def running(
+    url: str,
+    *,
+    knowledge: FakeKnowledge | None = None,
+    embedding_addr: str | None = None,
+    embedding: FakeEmbedding | None = None,
+    indexers: int = 2,
+) -> AsyncIterator[Retrieval]:
+    """Retrieval on the database at `url`; by the real model where `embedding_addr` is given."""
+    knowledge, embedding = knowledge or FakeKnowledge(), embedding or FakeEmbedding()
+    async with AsyncExitStack() as stack:
+        knowledge_addr = await stack.enter_async_context(
+            serving(knowledge, knowledge_pb2_grpc.add_KnowledgeServiceServicer_to_server, KNOWLEDGE)
+        )
+        if embedding_addr is None:
+            embedding_addr = await stack.enter_async_context(
+                serving(embedding, embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EMBEDDING)
+            )
+        settings = Settings("127.0.0.1:0", "", url, 10, "info", knowledge_addr, embedding_addr, indexers)
+        server = await stack.enter_async_context(build(settings))
+        await stack.enter_async_context(server)
+        channel: grpc.aio.Channel = await stack.enter_async_context(connect(f"127.0.0.1:{server.port}", RETRIEVAL))
+        yield Retrieval(rpc.RetrievalServiceStub(channel), url, knowledge, embedding)
