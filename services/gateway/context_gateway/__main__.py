@@ -1,0 +1,59 @@
+"""Wires the gateway together and serves it until SIGTERM or SIGINT."""
+
+import asyncio
+import os
+import sys
+
+import structlog
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+
+from context_common import logs
+from context_common.settings import SettingsError
+from context_gateway.app import create_app
+from context_gateway.clients import open_clients
+from context_gateway.settings import Settings
+
+GRACE = 10  # seconds that requests under way may still take after SIGTERM
+
+log = structlog.get_logger()
+
+
+async def main() -> None:
+    """One gateway process."""
+    settings = Settings.from_env(os.environ)
+    logs.configure("gateway", settings.log_level)
+    if settings.exposed:
+        log.warning("serving_other_machines_without_authentication", host=settings.host)
+    async with open_clients(settings) as clients:
+        server = uvicorn.Server(server_config(create_app(clients, settings), settings))
+        log.info("listening", host=settings.host, port=settings.port)
+        await server.serve()
+    log.info("stopped")
+
+
+def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """How uvicorn serves `app`: one process, no log of its own, no word about itself."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        reset_contextvars=True,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+if __name__ == "__main__":
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+    except SettingsError as error:
+        sys.exit(f"context-gateway: {error}")

@@ -1,0 +1,27 @@
+"""The routes, one module per resource."""
+
+from typing import cast
+
+from fastapi import APIRouter
+from starlette.requests import Request
+
+from context_gateway.bodies import JsonRoute
+from context_gateway.clients import Clients
+from context_gateway.identity import Identity
+
+BUDGET = 30.0  # seconds of one call where the request itself has no deadline
+
+
+def router(tag: str) -> APIRouter:
+    """A router whose operations stand under `tag` in the OpenAPI document."""
+    return APIRouter(tags=[tag], route_class=JsonRoute)
+
+
+def clients(request: Request) -> Clients:
+    """The services behind the gateway."""
+    return cast("Clients", request.app.state.clients)
+
+
+def identity(request: Request) -> Identity:
+    """Who sent the request."""
+    return cast("Identity", request.state.identity)

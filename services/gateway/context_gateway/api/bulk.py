@@ -1,0 +1,84 @@
+"""Bulk: NDJSON streamed in, one answer a line streamed out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import structlog
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from context.v1 import types_pb2 as types
+from context_gateway.answers import MOST_WAIT, Preference, preference
+from context_gateway.api import clients, router
+from context_gateway.bodies import require_media_type
+from context_gateway.ingest import Ingest
+from context_gateway.problems import Refused
+
+MEDIA_TYPE = "application/x-ndjson"
+IDLE = 60.0  # seconds that a caller may send nothing
+
+routes = router("Items")
+log = structlog.get_logger()
+
+
+@routes.post(
+    "/api/bulk",
+    operation_id="bulk",
+    summary="Record many items, one JSON object a line",
+    openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+    responses={200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+)
+async def bulk(request: Request) -> Response:
+    """Each line has a `type` and that type's fields; a bad line stops nothing.
+
+    An item with `source_uri` is an upsert on it. Answers come while lines are still being sent, in their order:
+    `{"line":1,"id":"ADR-004","status":"created|updated|unchanged|error","indexed":true}`, an error with the fields
+    `error`, `code`, `details` and `retry_after` of a problem. Blank lines are skipped.
+    """
+    require_media_type(request.headers.get("content-type"), MEDIA_TYPE)
+    return BulkResponse(request, preference(request.headers, MOST_WAIT))
+
+
+class BulkResponse(Response):
+    """Answers while the request is still being read."""
+
+    def __init__(self, request: Request, preferred: Preference) -> None:
+        super().__init__(headers=preferred.headers, media_type=MEDIA_TYPE)
+        del self.headers["content-length"]
+        self._request, self._seconds = request, preferred.seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the pipeline between the caller and the services."""
+
+        async def send_part(part: bytes) -> None:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+
+        ingest = Ingest(clients(self._request), types.PROVENANCE_IMPORT, self._seconds)
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        try:
+            await ingest.run(_chunks(self._request), send_part)
+        except* ClientDisconnect:
+            log.info("caller_left")
+        else:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes.
+
+    Raises:
+        Refused: 413 past the limit, 400 where nothing came for too long.
+        ClientDisconnect: The caller left.
+    """
+    chunks = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(IDLE):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise Refused(400, detail=f"nothing came for {IDLE:.0f} seconds") from error
+        yield chunk

@@ -1,0 +1,195 @@
+"""Items: the same seven operations for each type; a snapshot is created elsewhere and only once per commit."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from context.v1 import knowledge_pb2 as knowledge
+from context_common.client import call
+from context_common.errors import NotFound
+from context_gateway.answers import Fields, Preference, answer, etag, expected_version, page, preference, select
+from context_gateway.api import BUDGET, clients, identity, router
+from context_gateway.indexed import wait_indexed
+from context_gateway.problems import Refused
+from context_gateway.schemas import answers
+from context_gateway.schemas.fields import ID
+from context_gateway.schemas.items import ADR, FAILURE, MEETING, SNAPSHOT, Change, Kind, to_item, to_mask
+from context_gateway.schemas.requests import FailureListing, Listing, Reading
+
+TAG = "Items"
+SHOWN_STATUS = {
+    knowledge.OUTCOME_CREATED: 201,
+    knowledge.OUTCOME_UPDATED: 200,
+    knowledge.OUTCOME_UNCHANGED: 200,
+}
+
+
+def item_routes(kind: Kind) -> APIRouter:
+    """Creating (but for snapshots), reading, listing, changing and deleting items of one type."""
+    routes = router(TAG)
+    for add in (_add_create, _add_read, _add_change, _add_delete):
+        add(routes, kind)
+    return routes
+
+
+def _add_create(routes: APIRouter, kind: Kind) -> None:
+    async def create(request: Request, body: Change) -> Response:
+        preferred = preference(request.headers)
+        recorded = await record(request, kind, body)
+        content = answers.item(recorded.item) | await settled(request, recorded, preferred)
+        return _written(kind, recorded, content, preferred)
+
+    if kind is SNAPSHOT:
+        path, summary = "/api/context/snapshot", "Record a commit or a deploy; again is `unchanged`"
+        create = create_snapshot
+    else:
+        path, summary = f"/api/{kind.name}", f"Create {_a(kind)}"
+    # FastAPI reads a handler's annotations; the body's is the type's own.
+    endpoint = _with_annotations(create, body=kind.create)
+    routes.post(path, status_code=201, operation_id=f"create_{kind.name}", summary=summary)(endpoint)
+
+
+async def create_snapshot(request: Request, body: Change) -> Response:
+    """Answers `created` or `unchanged` as `status`, as a line of a bulk answer does."""
+    preferred = preference(request.headers)
+    recorded = await record(request, SNAPSHOT, body)
+    content = answers.item(recorded.item) | await settled(request, recorded, preferred)
+    content["status"] = answers.OUTCOMES[recorded.outcome]
+    return _written(SNAPSHOT, recorded, content, preferred)
+
+
+def _add_read(routes: APIRouter, kind: Kind) -> None:
+    async def get(request: Request, id: str, query: Annotated[Reading, Query()]) -> Response:  # noqa: A002
+        found = await call(
+            clients(request).knowledge.GetItem, knowledge.GetItemRequest(id=item_id(kind, id)), within=BUDGET
+        )
+        content = select(_readable(found.item, query.fields), query.fields)
+        if query.fields == "full":
+            content = {**content, "related_items": [answers.related(item) for item in found.related]}
+        return answer(content, headers={"ETag": etag(found.item.version)})
+
+    async def list_items(request: Request, query: Listing) -> Response:
+        message = listing(kind, query)
+        listed = await call(clients(request).knowledge.ListItems, message, within=BUDGET)
+        return page(answers.items(listed.items, query.fields), listed.next_page_token)
+
+    parameters = FailureListing if kind is FAILURE else Listing
+    _with_annotations(list_items, query=Annotated[parameters, Query()])
+    routes.get(
+        f"/api/{kind.name}", operation_id=f"list_{kind.name}", summary=f"List items of type {kind.name}, newest first"
+    )(list_items)
+    routes.get(f"/api/{kind.name}/{{id}}", operation_id=f"get_{kind.name}", summary=f"Read {_a(kind)}")(get)
+
+
+def _add_change(routes: APIRouter, kind: Kind) -> None:
+    async def change(request: Request, id: str, body: Change) -> Response:  # noqa: A002
+        preferred = preference(request.headers)
+        message = knowledge.UpdateItemRequest(
+            item=to_item(kind, body),
+            update_mask=to_mask(kind, body),
+            expected_version=expected_version(request.headers),
+        )
+        message.item.id = item_id(kind, id)
+        updated = await call(clients(request).knowledge.UpdateItem, message, within=BUDGET)
+        content = answers.item(updated.recorded.item) | await settled(request, updated.recorded, preferred)
+        content["updated_fields"] = [_field(kind, name) for name in updated.updated_fields]
+        return answer(content, headers={"ETag": etag(updated.recorded.item.version)} | preferred.headers)
+
+    endpoint = _with_annotations(change, body=kind.change)
+    for method in ("PUT", "PATCH"):
+        routes.api_route(
+            f"/api/{kind.name}/{{id}}",
+            methods=[method],
+            operation_id=f"{method.lower()}_{kind.name}",
+            summary=f"Change the fields given of {_a(kind)}",
+        )(endpoint)
+
+
+def _add_delete(routes: APIRouter, kind: Kind) -> None:
+    async def delete(request: Request, id: str) -> Response:  # noqa: A002
+        preferred = preference(request.headers)
+        found = item_id(kind, id)
+        message = knowledge.DeleteItemRequest(id=found, expected_version=expected_version(request.headers))
+        deleted = await call(clients(request).knowledge.DeleteItem, message, within=BUDGET)
+        (indexed,) = await wait_indexed(clients(request), [(found, deleted.change_id)], preferred.seconds)
+        return answer({"id": found, "deleted": True, "indexed": indexed}, headers=preferred.headers)
+
+    routes.delete(f"/api/{kind.name}/{{id}}", operation_id=f"delete_{kind.name}", summary=f"Delete {_a(kind)}")(delete)
+
+
+async def record(request: Request, kind: Kind, body: Change) -> knowledge.Recorded:
+    """Create the item in `body`."""
+    message = knowledge.CreateItemRequest(item=to_item(kind, body, identity(request).provenance))
+    return (await call(clients(request).knowledge.CreateItem, message, within=BUDGET)).recorded
+
+
+async def settled(request: Request, recorded: knowledge.Recorded, preferred: Preference) -> dict[str, Any]:
+    """What a write answers beside its item, once it is searchable or the wait is over."""
+    points = [(recorded.item.id, recorded.change_id)]
+    (indexed,) = await wait_indexed(clients(request), points, preferred.seconds)
+    return {
+        "indexed": indexed,
+        "relationships_created": [answers.edge(edge) for edge in recorded.relationships_created],
+        "pending_references": list(recorded.pending_references),
+    }
+
+
+def item_id(kind: Kind, text: str) -> str:
+    """`text` where it can be the id of such an item.
+
+    Raises:
+        NotFound: It cannot, so that nothing is stored under it.
+    """
+    match = ID.fullmatch(text)
+    if match is None or match[1].upper() != kind.prefix:
+        raise NotFound
+    return text
+
+
+def listing(kind: Kind, query: Listing) -> knowledge.ListItemsRequest:
+    """The query on the wire.
+
+    Raises:
+        Refused: 400, such items never have that status.
+    """
+    if not set(query.status) <= set(kind.statuses):
+        raise Refused(400, {"status": [f"must be one of {', '.join(kind.statuses)}"]})
+    message = knowledge.ListItemsRequest(
+        type=kind.number,
+        statuses=query.status,
+        tags=query.tags,
+        author=query.author,
+        from_date=query.from_date or "",
+        to_date=query.to_date or "",
+        text=query.q,
+        page_size=query.limit,
+        page_token=query.cursor,
+    )
+    if isinstance(query, FailureListing):
+        message.severity, message.pattern, message.app_name = query.severity, query.pattern, query.app_name
+    return message
+
+
+def _written(kind: Kind, recorded: knowledge.Recorded, content: Any, preferred: Preference) -> Response:
+    item = recorded.item
+    headers = {"Location": f"/api/{kind.name}/{item.id}", "ETag": etag(item.version)} | preferred.headers
+    return answer(content, SHOWN_STATUS.get(recorded.outcome, 201), headers)
+
+
+def _readable(item: Any, fields: Fields) -> dict[str, Any]:
+    return answers.item(item) if fields == "full" else answers.summary(item)
+
+
+def _field(kind: Kind, path: str) -> str:
+    name = path.removeprefix(f"{kind.name}.")
+    return "meeting_title" if (kind is MEETING and name == "title") else name
+
+
+def _a(kind: Kind) -> str:
+    return f"{'an' if kind is ADR else 'a'} {kind.name}"
+
+
+def _with_annotations(endpoint: Any, **annotations: Any) -> Any:
+    endpoint.__annotations__.update(annotations)
+    return endpoint

@@ -1,0 +1,78 @@
+"""Puts the gateway together: routes, the middleware around them, and the documents about them."""
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from context_gateway import VERSION, openapi, problems
+from context_gateway.answers import answer
+from context_gateway.api import admin, bulk, context, embeddings, graph, health
+from context_gateway.api.items import item_routes
+from context_gateway.clients import Clients
+from context_gateway.middleware import RequestMiddleware
+from context_gateway.pages import docs
+from context_gateway.schemas.items import KINDS
+from context_gateway.settings import Settings
+
+EXPOSED = ("ETag", "Location", "Preference-Applied", "Retry-After", "X-Request-Id")
+
+
+def create_app(clients: Clients, settings: Settings) -> FastAPI:
+    """The gateway over `clients`. It owns nothing: who opened the clients closes them."""
+    app = FastAPI(
+        title=openapi.TITLE,
+        version=VERSION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.clients, app.state.settings = clients, settings
+    routers = [item_routes(kind) for kind in KINDS.values()]
+    routers += [module.routes for module in (bulk, context, graph, embeddings, admin, health)]
+    for router in routers:
+        app.include_router(router)
+    _add_pages(app)
+    _add_handlers(app, [route for router in routers for route in router.routes if isinstance(route, APIRoute)])
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["*"],
+            expose_headers=EXPOSED,
+        )
+    app.add_middleware(RequestMiddleware, seconds=settings.request_timeout)
+    return app
+
+
+def _add_pages(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def index() -> Response:
+        return RedirectResponse("/docs")
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi_document() -> Response:
+        return answer(openapi.document(app))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs_page() -> Response:
+        headers = {"Content-Security-Policy": docs.CSP, "Cache-Control": "no-cache"}
+        return HTMLResponse(docs.render(openapi.document(app)), headers=headers)
+
+
+def _add_handlers(app: FastAPI, routes: list[APIRoute]) -> None:
+    """What the framework refuses by itself becomes a problem too."""
+
+    @app.exception_handler(RequestValidationError)
+    @app.exception_handler(HTTPException)
+    async def refuse(request: Request, error: Exception) -> Response:
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            path = request.url.path
+            methods = {method for route in routes if route.path_regex.match(path) for method in route.methods or ()}
+            error = HTTPException(405, headers={"Allow": ", ".join(sorted(methods)) or "GET"})
+        return problems.respond(error, request.state.request_id)

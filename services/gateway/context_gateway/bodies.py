@@ -1,0 +1,89 @@
+"""Reads JSON as the contract has it: UTF-8, one value per name, no NaN; what it is not becomes a 400 or 415."""
+
+import json
+from collections.abc import Callable, Coroutine
+from email.message import Message
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import Response
+
+from context_gateway.problems import Refused
+
+
+class JsonRequest(Request):
+    """A request whose body is JSON or nothing."""
+
+    async def body(self) -> bytes:
+        """The bytes of the body, declared as JSON."""
+        raw = await super().body()
+        if raw:
+            require_media_type(self.headers.get("content-type"), "application/json")
+        return raw
+
+    async def json(self) -> Any:
+        """The body's value."""
+        return parse(await self.body())
+
+
+class JsonRoute(APIRoute):
+    """A route whose handler gets a JsonRequest."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, given our request."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            return await handler(JsonRequest(request.scope, request.receive))
+
+        return handle
+
+
+def require_media_type(given: str | None, wanted: str) -> None:
+    """Raise Refused (415) unless the Content-Type `given` is `wanted`, or JSON by suffix, in UTF-8."""
+    message = Message()
+    message["content-type"] = given or "none/none"
+    media_type = message.get_content_type()
+    suits = media_type == wanted or (wanted == "application/json" and media_type.endswith("+json"))
+    charset = message.get_content_charset("utf-8")
+    if not suits or charset not in ("utf-8", "utf8", "us-ascii"):
+        raise Refused(415, detail=f"send the body as Content-Type: {wanted}, in UTF-8")
+
+
+def parse(raw: bytes) -> Any:
+    """The JSON value in `raw`.
+
+    Raises:
+        Refused: 400, it is not UTF-8 or not JSON, names something twice or nests too deep.
+    """
+    try:
+        return DECODER.decode(raw.decode())
+    except UnicodeDecodeError as error:
+        raise Refused(400, {"body": ["is not UTF-8"]}) from error
+    except RecursionError as error:
+        raise Refused(400, {"body": ["nests too deep"]}) from error
+    except json.JSONDecodeError as error:
+        raise Refused(400, {"body": [f"is not JSON: {error}"]}) from error
+    except ValueError as error:
+        raise Refused(400, {"body": [str(error)]}) from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        raise ValueError("names a field twice")
+    return members
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"is not JSON: {name} is no number")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 400:
+        raise ValueError("holds a number that is too long")
+    return int(digits)
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_no_constant, parse_int=_integer)

@@ -1,0 +1,199 @@
+"""The bulk pipeline: read lines → record batches → wait for the index → answer, all four at once and bounded.
+
+Batches are recorded one after the other, so that what follows in the input follows in the store; while one batch is
+written, those before it are being indexed. Answers wait in memory for a caller that sends all before it reads:
+there are at most LINES of them.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from context.v1 import knowledge_pb2 as knowledge
+from context.v1 import types_pb2 as types
+from context_common.client import call
+from context_common.errors import AppError, Invalid, from_status
+from context_gateway.answers import encode
+from context_gateway.bodies import parse
+from context_gateway.clients import Clients
+from context_gateway.indexed import wait_indexed
+from context_gateway.middleware import MIB, too_large
+from context_gateway.problems import Problem, Refused, describe
+from context_gateway.schemas.answers import OUTCOMES, Json
+from context_gateway.schemas.items import KINDS, Kind, to_item
+
+LINE = MIB  # bytes
+LINES = 100_000
+BATCH = 200  # items of one call to knowledge
+BATCH_BYTES = 4 * MIB
+WAITING = 10  # batches that wait for the index at once
+RECORD_SECONDS = 30.0
+END = None
+UNANSWERED = describe(RuntimeError())
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the input: an item, or what is wrong with it."""
+
+    line: int
+    size: int = 0
+    item: types.Item | None = None
+    problem: Problem | None = None
+
+
+class Lines:
+    """Cuts chunks into numbered lines; None stands for a line that is too long."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._rest = bytearray()
+        self._skipping = False
+
+    def feed(self, chunk: bytes) -> Iterator[tuple[int, bytes | None]]:
+        """The lines that `chunk` ends."""
+        *ended, rest = chunk.split(b"\n")
+        for part in ended:
+            self._keep(part)
+            yield self._take()
+        self._keep(rest)
+
+    def end(self) -> Iterator[tuple[int, bytes | None]]:
+        """The last line, where no newline ended it."""
+        if self._rest or self._skipping:
+            yield self._take()
+
+    def _keep(self, part: bytes) -> None:
+        if self._skipping or len(self._rest) + len(part) > LINE:
+            self._skipping = True
+            self._rest.clear()
+        else:
+            self._rest += part
+
+    def _take(self) -> tuple[int, bytes | None]:
+        line = None if self._skipping else bytes(self._rest)
+        self.number += 1
+        self._skipping = False
+        self._rest.clear()
+        return self.number, line
+
+
+class Ingest:
+    """One bulk request. `wait`: seconds that each batch may take to become searchable."""
+
+    def __init__(self, clients: Clients, provenance: types.Provenance.ValueType, wait: float) -> None:
+        self._clients, self._provenance, self._wait = clients, provenance, wait
+        self._entries: asyncio.Queue[Entry | None] = asyncio.Queue(BATCH)
+        self._settling: asyncio.Queue[asyncio.Task[list[Json]] | None] = asyncio.Queue(WAITING)
+        self._answers: asyncio.Queue[bytes | None] = asyncio.Queue()
+
+    async def run(self, chunks: AsyncIterator[bytes], send: Callable[[bytes], Awaitable[None]]) -> None:
+        """Take in `chunks` and `send` the answers as they come; when this ends, all is answered."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._read(chunks))
+            tasks.create_task(self._write(tasks))
+            tasks.create_task(self._collect())
+            while (part := await self._answers.get()) is not END:
+                await send(part)
+
+    async def _read(self, chunks: AsyncIterator[bytes]) -> None:
+        lines = Lines()
+        try:
+            async for chunk in chunks:
+                await self._take_in(lines.feed(chunk))
+            await self._take_in(lines.end())
+        except Refused as error:
+            await self._entries.put(Entry(lines.number + 1, problem=describe(error)))
+        await self._entries.put(END)
+
+    async def _take_in(self, lines: Iterator[tuple[int, bytes | None]]) -> None:
+        for number, raw in lines:
+            if number > LINES:
+                raise Refused(413, detail=f"the limit is {LINES:,} lines")
+            if raw is None or raw.strip():
+                await self._entries.put(read_entry(number, raw, self._provenance))
+
+    async def _write(self, tasks: asyncio.TaskGroup) -> None:
+        async for batch in self._batches():
+            results = await self._record(batch)
+            await self._settling.put(tasks.create_task(self._settle(batch, results)))
+        await self._settling.put(END)
+
+    async def _batches(self) -> AsyncIterator[list[Entry]]:
+        """What has come in so far, again and again: small batches from a slow caller, large ones from a fast one."""
+        while (entry := await self._entries.get()) is not END:
+            batch, size = [entry], entry.size
+            while len(batch) < BATCH and size < BATCH_BYTES and not self._entries.empty():
+                more = self._entries.get_nowait()
+                if more is END:
+                    yield batch
+                    return
+                batch.append(more)
+                size += more.size
+            yield batch
+
+    async def _record(self, batch: Sequence[Entry]) -> list[knowledge.Recorded | Problem]:
+        """What became of each entry, in their order. Nothing that goes wrong with one batch stops the next."""
+        items = [entry.item for entry in batch if entry.item]
+        results: Iterator[knowledge.Recorded | Problem] = iter(())
+        if items:
+            try:
+                message = knowledge.RecordItemsRequest(items=items)
+                answer = await call(self._clients.knowledge.RecordItems, message, within=RECORD_SECONDS)
+                results = iter([_result(result) for result in answer.results])
+            except (AppError, RuntimeError) as error:
+                results = iter([describe(error)] * len(items))
+        return [entry.problem or next(results, UNANSWERED) for entry in batch]
+
+    async def _settle(self, batch: Sequence[Entry], results: Sequence[knowledge.Recorded | Problem]) -> list[Json]:
+        """The answers to a batch, once it is searchable or the wait is over."""
+        points = [(done.item.id, done.change_id) for done in results if not isinstance(done, Problem)]
+        indexed = iter(await wait_indexed(self._clients, points, self._wait))
+        return [
+            {"line": entry.line, "id": None, "status": "error", **done.summary(), "indexed": False}
+            if isinstance(done, Problem)
+            else {
+                "line": entry.line,
+                "id": done.item.id,
+                "status": OUTCOMES[done.outcome],
+                "indexed": next(indexed),
+            }
+            for entry, done in zip(batch, results, strict=True)
+        ]
+
+    async def _collect(self) -> None:
+        while (task := await self._settling.get()) is not END:
+            self._answers.put_nowait(b"".join(encode(line) + b"\n" for line in await task))
+        self._answers.put_nowait(END)
+
+
+def read_entry(line: int, raw: bytes | None, provenance: types.Provenance.ValueType) -> Entry:
+    """The item that a line of NDJSON is, or what is wrong with it; `raw` is None for a line that is too long."""
+    try:
+        if raw is None:
+            raise too_large(LINE)
+        members = parse(raw)
+        kind = _kind_of(members)
+        del members["type"]
+        body = kind.create.model_validate(members)
+    except (Refused, AppError, ValidationError) as error:
+        return Entry(line, problem=describe(error))
+    return Entry(line, len(raw), to_item(kind, body, provenance))
+
+
+def _kind_of(members: Any) -> Kind:
+    if not isinstance(members, dict):
+        raise Invalid({"body": ["must be an object"]})
+    if "type" not in members:
+        raise Invalid({"type": ["is required"]})
+    kind = members["type"]
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise Invalid({"type": [f"must be one of {', '.join(KINDS)}"]})
+    return KINDS[kind]
+
+
+def _result(result: knowledge.RecordResult) -> knowledge.Recorded | Problem:
+    return describe(from_status(result.error)) if result.HasField("error") else result.recorded

@@ -1,0 +1,109 @@
+"""The /docs page: the OpenAPI document as plain HTML, without scripts, so that it works offline under a strict CSP."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+from html import escape
+from typing import Any
+
+from context_gateway.openapi import operations
+
+STYLE = """
+:root { color-scheme: light dark; }
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
+summary { cursor: pointer; padding: .4rem 0; }
+details { border-bottom: 1px solid #8884; }
+details > div { padding: 0 0 1rem 1rem; }
+code, pre { font: 14px/1.4 ui-monospace, monospace; }
+pre { overflow: auto; background: #8882; padding: .75rem; border-radius: .3rem; }
+.method { display: inline-block; width: 4.5rem; font-weight: 700; }
+table { border-collapse: collapse; }
+td, th { text-align: left; vertical-align: top; padding: .15rem 1rem .15rem 0; }
+"""
+_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+CSP = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+def render(schema: dict[str, Any]) -> str:
+    """`schema`, an OpenAPI document, as a page."""
+    info = schema["info"]
+    title = f"{escape(info['title'])} {escape(info['version'])}"
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
+        f"<h1>{title}</h1><p>{escape(info['description'])}</p>"
+        '<p>For programs: <a href="/openapi.json">openapi.json</a>.</p>'
+        f"{''.join(_sections(schema))}</body></html>"
+    )
+
+
+def _sections(schema: dict[str, Any]) -> Iterator[str]:
+    tags: dict[str, list[str]] = {}
+    for path, method, operation in operations(schema):
+        tags.setdefault(operation["tags"][0], []).append(_operation(schema, path, method, operation))
+    for tag, parts in tags.items():
+        yield f"<h2>{escape(tag)}</h2>{''.join(parts)}"
+
+
+def _operation(schema: dict[str, Any], path: str, method: str, operation: dict[str, Any]) -> str:
+    return (
+        f'<details id="{escape(operation["operationId"])}"><summary><span class="method">{method.upper()}</span>'
+        f"<code>{escape(path)}</code> {escape(operation['summary'])}</summary><div>"
+        f"<p>{escape(operation.get('description', ''))}</p>"
+        f"{_parameters(operation)}{_body(schema, operation)}{_responses(operation)}</div></details>"
+    )
+
+
+def _parameters(operation: dict[str, Any]) -> str:
+    rows = [
+        (f"<code>{escape(p['name'])}</code>", escape(p["in"]), escape(p.get("description", "") or _type(p["schema"])))
+        for p in operation.get("parameters", [])
+    ]
+    return _table("Parameters", rows)
+
+
+def _body(schema: dict[str, Any], operation: dict[str, Any]) -> str:
+    parts = []
+    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
+        model = _resolve(schema, content["schema"])
+        required = model.get("required", [])
+        rows = [
+            (f"<code>{escape(name)}</code>", "required" if name in required else "", escape(_type(field)))
+            for name, field in model.get("properties", {}).items()
+        ]
+        parts.append(_table(f"Body: {media_type}", rows) or f"<h4>Body: {escape(media_type)}</h4>")
+    return "".join(parts)
+
+
+def _responses(operation: dict[str, Any]) -> str:
+    rows = [(status, escape(answer["description"]), "") for status, answer in operation["responses"].items()]
+    return _table("Answers", rows)
+
+
+def _table(title: str, rows: list[tuple[str, str, str]]) -> str:
+    lines = "".join(f"<tr><td>{a}</td><td>{b}</td><td>{c}</td></tr>" for a, b, c in rows)
+    return f"<h4>{escape(title)}</h4><table>{lines}</table>" if rows else ""
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """A schema in a few words."""
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "enum" in schema:
+        return " | ".join(map(str, schema["enum"]))
+    if options := schema.get("anyOf"):
+        return " or ".join(_type(option) for option in options if option.get("type") != "null")
+    if schema.get("type") == "array":
+        return f"list of {_type(schema['items'])}"
+    default = f" = {json.dumps(schema['default'])}" if schema.get("default") not in (None, "", []) else ""
+    return str(schema.get("format") or schema.get("const") or schema.get("type", "any")) + default
+
+
+def _resolve(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """`part` itself, or what it refers to; of two, the first."""
+    part = next((option for option in part.get("anyOf", ()) if "$ref" in option), part)
+    if "$ref" not in part:
+        return part
+    resolved: dict[str, Any] = schema["components"]["schemas"][part["$ref"].rpartition("/")[2]]
+    return resolved

@@ -1,0 +1,200 @@
+"""What may be written: the fields of the four item types, and their way onto the wire."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from pydantic import AliasChoices, Field
+
+from context.v1 import types_pb2 as types
+from context_gateway.schemas.fields import (
+    LARGEST_COUNT,
+    Address,
+    AdrId,
+    Body,
+    Day,
+    FailureId,
+    Listed,
+    ListedIds,
+    ListedTags,
+    MeetingId,
+    Name,
+    Names,
+    RequiredName,
+    RequiredText,
+    SnapshotId,
+    Tags,
+    Text,
+    Time,
+)
+
+AdrStatus = Literal["proposed", "active", "rejected", "deprecated", "superseded", "retracted", "archived"]
+FailureStatus = Literal["investigating", "resolved", "recurring", "archived"]
+MeetingStatus = Literal["active", "completed", "cancelled", "archived"]
+SnapshotStatus = Literal["active", "archived"]
+Severity = Literal["low", "medium", "high", "critical"]
+CommitType = Literal["feature", "bugfix", "migration", "test", "maintenance", "deploy"]
+# The fields of every type; the others belong to the type's own message.
+COMMON = frozenset({"id", "title", "tags", "author", "status", "source_uri", "pinned"})
+
+
+class Change(Body):
+    """What every item may change. null clears a field; what is left out stays."""
+
+    tags: Tags | None = None
+    author: Name | None = None
+    source_uri: Address | None = None
+    pinned: bool | None = None
+
+
+# A change's defaults are never used: only the fields that were given count.
+class AdrChange(Change):
+    """A change of an architecture decision."""
+
+    title: RequiredName = ""
+    decision: RequiredText = ""
+    context: Text | None = None
+    options_considered: Annotated[dict[Name, Text], Field(max_length=100)] | None = None
+    consequences: Text | None = None
+    outcome: Text | None = None
+    status: AdrStatus | None = None
+    created_date: Day | None = None
+    supersedes: Annotated[list[AdrId], Field(max_length=100)] | None = None
+    superseded_by: AdrId | None = None
+    stakeholders: Names | None = None
+
+
+class AdrCreate(AdrChange):
+    """An architecture decision."""
+
+    id: AdrId | None = None
+    title: RequiredName
+    decision: RequiredText
+
+
+class FailureChange(Change):
+    """A change of an incident."""
+
+    title: RequiredName = ""
+    root_cause: RequiredText = ""
+    incident_date: Day | None = None
+    severity: Severity | None = None
+    symptoms: Text | None = None
+    impact: Text | None = None
+    resolution: Text | None = None
+    prevention: Names | None = None
+    status: FailureStatus | None = None
+    pattern: Name | None = None
+    lessons_learned: Text | None = None
+    app_name: Name | None = None
+    environment: Name | None = None
+    occurrence_count: Annotated[int, Field(ge=1, le=LARGEST_COUNT)] | None = None
+    first_seen: Time | None = None
+    last_seen: Time | None = None
+
+
+class FailureCreate(FailureChange):
+    """An incident and what was learned from it."""
+
+    id: FailureId | None = None
+    title: RequiredName
+    root_cause: RequiredText
+
+
+class ActionItem(Body):
+    """What somebody is to do after a meeting."""
+
+    task: RequiredText
+    owner: Text | None = None
+    due: Day | None = None
+    status: Text | None = None
+
+
+class MeetingDecision(Body):
+    """One decision of a meeting."""
+
+    decision: RequiredText
+    rationale: Text | None = None
+    action_items: Annotated[list[ActionItem], Field(max_length=100)] | None = None
+
+
+MeetingTitle = Annotated[RequiredName, Field(validation_alias=AliasChoices("meeting_title", "title"))]
+Decisions = Annotated[list[MeetingDecision], Field(min_length=1, max_length=100)]
+
+
+class MeetingChange(Change):
+    """A change of a meeting."""
+
+    title: MeetingTitle = ""
+    date: Day = ""
+    decisions: Decisions = Field(default_factory=list)
+    attendees: Names | None = None
+    status: MeetingStatus | None = None
+
+
+class MeetingCreate(MeetingChange):
+    """What a meeting decided."""
+
+    id: MeetingId | None = None
+    title: MeetingTitle
+    date: Day
+    decisions: Decisions
+
+
+class SnapshotChange(Change):
+    """A change of a snapshot; the commit it stands for never changes."""
+
+    tags: ListedTags | None = None
+    title: Name | None = None
+    commit_message: RequiredText = ""
+    author: RequiredName = ""
+    date: Day | None = None
+    changed_files: Listed | None = None
+    commit_type: CommitType | None = None
+    references: ListedIds | None = None
+    status: SnapshotStatus | None = None
+
+
+class SnapshotCreate(SnapshotChange):
+    """A commit or a deploy."""
+
+    id: SnapshotId | None = None
+    commit_hash: RequiredName
+    commit_message: RequiredText
+    author: RequiredName
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One item type: its name, its ids' prefix, its number on the wire, its bodies and its statuses."""
+
+    name: str
+    prefix: str
+    number: types.ItemType.ValueType
+    create: type[Change]
+    change: type[Change]
+    statuses: tuple[str, ...]
+
+
+ADR = Kind("adr", "ADR", types.ITEM_TYPE_ADR, AdrCreate, AdrChange, get_args(AdrStatus))
+FAILURE = Kind("failure", "FAIL", types.ITEM_TYPE_FAILURE, FailureCreate, FailureChange, get_args(FailureStatus))
+MEETING = Kind("meeting", "MEET", types.ITEM_TYPE_MEETING, MeetingCreate, MeetingChange, get_args(MeetingStatus))
+SNAPSHOT = Kind("snapshot", "SNAP", types.ITEM_TYPE_SNAPSHOT, SnapshotCreate, SnapshotChange, get_args(SnapshotStatus))
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (ADR, FAILURE, MEETING, SNAPSHOT)}
+
+
+def to_item(
+    kind: Kind, body: Change, provenance: types.Provenance.ValueType = types.PROVENANCE_UNSPECIFIED
+) -> types.Item:
+    """`body` as a message; what is null or left out stays unset."""
+    values: dict[str, Any] = body.model_dump(exclude_none=True, exclude_unset=True)
+    common = {name: values.pop(name) for name in COMMON & values.keys()}
+    whole: dict[str, Any] = common | {kind.name: values}
+    return types.Item(type=kind.number, provenance=provenance, **whole)
+
+
+def to_mask(kind: Kind, body: Change) -> FieldMask:
+    """The paths of the fields that `body` gives, null or not."""
+    names = sorted(body.model_fields_set)
+    return FieldMask(paths=[name if name in COMMON else f"{kind.name}.{name}" for name in names])

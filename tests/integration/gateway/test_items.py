@@ -1,0 +1,185 @@
+"""Items over HTTP: created, read, listed, changed, deleted; each answer as API.md has it."""
+
+from typing import Any
+
+import pytest
+
+from context.v1 import types_pb2 as types
+from context_common.caller import Caller
+from context_common.errors import Unavailable
+from tests.support.gateway import Gateway
+
+ADR = {"title": "Use Postgres", "decision": "One database for all, see FAIL-999.", "supersedes": ["ADR-042"]}
+FAILURE = {"title": "It broke", "root_cause": "No limit", "severity": "high", "prevention": ["limits"]}
+MEETING = {
+    "meeting_title": "Weekly",
+    "date": "2026-01-31",
+    "decisions": [{"decision": "Ship", "action_items": [{"task": "tag it", "due": "2026-02-01"}]}],
+}
+SNAPSHOT = {
+    "commit_hash": "abc123",
+    "commit_message": "feat: bulk",
+    "author": "ada",
+    "changed_files": "a.py, b.py",
+    "references": "ADR-001,FAIL-002",
+}
+
+
+async def test_a_create_answers_the_item_and_where_it_stands(gateway: Gateway) -> None:
+    answer = await gateway.http.post("/api/adr", json=ADR)
+    body = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["location"] == "/api/adr/ADR-001"
+    assert answer.headers["etag"] == '"1"'
+    assert body["id"] == "ADR-001"
+    assert body["type"] == "adr"
+    assert body["indexed"] is True
+    assert body["relationships_created"] == ["ADR-001->ADR-042"]
+    assert body["pending_references"] == ["FAIL-999"]
+    assert body["author"] is None
+    assert body["created_at"] == "2026-01-31T12:00:00Z"
+    assert gateway.knowledge.requests[0].item.provenance == types.PROVENANCE_HUMAN
+
+
+@pytest.mark.parametrize(("kind", "sent"), [("adr", ADR), ("failure", FAILURE), ("meeting", MEETING)])
+async def test_every_field_sent_is_read_back(gateway: Gateway, kind: str, sent: dict[str, Any]) -> None:
+    created = (await gateway.http.post(f"/api/{kind}", json=sent)).json()
+    read = (await gateway.http.get(f"/api/{kind}/{created['id']}")).json()
+    for name, value in sent.items():
+        if name != "decisions":
+            assert read[name] == value
+    assert read["related_items"] == [
+        {
+            "id": "FAIL-042",
+            "type": "failure",
+            "title": "It broke",
+            "status": "",
+            "relationship": "caused_by",
+            "direction": "incoming",
+        }
+    ]
+
+
+async def test_a_meetings_title_is_answered_under_both_names(gateway: Gateway) -> None:
+    body = (await gateway.http.post("/api/meeting", json=MEETING)).json()
+    assert (body["title"], body["meeting_title"]) == ("Weekly", "Weekly")
+    assert body["decisions"][0]["action_items"][0] == {
+        "task": "tag it",
+        "owner": None,
+        "due": "2026-02-01",
+        "status": None,
+    }
+
+
+async def test_null_on_create_is_as_good_as_nothing(gateway: Gateway) -> None:
+    answer = await gateway.http.post("/api/adr", json={"title": "t", "decision": "d", "context": None, "tags": None})
+    assert answer.status_code == 201
+
+
+async def test_a_snapshot_is_created_once_per_commit(gateway: Gateway) -> None:
+    first = await gateway.http.post("/api/context/snapshot", json=SNAPSHOT)
+    again = await gateway.http.post("/api/context/snapshot", json=SNAPSHOT)
+    assert (first.status_code, first.json()["status"]) == (201, "created")
+    assert (again.status_code, again.json()["status"], again.json()["indexed"]) == (200, "unchanged", True)
+    assert first.headers["location"] == "/api/snapshot/SNAP-001"
+    read = (await gateway.http.get("/api/snapshot/SNAP-001")).json()
+    assert read["changed_files"] == ["a.py", "b.py"]
+    assert read["references"] == ["ADR-001", "FAIL-002"]
+
+
+async def test_a_list_passes_every_filter_on(gateway: Gateway) -> None:
+    await gateway.http.post("/api/failure", json=FAILURE)
+    answer = await gateway.http.get(
+        "/api/failure?status=resolved,recurring&tags=a&tags=b&author=ada&from=2026-01-01&to=2026-12-31"
+        "&q=slow%20disk&severity=high&pattern=oom&app_name=web&limit=7&cursor=here"
+    )
+    assert answer.status_code == 200
+    assert [item["id"] for item in answer.json()["items"]] == ["FAIL-001"]
+    assert answer.json()["next_cursor"] == "next"
+    sent = gateway.knowledge.requests[-1]
+    assert (list(sent.statuses), list(sent.tags)) == (["resolved", "recurring"], ["a", "b"])
+    assert (sent.author, sent.from_date, sent.to_date, sent.text) == ("ada", "2026-01-01", "2026-12-31", "slow disk")
+    assert (sent.severity, sent.pattern, sent.app_name) == ("high", "oom", "web")
+    assert (sent.page_size, sent.page_token) == (7, "here")
+
+
+async def test_fields_choose_how_much_is_answered(gateway: Gateway) -> None:
+    await gateway.http.post("/api/adr", json=ADR | {"created_date": "2026-01-31"})
+    assert (await gateway.http.get("/api/adr?fields=ids")).json()["items"] == [{"id": "ADR-001"}]
+    assert (await gateway.http.get("/api/adr?fields=summary")).json()["items"] == [
+        {
+            "id": "ADR-001",
+            "type": "adr",
+            "title": "Use Postgres",
+            "status": "active",
+            "date": "2026-01-31",
+            "tags": [],
+            "version": 1,
+        }
+    ]
+    assert (await gateway.http.get("/api/adr/ADR-001?fields=ids")).json() == {"id": "ADR-001"}
+    assert "decision" in (await gateway.http.get("/api/adr?fields=full")).json()["items"][0]
+
+
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_a_change_touches_only_what_is_given_and_null_clears(gateway: Gateway, method: str) -> None:
+    await gateway.http.post("/api/adr", json=ADR | {"context": "before", "consequences": "many"})
+    answer = await gateway.http.request(method, "/api/adr/ADR-001", json={"title": "Now", "context": None})
+    body = answer.json()
+    assert answer.status_code == 200
+    assert (body["title"], body["context"], body["consequences"]) == ("Now", None, "many")
+    assert sorted(body["updated_fields"]) == ["context", "title"]
+    assert answer.headers["etag"] == '"2"'
+
+
+async def test_a_meetings_title_is_changed_under_its_own_name(gateway: Gateway) -> None:
+    await gateway.http.post("/api/meeting", json=MEETING)
+    body = (await gateway.http.patch("/api/meeting/MEET-001", json={"meeting_title": "Monthly"})).json()
+    assert (body["meeting_title"], body["updated_fields"]) == ("Monthly", ["meeting_title"])
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [('"1"', 200), ('W/"1"', 200), ("1", 200), ("*", 200), ('"2"', 412), ('"abc"', 412), ('"1", "2"', 412), ("-", 412)],
+)
+async def test_if_match_guards_a_change(gateway: Gateway, given: str, status: int) -> None:
+    await gateway.http.post("/api/adr", json=ADR)
+    answer = await gateway.http.patch("/api/adr/ADR-001", json={"title": "Now"}, headers={"If-Match": given})
+    assert answer.status_code == status
+    if status == 412:
+        assert answer.json()["code"] == "version_mismatch"
+        assert gateway.knowledge.items["ADR-001"].title == "Use Postgres"
+
+
+async def test_a_delete_says_when_the_item_is_gone(gateway: Gateway) -> None:
+    await gateway.http.post("/api/adr", json=ADR)
+    stale = await gateway.http.delete("/api/adr/ADR-001", headers={"If-Match": '"9"'})
+    assert stale.status_code == 412
+    answer = await gateway.http.delete("/api/adr/ADR-001")
+    assert answer.json() == {"id": "ADR-001", "deleted": True, "indexed": True}
+    assert (await gateway.http.get("/api/adr/ADR-001")).status_code == 404
+
+
+async def test_an_index_that_is_away_or_late_fails_no_write(gateway: Gateway) -> None:
+    gateway.retrieval.error = Unavailable()
+    away = await gateway.http.post("/api/adr", json=ADR)
+    gateway.retrieval.error = None
+    gateway.retrieval.indexed = lambda _: False
+    late = await gateway.http.post("/api/adr", json=ADR)
+    assert (away.status_code, away.json()["indexed"]) == (201, False)
+    assert (late.status_code, late.json()["indexed"]) == (201, False)
+
+
+async def test_respond_async_does_not_wait(gateway: Gateway) -> None:
+    answer = await gateway.http.post("/api/adr", json=ADR, headers={"Prefer": "respond-async"})
+    assert answer.headers["preference-applied"] == "respond-async"
+    assert answer.json()["indexed"] is False
+    assert gateway.retrieval.requests == []
+
+
+async def test_the_namespace_and_the_request_id_reach_every_service(gateway: Gateway) -> None:
+    headers = {"X-Context-Namespace": "web", "X-Request-Id": "r-1"}
+    answer = await gateway.http.post("/api/adr", json=ADR, headers=headers)
+    assert answer.headers["x-request-id"] == "r-1"
+    assert gateway.knowledge.callers == [Caller("web", "dev", "r-1")]
+    assert gateway.retrieval.callers == [Caller("web", "dev", "r-1")]
