@@ -43,7 +43,7 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def postgres_template(postgres_url: str) -> Iterator[str]:
     """The name of a database with every service's migrations."""
-    with _database(postgres_url) as url:
+    with scratch_database(postgres_url) as url:
         for schema in SCHEMAS:
             directory = ROOT / "services" / schema / f"context_{schema}" / "migrations"
             # In a thread, since a test's event loop may be running in this one.
@@ -53,7 +53,7 @@ def postgres_template(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def make_database(postgres_url: str) -> Iterator[Callable[[], str]]:
+def makescratch_database(postgres_url: str) -> Iterator[Callable[[], str]]:
     """Makes empty databases, for tests of migrations; gives their urls."""
     made: list[str] = []
 
@@ -69,8 +69,26 @@ def make_database(postgres_url: str) -> Iterator[Callable[[], str]]:
 @pytest.fixture
 def database_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
     """A migrated database of this test's own."""
-    with _database(postgres_url, postgres_template) as url:
+    with scratch_database(postgres_url, postgres_template) as url:
         yield url
+
+
+@contextmanager
+def scratch_server() -> Iterator[str]:
+    """A server for the block: the one DATABASE_URL names, a container of TEST_POSTGRES_IMAGE, or the embedded one."""
+    if url := os.environ.get("DATABASE_URL"):
+        yield url
+    elif image := os.environ.get("TEST_POSTGRES_IMAGE"):
+        from testcontainers.community.postgres import PostgresContainer  # half a second that others need not wait
+
+        with PostgresContainer(image, driver=None) as container:
+            yield container.get_connection_url()
+    else:
+        # Not pytest's own directory: as root, Postgres runs as another user, who may not pass through that one.
+        with tempfile.TemporaryDirectory(prefix="context-test-", ignore_cleanup_errors=True) as scratch:
+            cluster = embedded.prepare(Path(scratch) / "postgres", sync=False)
+            with _running(cluster, Path(scratch) / "postgres.log"):
+                yield cluster.url
 
 
 @contextmanager
@@ -102,7 +120,8 @@ def _accepts(url: str) -> bool:
 
 
 @contextmanager
-def _database(server: str, template: str | None = None) -> Iterator[str]:
+def scratch_database(server: str, template: str | None = None) -> Iterator[str]:
+    """A database for the block, empty or a copy of `template`."""
     url = _create(server, template)
     try:
         yield url

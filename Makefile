@@ -1,0 +1,71 @@
+# Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
+.DEFAULT_GOAL := help
+.PHONY: help run setup model test check fix proto lock unit integration e2e quality bench clean
+SHELL := /bin/bash
+
+# Any Python from 3.11 on; looked for only by targets that use it.
+PYTHON = $(or $(shell for python in python3.11 python3 python3.12 python3.13; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done), \
+	$(error Python 3.11 or newer is needed and neither python3.11 nor python3 is one))
+BIN := .venv/bin
+SERVICES := embedding gateway knowledge retrieval
+PACKAGES := $(addprefix context-,client common local $(SERVICES))
+SOURCES := deploy libs protos services tests
+COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-annotate --no-header --no-emit-index-url \
+	--no-emit-find-links --no-emit-options $(addprefix --unsafe-package ,$(PACKAGES) pip)
+PYTEST := $(BIN)/pytest
+
+help: ## Print what there is to make
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+run: ## Start everything on this machine; PORT=4000 CONTEXT_DATA_DIR=.data DATABASE_URL=…
+	@$(PYTHON) deploy/local/install.py run && exec $(BIN)/python -m context_local
+
+setup: ## Install what is needed to develop, and the model
+	@$(PYTHON) deploy/local/install.py dev
+
+model: ## Export the embedding model where it is absent; SOURCE=directory or hub id
+	cd services/embedding && $(PYTHON) -m context_embedding.export $(if $(SOURCE),--source $(SOURCE))
+
+test: setup check ## Everything: check, then unit, integration, end to end, quality
+	$(PYTEST) tests/unit tests/integration tests/e2e tests/quality -n 2 --dist loadgroup
+
+check: ## Lint, format, types, import law, stubs; changes nothing
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/python protos/generate.py --check
+	$(PYTEST) -q tests/unit/test_architecture.py tests/unit/test_protos.py
+
+fix: ## Format, and repair what the linter can
+	$(BIN)/ruff check --fix-only $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+proto: ## Regenerate the stubs and the wire snapshot from protos/
+	$(BIN)/python protos/generate.py
+
+lock: ## Choose third-party versions anew, with their hashes
+	$(COMPILE) --upgrade requirements.txt -o requirements.lock
+	$(COMPILE) --upgrade requirements-dev.txt -o requirements-dev.lock
+	@set -e; for name in $(SERVICES); do \
+	  printf -- '-e $(CURDIR)/libs/common\n-e $(CURDIR)/services/%s\n' $$name | \
+	  $(COMPILE) --upgrade --constraint requirements.lock - -o services/$$name/requirements.lock; done
+	sed -i '/^# /d' requirements.lock requirements-dev.lock $(SERVICES:%=services/%/requirements.lock)
+
+unit: ## Tests of one piece
+	$(PYTEST) tests/unit
+
+integration: ## Tests on real Postgres, gRPC and model
+	$(PYTEST) tests/integration
+
+e2e: ## Tests over the four real processes
+	$(PYTEST) tests/e2e
+
+quality: ## Do questions find their records?
+	$(PYTEST) tests/quality
+
+bench: ## Where the time of one warm question goes
+	$(BIN)/python -m tests.bench.query
+
+clean: ## Remove caches and the environment; never data
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
