@@ -96,8 +96,7 @@ class Model:
         self._reader.start()
 
     def _read(self) -> None:
-        assert self._process.stdout
-        for line in self._process.stdout:
+        for line in self._process.stdout or ():
             self._output.append(line)
             if line.startswith("model: "):
                 say(line.strip())

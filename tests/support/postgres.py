@@ -53,7 +53,7 @@ def postgres_template(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def makescratch_database(postgres_url: str) -> Iterator[Callable[[], str]]:
+def make_database(postgres_url: str) -> Iterator[Callable[[], str]]:
     """Makes empty databases, for tests of migrations; gives their urls."""
     made: list[str] = []
 
