@@ -32,7 +32,7 @@ def load(url: str) -> None:
     corpora = Path(os.environ.get("ADR_CORPUS", os.devnull))
     folders = [ROOT / "docs" / "adr", *sorted(path for path in corpora.glob("*") if path.is_dir())]
     command = [sys.executable, "-m", "context_client", "--url", url, "import", "adr", *map(str, folders)]
-    subprocess.run(command, check=True)  # noqa: S603
+    subprocess.run(command, check=True)
 
 
 def parse(server_timing: str) -> dict[str, float]:
