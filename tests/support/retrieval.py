@@ -1,6 +1,6 @@
 """Retrieval as its callers meet it: the real service on a real database, between stand-ins for its two neighbours.
 
-The stand-ins are servicers behind the real wire. Where a test is about meaning, the real model takes the embedder's place.
+The stand-ins are servicers behind the real wire. Where a test is about meaning, the real model takes their place.
 """
 
 import asyncio
@@ -86,7 +86,11 @@ def word_vector(word: str) -> Any:
 
 
 class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
-    """Items and a feed of those that changed, in memory."""
+    """Items and a feed of those that changed, in memory. What retrieval never calls is not there."""
+
+    _missing: Any = None
+    CreateItem = RecordItems = GetItem = ListItems = UpdateItem = DeleteItem = _missing
+    CreateRelationship = DeleteRelationship = GetRelated = _missing
 
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], knowledge_pb2.Change] = {}

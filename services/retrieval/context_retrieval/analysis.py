@@ -13,6 +13,8 @@ TOKEN = re.compile(rf"{WORD}(?:[-_./:@\\]{{1,3}}{WORD})*")
 PART = re.compile(r"[^\W_]+")
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 NUMBERED = re.compile(r"([a-z]+)[-_]0*([0-9]+)")
+SLASH = re.compile(r"[/\\:@]+")
+JOINT = re.compile(r"[/\\:@.]+")
 HASH = re.compile(r"(?=[0-9a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{7,40}")
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 LONGEST = 120  # characters of an identifier that is kept whole
@@ -72,11 +74,11 @@ def codes_in(text: str) -> tuple[str, ...]:
     """The lexemes of `text` that stand for one exact thing, such as ECONNREFUSED, 42P01 or pg_stat_activity."""
     found: list[str] = []
     for match in TOKEN.finditer(unicodedata.normalize("NFKC", text)):
-        token = match[0]
-        if HASH.fullmatch(token):
-            found.append(token[:SHORT_HASH])
-        elif CODE.fullmatch(token):
-            found.append(_whole(token))
+        for token in (match[0], *JOINT.split(match[0])):
+            if HASH.fullmatch(token):
+                found.append(token[:SHORT_HASH])
+            elif CODE.fullmatch(token):
+                found.append(_whole(token))
     return tuple(dict.fromkeys(found))
 
 
@@ -99,8 +101,8 @@ def _whole(token: str) -> str:
 
 
 def _wholes(token: str) -> list[str]:
-    """`token`, and what of it stands between slashes and colons where that is an identifier itself."""
-    inner = [part for part in re.split(r"[/\\:@]+", token) if not part.isalnum()]
+    """`token`, and what of it stands between slashes, colons and dots where that is an identifier itself."""
+    inner = [part for pattern in (SLASH, JOINT) for part in pattern.split(token) if not part.isalnum()]
     return [_whole(part) for part in dict.fromkeys([token, *inner]) if 0 < len(part) <= LONGEST]
 
 

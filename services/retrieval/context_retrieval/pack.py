@@ -93,21 +93,19 @@ class Packer:
             carried = room
 
     def _spend(self, items: Sequence[Item], placed: Placed) -> None:
-        """What is left over goes to the best: those that were cut are shown whole, those left out as a passage."""
+        """What is left over: the best is shown whole, then those left out are shown at all, then the cut ones whole."""
+        if items[0].whole.tokens < placed.room + placed.cost(0):
+            placed.put(0, items[0].whole)
+        for rank in range(len(items)):
+            if rank not in placed.rendered and placed.room >= LEAST:
+                self._place(items, rank, min(placed.room, PASSAGE), placed)
         for rank, item in enumerate(items):
-            if placed.room < LEAST // 2:
-                return
             held = placed.rendered.get(rank)
-            if held and held.whole:
-                continue
-            room = placed.room + placed.cost(rank)
-            if held:
-                whole = item.whole
-                longer = whole if whole.tokens < room else item.passage(room - 1)
+            if held and not held.whole and placed.room >= LEAST // 2:
+                room = placed.room + placed.cost(rank)
+                longer = item.whole if item.whole.tokens < room else item.passage(room - 1)
                 if longer and longer.tokens > held.tokens:
                     placed.put(rank, longer)
-            elif room >= LEAST:
-                self._place(items, rank, min(room, PASSAGE), placed)
 
     def _place(self, items: Sequence[Item], rank: int, room: int, placed: Placed) -> bool:
         whole = items[rank].whole

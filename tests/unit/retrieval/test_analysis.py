@@ -1,0 +1,83 @@
+"""Words and identifiers are the same whether they are indexed or asked for."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from context_retrieval.analysis import analyse, codes_in, ids_in, lexeme_literal
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "identifiers"),
+    [
+        ("UserService starts", {"userservice", "user", "service", "starts"}, set()),
+        ("store_item.py", {"store", "item", "py"}, {"store_item.py", "store_item"}),
+        ("in services/retrieval/store.py", {"services", "store", "py"}, {"services/retrieval/store.py", "store.py"}),
+        ("ADR-012", {"adr", "012"}, {"adr-12"}),
+        ("adr-12", {"adr", "12"}, {"adr-12"}),
+        ("Postgres 17.2 and C++", {"postgres", "17", "2", "c"}, {"17.2", "c++"}),
+        ("HTTPServer", {"httpserver", "http", "server"}, set()),
+        ("ECONNREFUSED (42P01)", {"econnrefused", "42p01"}, set()),
+        ("f99498f3aa01", {"f99498f3aa01"}, {"f99498f"}),
+        ("東京都", {"東京", "京都"}, set()),
+        ("don't <b>stop</b>", {"don", "t", "stop"}, set()),
+    ],
+)
+def test_what_a_text_is_found_by(text: str, words: set[str], identifiers: set[str]) -> None:
+    analysis = analyse(text)
+    assert words <= set(analysis.plain.split())
+    assert identifiers == set(analysis.identifiers)
+
+
+@given(st.text())
+def test_postgres_gets_nothing_but_words(text: str) -> None:
+    analysis = analyse(text)
+    assert all(part.isalnum() for part in analysis.plain.split())
+    assert analysis.length == len(analysis.plain.split())
+    assert not any(set(identifier) & set("'\\ \n\0") for identifier in analysis.identifiers)
+
+
+def test_a_huge_text_still_fits_an_index_entry() -> None:
+    analysis = analyse(" ".join(f"word{number} some_name_{number}" for number in range(100_000)))
+    assert len(analysis.plain.encode()) <= 200_000
+    assert sum(map(len, analysis.identifiers)) <= 200_000
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("what does ADR-012 say", ["adr-012"]),
+        ("adr 12", ["adr-012"]),
+        ("see Adr12", ["adr-012"]),
+        ("failure #3 and FAIL-0042", ["fail-003", "fail-042"]),
+        ("FAIL-zeta", ["fail-zeta"]),
+        ("meeting 7", ["meet-007"]),
+        ("quadr 12", []),
+        ("adr 12th of May", []),
+    ],
+)
+def test_ids_are_found_as_people_write_them(text: str, ids: list[str]) -> None:
+    assert set(ids) <= set(ids_in(text))
+    assert len(ids_in(text)) <= 2 * len(ids)
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("we get ECONNREFUSED", ["econnrefused"]),
+        ("SQLSTATE 42P01", ["sqlstate", "42p01"]),
+        ("ORA-00942 in PROD", ["ora-942"]),
+        ("column pg_stat_activity.state", ["pg_stat_activity"]),
+        ("java.lang.NullPointerException", ["java.lang.nullpointerexception", "nullpointerexception"]),
+        ("CrashLoopBackOff", ["crashloopbackoff"]),
+        ("a TimeoutError", ["timeouterror"]),
+        ("AWS and RDS in 2024, GitHub, example.com, e.g. plain words", []),
+    ],
+)
+def test_codes_stand_for_one_thing(text: str, codes: list[str]) -> None:
+    assert list(codes_in(text)) == codes
+
+
+def test_identifiers_become_a_tsvector() -> None:
+    assert lexeme_literal([(["a-b", "c.d"], "A"), (["a-b"], "D")]) == "'a-b':1A,3D 'c.d':2A"
+    assert lexeme_literal([]) == ""

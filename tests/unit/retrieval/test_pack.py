@@ -1,0 +1,245 @@
+"""A bundle never passes its budget, and a match is never answered with nothing."""
+
+import json
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from context_retrieval.answer import new_query_id
+from context_retrieval.bundle import Item, Omission, Style
+from context_retrieval.model import Candidate, Key, Page
+from context_retrieval.pack import Packed, Packer, distinct
+from context_retrieval.rank import Scored
+from tests.support.tokens import count
+
+FIELDS = {"query_id", "key_decisions", "known_issues", "recent_changes", "total_items", "tokens_used", "omitted"}
+COMMON = {"id", "type", "title", "content", "tags", "date", "status", "score", "provenance"}
+NAMES = ("key_decisions", "known_issues", "recent_changes")
+PREFIX = {"adr": "ADR", "failure": "FAIL", "meeting": "MEET", "snapshot": "SNAP"}
+WORDS = ["the", "pool", "ran", "dry", "because", "every", "request", "held", "two", "connections", "while", "waiting"]
+
+
+def prose(words: int, seed: int = 0) -> str:
+    return " ".join(f"{WORDS[(at * 7 + seed) % len(WORDS)]}{at % 13 + seed}" for at in range(words)) + "."
+
+
+def item(kind: str = "adr", number: int = 1, score: float = 0.8, style: Style | None = None, **changes: Any) -> Item:
+    """An item on its way into a bundle; `changes` are fields of its page."""
+    key = Key("web", changes.pop("item_id", f"{PREFIX[kind]}-{number:03d}"))
+    replaces = changes.pop("replaces", ())
+    candidate = Candidate(key, kind, "active", True, date(2026, 1, 2), False, "", 0, "human", 0, 0.5, 0.5, False, False)
+    page = Page(
+        key=key,
+        version=1,
+        title=changes.get("title", f"Title {number}"),
+        tags=tuple(changes.get("tags", ("database",))),
+        payload=changes.get("payload", {"decision": prose(20, number)}),
+        passage=changes.get("passage", prose(20, number)),
+        updated_at=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    return Item(Scored(candidate, score, score, 0.5, 0.5, 1.0, 0.5, replaces=replaces), page, style or Style())
+
+
+def pack(items: list[Item], budget: int = 4000, omissions: list[Omission] | None = None) -> Packed:
+    return Packer(budget, new_query_id(), degraded=False).pack(items, omissions or [])
+
+
+def check(packed: Packed, budget: int) -> dict[str, Any]:
+    """What holds for every bundle."""
+    text = packed.json.decode()
+    bundle: dict[str, Any] = json.loads(text)
+    assert set(bundle) == FIELDS | {"degraded"}
+    assert bundle["tokens_used"] == packed.tokens == count(text) <= budget
+    shown = [entry for name in NAMES for entry in bundle[name]]
+    assert bundle["total_items"] == len(shown) == len(packed.items)
+    assert all(set(entry) >= COMMON for entry in shown)
+    assert all(omitted["reason"] for omitted in bundle["omitted"])
+    return bundle
+
+
+TEXT = st.text(max_size=60) | st.integers(0, 2500).map(prose) | st.integers(0, 500).map("日本語の文章。".__mul__)
+IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,60}", fullmatch=True)
+DECISIONS = st.lists(st.fixed_dictionaries({"decision": TEXT}), max_size=3)
+OPTIONS = st.dictionaries(TEXT, TEXT, max_size=2)
+PAYLOADS = {
+    "adr": st.fixed_dictionaries({"decision": TEXT}, optional={"context": TEXT, "options_considered": OPTIONS}),
+    "failure": st.fixed_dictionaries({"root_cause": TEXT}, optional={"prevention": st.lists(TEXT, max_size=3)}),
+    "meeting": st.fixed_dictionaries({"decisions": DECISIONS}),
+    "snapshot": st.fixed_dictionaries({"commit_message": TEXT, "commit_hash": st.just("ab" * 20)}),
+}
+
+
+@st.composite
+def some_item(draw: st.DrawFn, style: Style) -> Item:
+    kind = draw(st.sampled_from(sorted(PREFIX)))
+    return item(
+        kind,
+        score=draw(st.floats(0.2, 1)),
+        style=style,
+        item_id=f"{PREFIX[kind]}-{draw(IDS)}",
+        title=draw(st.text(max_size=500)),
+        tags=draw(st.lists(st.text(max_size=100), max_size=8)),
+        payload=draw(PAYLOADS[kind]),
+        passage=draw(TEXT),
+        replaces=tuple(draw(st.lists(st.just("ADR-003"), max_size=2))),
+    )
+
+
+@st.composite
+def questions(draw: st.DrawFn) -> list[Item]:
+    style = Style(("pool", "dry"), explain=draw(st.booleans()), namespaces=draw(st.booleans()))
+    return draw(st.lists(some_item(style), max_size=14))
+
+
+@given(questions(), st.integers(200, 8000))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@example([item(number=n, payload={"decision": prose(3000, n)}) for n in range(5)], 200)
+@example([item(item_id="ADR-" + "x1Y.z" * 12, title="汉" * 500, tags=["tag" * 30] * 9)], 200)
+def test_any_bundle_keeps_its_budget_and_shows_the_best_match(items: list[Item], budget: int) -> None:
+    bundle = check(pack(items, budget), budget)
+    if items:
+        assert items[0].scored.key.item_id in [entry["id"] for name in NAMES for entry in bundle[name]]
+
+
+@given(st.integers(200, 600))
+@settings(deadline=None)
+def test_the_count_is_right_whatever_its_own_digits(budget: int) -> None:
+    check(pack([item(number=n) for n in range(1, 12)], budget), budget)
+
+
+def test_the_count_is_right_around_a_thousand() -> None:
+    seen = set()
+    for words in range(300, 640, 4):
+        packed = pack([item(payload={"decision": prose(words)})], 8000)
+        check(packed, 8000)
+        seen.add(packed.tokens >= 1000)
+    assert seen == {True, False}
+
+
+def test_nothing_found_is_an_empty_bundle() -> None:
+    bundle = check(pack([], 200), 200)
+    assert bundle["total_items"] == 0
+    assert bundle["omitted"] == []
+
+
+def test_items_are_shown_whole_where_there_is_room_and_say_what_they_are() -> None:
+    whole = item(
+        "failure", payload={"root_cause": "The pool ran dry.", "prevention": ["Limit it."], "severity": "high"}
+    )
+    bundle = check(pack([whole], 4000), 4000)
+    shown = bundle["known_issues"][0]
+    assert "truncated" not in shown
+    assert shown["prevention"] == ["Limit it."]
+    assert (shown["severity"], shown["date"], shown["provenance"]) == ("high", "2026-01-02", "human")
+
+
+def test_a_long_item_is_cut_to_the_passage_that_matched() -> None:
+    long = item(payload={"decision": prose(5000), "outcome": "Fine."}, passage="This is what was asked about.")
+    bundle = check(pack([long], 1000), 1000)
+    shown = bundle["key_decisions"][0]
+    assert shown["truncated"] is True
+    assert shown["content"] == "This is what was asked about."
+    assert "decision" not in shown
+    assert shown["outcome"] == "Fine."
+
+
+def test_an_oversize_item_stops_nothing() -> None:
+    items = [item(number=1, payload={"decision": prose(20_000)}, passage=prose(5000))]
+    items += [item(number=number) for number in range(2, 6)]
+    bundle = check(pack(items, 3000), 3000)
+    assert [entry["id"] for entry in bundle["key_decisions"]] == [f"ADR-{n:03d}" for n in range(1, 6)]
+
+
+def test_sections_get_their_shares() -> None:
+    kinds = ("adr", "failure", "snapshot")
+    payloads = {"adr": "decision", "failure": "root_cause", "snapshot": "commit_message"}
+    items = [
+        item(kind, number, 0.9 - number / 100, payload={payloads[kind]: prose(150, number)}, passage=prose(60, number))
+        for number in range(1, 25)
+        for kind in kinds
+    ]
+    bundle = check(pack(items, 6000), 6000)
+    shares = [sum(count(json.dumps(entry)) for entry in bundle[name]) / 6000 for name in NAMES]
+    assert shares[0] > shares[1] > shares[2] > 0.1
+    assert sum(shares) > 0.75
+
+
+def test_what_one_section_leaves_goes_to_the_others() -> None:
+    failures = [
+        item(
+            "failure", number, 0.9 - number / 100, payload={"root_cause": prose(150, number)}, passage=prose(60, number)
+        )
+        for number in range(1, 40)
+    ]
+    packed = pack(failures, 6000)
+    assert check(packed, 6000)["total_items"] > 5
+    assert packed.tokens > 0.85 * 6000
+
+
+def test_small_change_is_spent_on_showing_the_best_whole() -> None:
+    items = [
+        item(number=number, payload={"decision": prose(300, number)}, passage=prose(50, number)) for number in (1, 2)
+    ]
+    assert all("truncated" not in entry for entry in check(pack(items, 4000), 4000)["key_decisions"])
+
+
+def test_near_duplicates_give_way_to_the_better_one() -> None:
+    same = {"decision": prose(60)}
+    items = [item(number=1, title="Same", payload=same), item(number=2, title="Same", payload=same), item(number=3)]
+    bundle = check(pack(items, 4000), 4000)
+    assert [entry["id"] for entry in bundle["key_decisions"]] == ["ADR-001", "ADR-003"]
+    assert [(o["id"], o["reason"]) for o in bundle["omitted"]] == [("ADR-002", "duplicate")]
+
+
+def test_items_that_only_share_a_form_are_no_duplicates() -> None:
+    items = [
+        item("snapshot", number, title=f"Upgrade {name}", payload={"commit_message": f"chore: upgrade {name}"})
+        for number, name in enumerate(("redis", "nginx", "postgres"), 1)
+    ]
+    assert len(distinct(items)[0]) == 3
+
+
+def test_what_found_no_room_is_named_with_its_size() -> None:
+    items = [
+        item(number=number, payload={"decision": prose(400, number)}, passage=prose(200, number))
+        for number in range(1, 12)
+    ]
+    bundle = check(pack(items, 1500), 1500)
+    left = {entry["id"]: entry for entry in bundle["omitted"]}
+    assert left
+    assert all(entry["reason"] == "over_budget" and entry["tokens"] > 400 for entry in left.values())
+
+
+def test_omissions_are_bounded_by_the_budget_too() -> None:
+    omissions = [Omission(f"ADR-{number}", "superseded", 100) for number in range(1000, 1200)]
+    assert len(check(pack([item()], 4000, omissions), 4000)["omitted"]) == 20
+    check(pack([item()], 200, omissions), 200)
+
+
+def test_why_and_namespace_are_shown_when_asked_for() -> None:
+    shown = check(pack([item(style=Style(explain=True, namespaces=True))]), 4000)["key_decisions"][0]
+    assert set(shown["why"]) == {"semantic", "keyword", "recency", "importance", "feedback", "via"}
+    assert shown["namespace"] == "web"
+
+
+def test_a_commit_message_is_not_said_twice() -> None:
+    message = "fix: give connections back"
+    shown = check(pack([item("snapshot", payload={"commit_message": message}, passage=message)]), 4000)
+    assert shown["recent_changes"][0]["content"] == message
+    assert "commit_message" not in shown["recent_changes"][0]
+
+
+@pytest.mark.parametrize("kind", sorted(PREFIX))
+def test_each_type_has_its_section(kind: str) -> None:
+    section = {"adr": 0, "meeting": 0, "failure": 1, "snapshot": 2}[kind]
+    payload = {"decision": "x"} if kind == "adr" else {}
+    assert len(check(pack([item(kind, payload=payload)]), 4000)[NAMES[section]]) == 1
+
+
+def test_query_ids_are_uuids_in_order() -> None:
+    made = [new_query_id() for _ in range(100)]
+    assert len(set(made)) == 100
+    assert all(one[14] == "7" and one[19] in "89ab" for one in made)

@@ -1,0 +1,187 @@
+"""Relevance decides; everything else only nudges, within its bound."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from context_retrieval.model import Candidate, Expansion, Key, Link
+from context_retrieval.rank import Mode, Ranker, Scale, importance_of
+
+TODAY = date(2026, 11, 23)
+SCALE = Scale()
+BASE = Candidate(
+    key=Key("web", "FAIL-001"),
+    type="failure",
+    status="resolved",
+    in_force=True,
+    item_date=TODAY,
+    pinned=False,
+    severity="medium",
+    access_count=0,
+    provenance="human",
+    references=0,
+    cosine=0.4,
+    lexical=0.4,
+    named=False,
+    coded=False,
+)
+CANDIDATES = st.builds(
+    Candidate,
+    key=st.builds(Key, st.just("web"), st.sampled_from([f"ADR-{n:03d}" for n in range(9)])),
+    type=st.sampled_from(["adr", "failure", "meeting", "snapshot"]),
+    status=st.just("active"),
+    in_force=st.booleans(),
+    item_date=st.dates(date(1990, 1, 1), date(2050, 1, 1)),
+    pinned=st.booleans(),
+    severity=st.sampled_from(["", "low", "medium", "high", "critical"]),
+    access_count=st.integers(0, 10**9),
+    provenance=st.sampled_from(["human", "agent", "import", "event"]),
+    references=st.integers(0, 10**6),
+    cosine=st.none() | st.floats(-1, 1),
+    lexical=st.floats(0, 1),
+    named=st.booleans(),
+    coded=st.booleans(),
+)
+
+
+def ranker(mode: Mode = Mode.HYBRID) -> Ranker:
+    return Ranker(SCALE, mode, TODAY)
+
+
+def score(**changes: object) -> float:
+    return ranker().score(replace(BASE, **changes)).score  # type: ignore[arg-type]
+
+
+@given(CANDIDATES, st.sampled_from(Mode))
+def test_every_part_of_a_score_is_from_0_to_1(candidate: Candidate, mode: Mode) -> None:
+    scored = ranker(mode).score(candidate)
+    parts = (scored.score, scored.relevance, scored.semantic, scored.keyword, scored.recency, scored.importance)
+    assert all(0 <= part <= 1 for part in parts)
+
+
+@given(CANDIDATES, CANDIDATES)
+def test_recency_and_importance_never_beat_a_clear_lead_in_relevance(one: Candidate, other: Candidate) -> None:
+    first, second = ranker().score(one), ranker().score(other)
+    if first.relevance * (1 - SCALE.nudge) > second.relevance and not other.named:
+        assert first.score > second.score
+
+
+@given(CANDIDATES, st.floats(0, 1), st.floats(0, 1))
+def test_more_evidence_never_lowers_a_score(candidate: Candidate, cosine: float, lexical: float) -> None:
+    better = replace(candidate, cosine=max(cosine, candidate.cosine or 0), lexical=max(lexical, candidate.lexical))
+    assert ranker().score(better).score >= ranker().score(candidate).score
+
+
+def test_agreement_of_both_kinds_of_evidence_counts_for_more_than_either() -> None:
+    assert score() > score(cosine=0.0) > 0
+    assert score() > score(lexical=0.0) > 0
+
+
+def test_a_match_by_either_kind_alone_is_above_the_floor() -> None:
+    for evidence in ({"cosine": 0.5, "lexical": 0.0}, {"cosine": 0.05, "lexical": 0.7}):
+        assert ranker().score(replace(BASE, **evidence)).relevance >= SCALE.floor  # type: ignore[arg-type]
+
+
+def test_what_has_little_to_do_with_the_question_is_below_the_floor() -> None:
+    assert ranker().score(replace(BASE, cosine=0.2, lexical=0.1)).relevance < SCALE.floor
+
+
+def test_a_newer_incident_comes_before_an_older_equal_one() -> None:
+    ages = [score(item_date=TODAY - timedelta(days=days)) for days in (0, 30, 180, 2000)]
+    assert ages == sorted(ages, reverse=True)
+    assert len(set(ages)) == 4
+
+
+def test_a_date_to_come_gains_nothing() -> None:
+    assert score(item_date=TODAY + timedelta(days=90)) == score(item_date=TODAY - timedelta(days=90))
+
+
+def test_a_decision_in_force_does_not_age_and_one_that_is_not_does() -> None:
+    old = TODAY - timedelta(days=3000)
+    assert score(type="adr", item_date=old) == score(type="adr")
+    assert score(type="adr", item_date=old, in_force=False) < score(type="adr", in_force=False)
+
+
+@pytest.mark.parametrize(
+    ("less", "more"),
+    [
+        ({"severity": "low"}, {"severity": "critical"}),
+        ({"references": 0}, {"references": 5}),
+        ({"access_count": 0}, {"access_count": 50}),
+        ({"provenance": "event"}, {"provenance": "human"}),
+        ({"pinned": False}, {"pinned": True}),
+    ],
+)
+def test_what_matters_more_comes_first(less: dict[str, object], more: dict[str, object]) -> None:
+    assert score(**less) < score(**more)
+
+
+@given(CANDIDATES)
+def test_importance_is_bounded(candidate: Candidate) -> None:
+    assert 0 <= importance_of(candidate) <= 1
+
+
+def test_what_is_asked_for_by_its_id_comes_first() -> None:
+    named = replace(BASE, key=Key("web", "ADR-009"), named=True, cosine=0.0, lexical=0.0)
+    best = replace(BASE, cosine=1.0, lexical=1.0, pinned=True)
+    assert [hit.key.item_id for hit in ranker().rank([best, named])] == ["ADR-009", "FAIL-001"]
+
+
+def test_what_has_the_exact_code_comes_before_what_is_only_alike() -> None:
+    coded = replace(BASE, key=Key("web", "FAIL-002"), coded=True, cosine=0.15, lexical=0.3)
+    alike = replace(BASE, cosine=0.7, lexical=0.5)
+    assert ranker().rank([alike, coded])[0].key.item_id == "FAIL-002"
+
+
+def test_modes_look_at_their_own_evidence() -> None:
+    assert ranker(Mode.SEMANTIC).score(replace(BASE, lexical=1.0)).relevance == pytest.approx(0.3 / 0.7)
+    assert ranker(Mode.KEYWORD).score(replace(BASE, cosine=1.0)).relevance == pytest.approx(0.4)
+
+
+def reached(*links: Link, others: list[Candidate], successors: tuple[Link, ...] = ()) -> Expansion:
+    return Expansion({}, {other.key: other for other in others}, successors, links)
+
+
+@given(CANDIDATES, st.floats(0, 1))
+def test_a_neighbour_never_ranks_above_what_led_to_it(neighbour: Candidate, strength: float) -> None:
+    lead = ranker().score(BASE)
+    other = replace(neighbour, key=Key("web", "ADR-777"), named=False)
+    link = Link(BASE.key, other.key, "caused_by", strength)
+    hits = ranker().reach([lead], reached(link, others=[other]))
+    found = {hit.key.item_id: hit for hit in hits}
+    assert found["ADR-777"].score <= lead.score
+    assert found["ADR-777"].via == BASE.key
+    assert hits[0].score == lead.score
+
+
+def test_a_stronger_edge_brings_more() -> None:
+    lead = ranker().score(BASE)
+    other = replace(BASE, key=Key("web", "ADR-777"), cosine=0.0, lexical=0.0)
+
+    def brought(kind: str, strength: float) -> float:
+        link = Link(BASE.key, other.key, kind, strength)
+        return ranker().reach([lead], reached(link, others=[other]))[1].score
+
+    assert brought("caused_by", 1.0) > brought("caused_by", 0.5) > brought("caused_by", 0.1)
+    assert brought("caused_by", 1.0) > brought("related_to", 1.0)
+
+
+def test_a_successor_takes_the_place_of_what_it_replaces() -> None:
+    old = ranker().score(replace(BASE, in_force=False, status="superseded"))
+    new = replace(BASE, key=Key("web", "ADR-777"), cosine=0.0, lexical=0.0)
+    succession = Link(BASE.key, new.key, "supersedes", 1.0)
+    hits = ranker().reach([old], reached(others=[new], successors=(succession,)))
+    successor = next(hit for hit in hits if hit.key == new.key)
+    assert (successor.score, successor.replaces) == (old.score, ("FAIL-001",))
+
+
+def test_a_successor_that_matches_itself_keeps_the_better_score() -> None:
+    old = ranker().score(replace(BASE, in_force=False, status="superseded"))
+    new = ranker().score(replace(BASE, key=Key("web", "ADR-777"), cosine=0.7, lexical=0.9))
+    succession = Link(BASE.key, new.key, "supersedes", 1.0)
+    hits = ranker().reach([new, old], reached(others=[new.candidate], successors=(succession,)))
+    assert hits[0].key == new.key
+    assert (hits[0].score, hits[0].replaces) == (new.score, ("FAIL-001",))
