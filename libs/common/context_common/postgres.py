@@ -11,7 +11,7 @@ import psycopg
 import structlog
 from psycopg import sql
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
 from context_common.errors import AppError, Conflict, Overloaded, Unavailable
@@ -71,7 +71,7 @@ async def translate_errors(unique: Mapping[str, AppError] | None = None) -> Asyn
         raise Unavailable("the database was too busy; try again", 0.1) from error
     except (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.DiskFull) as error:
         raise Unavailable(f"the database takes no writes: {error.diag.message_primary}", 30) from error
-    except PoolTimeout as error:
+    except (PoolTimeout, TooManyRequests) as error:
         raise Overloaded("no database connection became free in time") from error
     except psycopg.OperationalError as error:
         raise Unavailable("the database is away") from error
