@@ -1,0 +1,376 @@
+"""The index follows the feed: once for every change, whatever order, failure or replica comes in between."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from context.v1 import knowledge_pb2, types_pb2
+from context.v1 import retrieval_pb2 as pb
+from context_common import postgres
+from context_common.errors import Overloaded, Unavailable
+from context_retrieval import access
+from context_retrieval.model import Document, Entry, Key, Words
+from context_retrieval.store import Index, configure
+from tests.support import items
+from tests.support.retrieval import FakeKnowledge, Retrieval, ids, running
+
+
+def sentence(number: int) -> str:
+    return f"Sentence {number} is about subject{number} and nothing else."
+
+
+LONG = " ".join(map(sentence, range(60)))
+
+
+@pytest.fixture
+async def retrieval(database_url: str) -> AsyncIterator[Retrieval]:
+    async with running(database_url) as service:
+        yield service
+
+
+async def texts(retrieval: Retrieval, item_id: str) -> list[str]:
+    rows = await retrieval.rows("SELECT text FROM chunks WHERE item_id = %(id)s ORDER BY ordinal", {"id": item_id})
+    return [row["text"] for row in rows]
+
+
+async def test_an_item_is_found_by_meaning_and_by_words(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", title="Use Postgres", decision="We keep invoices there."))
+    assert await retrieval.search("invoices") == ["ADR-001"]
+    assert await retrieval.search("invoices", mode=pb.SEARCH_MODE_SEMANTIC) == ["ADR-001"]
+    assert await retrieval.search("invoices", mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-001"]
+
+
+async def test_the_feed_is_asked_in_the_name_of_the_service(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001"))
+    assert retrieval.knowledge.callers == {"service:retrieval"}
+
+
+async def test_every_part_of_a_long_item_is_found(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", decision=LONG))
+    assert len(await texts(retrieval, "ADR-001")) > 5
+    for number in (0, 31, 59):
+        assert await retrieval.search(sentence(number), mode=pb.SEARCH_MODE_SEMANTIC) == ["ADR-001"]
+
+
+async def test_no_passage_is_longer_than_the_window(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", decision=LONG, context=LONG))
+    embedded = [retrieval.embedding.embedding(text) for text in retrieval.embedding.embedded]
+    assert embedded
+    assert not any(one.truncated for one in embedded)
+
+
+EVERY_FIELD = {
+    "adr": items.adr(
+        id="ADR-001", title="alphaone", decision="alphatwo", context="alphathree", consequences="alphafour",
+        options_considered={"alphafive": "alphasix"}, outcome="alphaseven", stakeholders=["alphaeight"],
+        tags=["alphanine"], author="alphaten", source_uri="git://alphaeleven/x",
+    ),
+    "failure": items.failure(
+        id="FAIL-001", title="betaone", root_cause="betatwo", symptoms="betathree", impact="betafour",
+        resolution="betafive", prevention=["betasix"], lessons_learned="betaseven", pattern="betaeight",
+        app_name="betanine", environment="betaten",
+    ),
+    "meeting": items.meeting(
+        id="MEET-001", title="gammaone", attendees=["gammatwo"],
+    ),
+    "snapshot": items.snapshot(
+        id="SNAP-001", commit_message="deltaone", changed_files=["src/deltatwo.py"], commit_type="deltathree",
+        author="deltafour", commit_hash="0123456789abcdef0123456789abcdef01234567",
+    ),
+}  # fmt: skip
+
+
+async def test_an_item_is_found_by_every_field_that_it_has(retrieval: Retrieval) -> None:
+    action = types_pb2.ActionItem(task="gammathree", owner="gammafour")
+    meeting = types_pb2.Item()
+    meeting.CopyFrom(EVERY_FIELD["meeting"])
+    meeting.meeting.ClearField("decisions")
+    decision = types_pb2.MeetingDecision(decision="gammafive", rationale="gammasix", action_items=[action])
+    meeting.meeting.decisions.append(decision)
+    await retrieval.put(EVERY_FIELD["adr"], EVERY_FIELD["failure"], meeting, EVERY_FIELD["snapshot"])
+    numbers = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven"]
+    for letter, item_id, count in (("alpha", "ADR-001", 11), ("beta", "FAIL-001", 10), ("gamma", "MEET-001", 6)):
+        for number in numbers[:count]:
+            found = await retrieval.search(f"{letter}{number}", mode=pb.SEARCH_MODE_KEYWORD)
+            assert found == [item_id], f"{letter}{number}"
+    for words in ("deltaone", "deltatwo", "deltathree", "deltafour", "0123456789ab", "src/deltatwo.py"):
+        assert await retrieval.search(words, mode=pb.SEARCH_MODE_KEYWORD) == ["SNAP-001"], words
+
+
+async def test_the_same_change_twice_changes_nothing(retrieval: Retrieval) -> None:
+    item = items.adr(id="ADR-001", decision=LONG)
+    await retrieval.put(item)
+    before = await retrieval.rows("SELECT * FROM terms ORDER BY lexeme")
+    change = retrieval.knowledge.items[("web", "ADR-001")]
+    retrieval.knowledge.feed[("web", "ADR-001")] = change
+    retrieval.knowledge._changed.set()
+    await retrieval.settled()
+    assert await retrieval.rows("SELECT * FROM terms ORDER BY lexeme") == before
+    assert (await retrieval.status()).items == 1
+
+
+async def test_an_older_change_that_comes_late_is_passed_over(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", decision="An early answer."))
+    late = knowledge_pb2.Change()
+    late.CopyFrom(retrieval.knowledge.items[("web", "ADR-001")])
+    await retrieval.put(items.adr(id="ADR-001", decision="A final answer."))
+    retrieval.knowledge.feed[("web", "ADR-001")] = late
+    retrieval.knowledge._changed.set()
+    await retrieval.settled()
+    assert await retrieval.search("early answer", mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-001"]
+    assert [hit.snippet for hit in (await retrieval.hits("final answer")).results] == ["A final answer."]
+
+
+async def test_what_was_deleted_is_gone_and_an_older_change_does_not_bring_it_back(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", decision="Gone tomorrow."))
+    late = knowledge_pb2.Change()
+    late.CopyFrom(retrieval.knowledge.items[("web", "ADR-001")])
+    retrieval.knowledge.delete("ADR-001")
+    await retrieval.settled()
+    retrieval.knowledge.feed[("web", "ADR-001")] = late
+    retrieval.knowledge._changed.set()
+    await retrieval.settled()
+    assert await retrieval.search("gone tomorrow") == []
+    assert await retrieval.search("ADR-001") == []
+    assert await retrieval.rows("SELECT 1 FROM chunks") == []
+    assert await retrieval.rows("SELECT 1 FROM terms WHERE documents <> 0") == []
+    assert (await retrieval.status()).items == 0
+
+
+async def test_an_item_may_come_back_under_its_old_id(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", decision="First life."))
+    retrieval.knowledge.delete("ADR-001")
+    await retrieval.put(items.adr(id="ADR-001", decision="Second life."))
+    assert await retrieval.search("second life") == ["ADR-001"]
+
+
+async def test_unchanged_text_is_not_embedded_again(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", decision=LONG))
+    retrieval.embedding.embedded.clear()
+    await retrieval.put(items.adr(id="ADR-001", decision=LONG, tags=["other"], status="deprecated"))
+    assert retrieval.embedding.embedded == []
+    assert await retrieval.search("subject31", tags=["other"]) == ["ADR-001"]
+
+
+async def test_of_a_text_that_changed_at_its_end_only_the_end_is_embedded(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", decision=LONG))
+    whole = len(retrieval.embedding.embedded)
+    retrieval.embedding.embedded.clear()
+    await retrieval.put(items.adr(id="ADR-001", decision=f"{LONG} One more."))
+    assert 0 < len(retrieval.embedding.embedded) < whole / 2
+    assert (await retrieval.status()).unembedded_chunks == 0
+
+
+@pytest.mark.parametrize("failure", [Unavailable("away"), Overloaded("full")])
+async def test_without_embeddings_items_are_found_by_words_at_once_and_by_meaning_later(
+    retrieval: Retrieval, failure: Any
+) -> None:
+    retrieval.embedding.failure = failure
+    await retrieval.put(items.adr(id="ADR-001", decision=LONG))
+    bundle, response = await retrieval.query("subject31")
+    assert ids(bundle) == ["ADR-001"]
+    assert bundle["degraded"] is response.degraded is True
+    assert (await retrieval.status()).unembedded_chunks > 0
+    retrieval.embedding.failure = None
+    await retrieval.filled()
+    assert await retrieval.search(sentence(31), mode=pb.SEARCH_MODE_SEMANTIC) == ["ADR-001"]
+    assert not any(retrieval.embedding.embedding(text).truncated for text in retrieval.embedding.embedded)
+
+
+async def test_what_lacks_vectors_is_filled_after_a_restart(database_url: str) -> None:
+    async with running(database_url) as first:
+        first.embedding.failure = Unavailable("away")
+        await first.put(items.adr(id="ADR-001", decision=LONG))
+    async with running(database_url) as second:
+        await second.filled()
+        assert await second.search(sentence(31), mode=pb.SEARCH_MODE_SEMANTIC) == ["ADR-001"]
+
+
+async def test_a_new_model_takes_over_without_the_old_ones_vectors(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", decision="Keep invoices."), items.adr(id="ADR-002", decision=LONG))
+    retrieval.embedding.model.id = "words-2"
+    assert await retrieval.search("invoices", mode=pb.SEARCH_MODE_SEMANTIC) == []
+    await retrieval.put(items.adr(id="ADR-003", decision="Something else."))
+    retrieval.embedding.failure = Unavailable("a moment")
+    await retrieval.put(items.adr(id="ADR-004", decision="Wakes the filler."))
+    retrieval.embedding.failure = None
+    await retrieval.filled()
+    assert await retrieval.search("invoices", mode=pb.SEARCH_MODE_SEMANTIC) == ["ADR-001"]
+    assert [row["model_id"] for row in await retrieval.rows("SELECT DISTINCT model_id FROM chunks")] == ["words-2"]
+
+
+async def test_a_model_of_another_dimension_is_refused_and_words_go_on(retrieval: Retrieval) -> None:
+    retrieval.embedding.model.dimension = 768
+    await retrieval.put(items.adr(id="ADR-001", decision="Keep invoices."))
+    bundle, _ = await retrieval.query("invoices")
+    assert (ids(bundle), bundle["degraded"]) == (["ADR-001"], True)
+
+
+async def test_an_item_that_cannot_be_indexed_stops_no_other(
+    retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = [items.adr(id=f"ADR-{number:03d}", decision=f"Good number{number}.") for number in range(2, 9)]
+    poison = types_pb2.Item(id="ADR-001", title="poison")  # no body: there is no type to index it as
+    for item in (good[0], poison, *good[1:]):
+        retrieval.knowledge.put(item)
+    for _ in range(8):
+        async with asyncio.timeout(20):
+            while len(retrieval.knowledge.feed) > 1 or (
+                retrieval.knowledge.feed and ("web", "ADR-001") not in retrieval.knowledge.leased
+            ):
+                await asyncio.sleep(0.02)
+        retrieval.knowledge.leased.clear()  # the lease runs out
+        retrieval.knowledge._changed.set()
+    await retrieval.settled()
+    assert len(await retrieval.search("good", top_k=50)) == len(good)
+    rows = await retrieval.rows("SELECT namespace, item_id, reason FROM set_aside")
+    assert [(row["namespace"], row["item_id"]) for row in rows] == [("web", "ADR-001")]
+    await retrieval.put(items.adr(id="ADR-001", decision="Mended."))
+    assert await retrieval.rows("SELECT 1 FROM set_aside") == []
+
+
+def some_item(random_: random.Random, item_id: str) -> types_pb2.Item:
+    words = [f"word{random_.randrange(40)}" for _ in range(random_.randrange(1, 60))]
+    return items.adr(
+        id=item_id, title=" ".join(words[:3]), decision=" ".join(words), tags=random_.sample(["a", "b", "c"], 2)
+    )
+
+
+async def recount(retrieval: Retrieval) -> tuple[Any, Any]:
+    terms = await retrieval.rows(
+        "SELECT namespace, lexeme, count(*) AS documents FROM documents,"
+        " unnest(tsvector_to_array(lexemes)) AS lexeme GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    stats = await retrieval.rows(
+        "SELECT d.namespace, count(*) FILTER (WHERE NOT deleted) AS documents, sum(length)::bigint AS total_length,"
+        " (SELECT count(*) FROM chunks c WHERE c.namespace = d.namespace) AS chunks"
+        " FROM documents d GROUP BY 1 ORDER BY 1"
+    )
+    return terms, stats
+
+
+async def test_the_statistics_equal_a_recount_after_anything(retrieval: Retrieval) -> None:
+    random_ = random.Random(7)
+    for _ in range(6):
+        for _ in range(25):
+            namespace, item_id = random_.choice(["web", "billing"]), f"ADR-{random_.randrange(20):03d}"
+            if random_.random() < 0.3:
+                retrieval.knowledge.delete(item_id, namespace)
+            else:
+                retrieval.knowledge.put(some_item(random_, item_id), namespace)
+        await retrieval.settled()
+        kept = (
+            await retrieval.rows("SELECT namespace, lexeme, documents FROM terms WHERE documents <> 0 ORDER BY 1, 2"),
+            await retrieval.rows("SELECT namespace, documents, total_length, chunks FROM namespace_stats ORDER BY 1"),
+        )
+        terms, stats = await recount(retrieval)
+        assert kept[0] == terms
+        assert kept[1] == stats
+
+
+async def test_many_writers_of_the_same_items_neither_deadlock_nor_miscount(
+    retrieval: Retrieval, database_url: str
+) -> None:
+    def entry(number: int, change: int) -> Entry:
+        words = Words("", "", f"shared word{number} change{change}", "", 3)
+        return Entry(Document(Key("web", f"ADR-{number:03d}"), change, type="adr", in_force=True), words, b"", ())
+
+    async with postgres.open_pool(database_url, name="test", size=12, schema="retrieval", configure=configure) as pool:
+        index, random_ = Index(pool), random.Random(3)
+        batches = [
+            [entry(number, random_.randrange(1, 100)) for number in random_.sample(range(30), 12)] for _ in range(40)
+        ]
+        await asyncio.gather(*(index.apply(batch) for batch in batches))
+    newest: dict[str, int] = {}
+    for document in (entry.document for batch in batches for entry in batch):
+        newest[document.key.item_id] = max(document.change_id, newest.get(document.key.item_id, 0))
+    rows = await retrieval.rows("SELECT item_id, change_id FROM documents")
+    assert {row["item_id"]: row["change_id"] for row in rows} == newest
+    terms, stats = await recount(retrieval)
+    assert await retrieval.rows("SELECT * FROM terms WHERE documents <> 0 ORDER BY 1, 2") == terms
+    assert stats[0]["documents"] == len(newest)
+
+
+async def test_two_replicas_share_the_feed_and_wake_each_others_callers(database_url: str) -> None:
+    knowledge = FakeKnowledge()
+    async with (
+        running(database_url, knowledge=knowledge) as one,
+        running(database_url, knowledge=knowledge, indexers=0) as other,
+    ):
+        change = knowledge.put(items.adr(id="ADR-001", decision="Shared."))
+        request = pb.WaitIndexedRequest(points=[pb.IndexPoint(item_id="ADR-001", change_id=change)])
+        request.wait.FromSeconds(10)
+        assert list((await other.ask("WaitIndexed", request)).indexed) == [True]
+        for number in range(2, 60):
+            knowledge.put(items.adr(id=f"ADR-{number:03d}", decision=f"Number {number}."))
+        await one.settled()
+        assert (await other.status()).items == 59
+
+
+async def test_waiting_ends_when_the_time_is_over(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001"))
+    points = [pb.IndexPoint(item_id="ADR-001", change_id=1), pb.IndexPoint(item_id="ADR-999", change_id=1)]
+    request = pb.WaitIndexedRequest(points=points)
+    request.wait.FromMilliseconds(50)
+    assert list((await retrieval.ask("WaitIndexed", request)).indexed) == [True, False]
+    assert list((await retrieval.as_("other").ask("WaitIndexed", request)).indexed) == [False, False]
+
+
+async def test_a_rebuilt_index_answers_the_same(retrieval: Retrieval) -> None:
+    random_ = random.Random(11)
+    for number in range(40):
+        edges = [("references", f"ADR-{random_.randrange(40):03d}")]
+        retrieval.knowledge.put(some_item(random_, f"ADR-{number:03d}"), edges=edges)
+    retrieval.knowledge.delete("ADR-013")
+    await retrieval.settled()
+    questions = [f"word{number} word{number + 3}" for number in range(0, 40, 5)]
+
+    async def answers() -> list[Any]:
+        hits = [hit for question in questions for hit in (await retrieval.hits(question)).results]
+        bundles = [(await retrieval.query(question))[0] for question in questions]
+        found = [(hit.id, round(hit.score, 9), hit.snippet) for hit in hits]
+        return [found, [{**bundle, "query_id": "", "tokens_used": 0} for bundle in bundles]]
+
+    before, embedded = await answers(), len(retrieval.embedding.embedded)
+    assert (await retrieval.ask("RebuildIndex", pb.RebuildIndexRequest())).replayed == 40
+    await retrieval.settled()
+    assert await answers() == before
+    assert len(retrieval.embedding.embedded) == embedded
+    # And from nothing at all.
+    await truncate(retrieval)
+    assert await retrieval.search("word1") == []
+    await retrieval.ask("RebuildIndex", pb.RebuildIndexRequest(every_namespace=True))
+    await retrieval.settled()
+    assert await answers() == before
+
+
+async def truncate(retrieval: Retrieval) -> None:
+    async with await psycopg.AsyncConnection.connect(retrieval.url, autocommit=True) as connection:
+        await connection.execute(
+            "TRUNCATE retrieval.documents, retrieval.chunks, retrieval.edges, retrieval.terms,"
+            " retrieval.namespace_stats"
+        )
+
+
+async def test_accesses_are_told_to_knowledge(database_url: str) -> None:
+    knowledge = FakeKnowledge()
+    async with running(database_url, knowledge=knowledge) as retrieval:
+        await retrieval.put(items.adr(id="ADR-001", decision="Keep invoices."))
+        await retrieval.query("invoices")
+        await retrieval.query("invoices")
+        assert Counter(knowledge.accesses) == Counter()
+        await retrieval.as_("other").query("invoices")
+        # Leaving reports what is left.
+        await asyncio.sleep(0)
+    assert knowledge.accesses == {("web", "ADR-001"): 2}
+
+
+def test_counts_of_accesses_do_not_grow_without_end() -> None:
+    counter = access.AccessCounter(None)  # type: ignore[arg-type]
+    counter.add([Key("web", f"ADR-{number}") for number in range(access.MOST + 500)])
+    assert len(counter._counts) == access.MOST
