@@ -1,0 +1,1 @@
+"""Text to vectors: a model under ONNX, or an external one behind the same calls."""

@@ -1,0 +1,112 @@
+"""The model itself: tokenise, run, pool, normalise. Synchronous; whoever calls decides in which thread."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from context_embedding import files
+
+Vectors = NDArray[np.float32]
+
+# A text this many characters per token of the window longer than it is looked at only so far, if that fills the window
+# with LONGEST_WORD tokens to spare: no word that the cut may have halved is then inside the window.
+HEAD = 16
+LONGEST_WORD = 100
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """A text as the model reads it, special tokens included, cut to the window."""
+
+    ids: list[int]
+    truncated: bool
+
+
+class Encoder:
+    """One loaded model."""
+
+    def __init__(
+        self, session: onnxruntime.InferenceSession, tokenizer: Tokenizer, manifest: files.Manifest, quantization: str
+    ) -> None:
+        self._session, self._tokenizer = session, tokenizer
+        self.manifest, self.quantization = manifest, quantization
+        self.model_id = manifest.model_id(quantization)
+        self._inputs = {item.name for item in session.get_inputs()}
+        self._special = tokenizer.num_special_tokens_to_add(is_pair=False)
+
+    @classmethod
+    def load(cls, directory: Path, quantization: str, threads: int) -> Self:
+        """The model in `directory` as fp32 or int8, to run on `threads` cores (0: all that this process may use).
+
+        Raises:
+            ModelMissing: It is not there, or not what its manifest says.
+        """
+        model = files.ONNX[quantization]
+        manifest = files.read_manifest(directory, check=(model, files.TOKENIZER))
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        # Idle workers that spin would take the cores from everybody else on the machine.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        session = onnxruntime.InferenceSession(directory / model, options, providers=["CPUExecutionProvider"])
+        tokenizer = Tokenizer.from_file(str(directory / files.TOKENIZER))
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        return cls(session, tokenizer, manifest, quantization)
+
+    def tokenize(self, texts: Sequence[str]) -> list[Tokens]:
+        """The tokens of each text."""
+        window = self.manifest.max_tokens
+        heads = [text[: window * HEAD] for text in texts]
+        encoded = self._tokenizer.encode_batch_fast(heads, add_special_tokens=False)
+        for place, (text, head) in enumerate(zip(texts, heads, strict=True)):
+            if len(head) < len(text) and len(encoded[place].ids) < window + LONGEST_WORD:
+                encoded[place] = self._tokenizer.encode(text, add_special_tokens=False)
+        result = []
+        for encoding in encoded:
+            truncated = len(encoding.ids) > window - self._special
+            encoding.truncate(window - self._special)
+            result.append(Tokens(self._tokenizer.post_process(encoding).ids, truncated))
+        return result
+
+    def starts(self, text: str) -> list[int]:
+        """Where each token of the whole `text` starts, in characters, special tokens left out.
+
+        The first starts at 0, so that the pieces between starts put the text together again. A text in which there is
+        nothing to read has none.
+        """
+        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        return [0, *(start for start, _ in offsets[1:])] if offsets else []
+
+    def run(self, batch: Sequence[Tokens]) -> Vectors:
+        """The vector of each, of length 1; one run of the model, padded to the longest."""
+        shape = len(batch), max(len(tokens.ids) for tokens in batch)
+        ids, mask = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
+        for row, tokens in enumerate(batch):
+            ids[row, : len(tokens.ids)] = tokens.ids
+            mask[row, : len(tokens.ids)] = 1
+        inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+        hidden = self._session.run(None, {name: inputs[name] for name in self._inputs})[0]
+        return _normalized(_pooled(np.asarray(hidden), mask, self.manifest.pooling))
+
+    def embed_now(self, texts: Sequence[str]) -> Vectors:
+        """The vectors of `texts` in one run: for warming up and for checks."""
+        return self.run(self.tokenize(texts))
+
+
+def _pooled(hidden: Vectors, mask: NDArray[np.int64], pooling: str) -> Vectors:
+    if pooling == "cls":
+        return hidden[:, 0]
+    weights = mask[:, :, None].astype(np.float32)
+    return np.asarray((hidden * weights).sum(axis=1) / weights.sum(axis=1), dtype=np.float32)
+
+
+def _normalized(vectors: Vectors) -> Vectors:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
