@@ -31,4 +31,5 @@ def _item(kind: types.ItemType.ValueType, body: str, values: dict[str, Any]) -> 
     known = {field.name for field in types.Item.DESCRIPTOR.fields}
     common = {name: value for name, value in values.items() if name in known}
     inner = {name: value for name, value in values.items() if name not in known}
-    return types.Item(type=kind, **common, **{body: inner})
+    whole: dict[str, Any] = {**common, body: inner}
+    return types.Item(type=kind, **whole)

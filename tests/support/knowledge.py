@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import knowledge_pb2_grpc as rpc
 from context.v1 import types_pb2 as types
 from context_common import caller
 from context_common.client import call
 from context_knowledge.feed import Feed
-from psycopg.rows import dict_row
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)  # what the service takes for now
 
@@ -82,14 +84,19 @@ class Knowledge:
         while changes := await self.lease():
             await self.ack(*changes)
 
-    async def rows(self, query: str, *params: Any) -> list[dict[str, Any]]:
+    async def rows(self, query: Any, *params: Any) -> list[dict[str, Any]]:
         """What stands in the tables."""
         async with await psycopg.AsyncConnection.connect(
             self.url, row_factory=dict_row, options="-c search_path=knowledge,public"
         ) as connection:
             return await (await connection.execute(query, params)).fetchall()
 
-    async def execute(self, statement: str, *params: Any) -> None:
+    async def count(self, table: str) -> int:
+        """How many rows a table has."""
+        query = sql.SQL("SELECT count(*) AS count FROM {}").format(sql.Identifier(table))
+        return int((await self.rows(query))[0]["count"])
+
+    async def execute(self, statement: Any, *params: Any) -> None:
         """Change the tables behind the service's back."""
         async with await psycopg.AsyncConnection.connect(
             self.url, options="-c search_path=knowledge,public"

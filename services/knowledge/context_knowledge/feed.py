@@ -17,6 +17,7 @@ LONGEST_WAIT = 60.0
 BATCH = 32
 MOST = 500
 SOONEST_LOOK = 0.2  # seconds; changes that another transaction holds just now are looked at again after this
+MOST_ACCESSES = 1_000_000_000  # of one item in one report
 SERVICE = "service:"
 
 
@@ -57,6 +58,7 @@ class Feed:
     async def acknowledge(self, who: Caller, done: Sequence[tuple[str, str, int]]) -> int:
         """Take (namespace, item, change) off the feed; one that changed again meanwhile stays."""
         _services_only(who)
+        _check_names("done", done)
         return await self._store.run(who, lambda session: session.feed.acknowledge(done))
 
     async def replay(self, who: Caller, *, every_namespace: bool) -> int:
@@ -75,8 +77,9 @@ class Feed:
     async def count_access(self, who: Caller, seen: Sequence[tuple[str, str, int]]) -> None:
         """Count (namespace, item, times) as handed out today."""
         _services_only(who)
-        if any(count < 0 for _, _, count in seen):
-            raise Invalid({"count": ["must not be negative"]})
+        _check_names("accesses", seen)
+        if not all(0 <= count <= MOST_ACCESSES for _, _, count in seen):
+            raise Invalid({"accesses": [f"have counts that are not from 0 to {MOST_ACCESSES}"]})
         await self._store.run(who, lambda session: session.feed.count_access(seen))
 
     async def _next_look(self, who: Caller, otherwise: float) -> float:
@@ -88,6 +91,11 @@ class Feed:
 def _services_only(who: Caller) -> None:
     if not who.principal.startswith(SERVICE):
         raise Denied("the feed answers to services only")
+
+
+def _check_names(name: str, entries: Sequence[tuple[str, str, int]]) -> None:
+    if any("\0" in namespace + item_id for namespace, item_id, _ in entries):
+        raise Invalid({name: ["name something with a NUL character"]})
 
 
 def _check_lease(worker: str, most: int, seconds: float, wait: float) -> None:

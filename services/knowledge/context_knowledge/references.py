@@ -35,7 +35,7 @@ def numbered(prefix: str, number: int) -> str:
 def number_of(item_id: str) -> int:
     """The number that an id in canonical form counts as; 0 for one that is no number."""
     tail = item_id.partition("-")[2]
-    return int(tail) if NUMBER.fullmatch(tail) else 0
+    return int(tail) if tail.isdecimal() else 0
 
 
 def type_of(item_id: str) -> ItemType | None:
@@ -57,7 +57,7 @@ def named_in(text: str) -> Iterator[str]:
         number = LEADING_NUMBER.match(tail)
         if number:
             yield numbered(prefix, int(number[1]))
-        if match[1] == prefix and not NUMBER.fullmatch(tail) and SHAPE.fullmatch(f"{prefix}-{tail}"):
+        if match[1] == prefix and not tail.isdecimal() and SHAPE.fullmatch(f"{prefix}-{tail}"):
             yield f"{prefix}-{tail}"
 
 

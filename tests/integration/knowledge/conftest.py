@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
 import pytest
+
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import knowledge_pb2_grpc as rpc
 from context_common import postgres
@@ -16,7 +17,6 @@ from context_knowledge.servicer import KnowledgeServicer
 from context_knowledge.store import Store
 from context_knowledge.store.feed import CHANNEL
 from context_knowledge.tags import Vocabulary
-
 from tests.support.knowledge import NOW, Knowledge
 
 SERVICE = pb.DESCRIPTOR.services_by_name["KnowledgeService"]

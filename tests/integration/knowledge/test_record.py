@@ -1,0 +1,151 @@
+"""Bulk: each item for itself, and the same again changes nothing."""
+
+from typing import Any
+
+import pytest
+
+from context.v1 import knowledge_pb2 as pb
+from context.v1 import types_pb2 as types
+from context_common.errors import Conflict, Invalid, from_status
+from tests.support.items import adr, failure, meeting, snapshot
+from tests.support.knowledge import Knowledge
+
+
+def outcomes(results: list[pb.RecordResult]) -> list[str]:
+    return [
+        pb.Outcome.Name(r.recorded.outcome).removeprefix("OUTCOME_").lower()
+        if r.HasField("recorded")
+        else type(from_status(r.error)).__name__
+        for r in results
+    ]
+
+
+IMPORT = [
+    adr("One", source_uri="1.md", status="active"),
+    adr("Two, after ADR-001", source_uri="2.md", supersedes=["ADR-001"], created_date="2020-01-01"),
+    adr("Three", source_uri="3.md", superseded_by="ADR-004", status="superseded", tags=["x"]),
+    adr("Four", source_uri="4.md", supersedes=["ADR-001"]),
+    failure(source_uri="5.md", severity="high", prevention=["ADR-002"]),
+    meeting(source_uri="6.md"),
+    snapshot("abc", "fix: pay"),
+]
+
+
+async def test_the_same_import_again_changes_nothing(knowledge: Knowledge) -> None:
+    assert outcomes(await knowledge.record(*IMPORT)) == ["created"] * 7
+    before = (await knowledge.page()).items
+    await knowledge.drain()
+    versions = await knowledge.count("item_versions")
+    for _ in range(2):
+        again = await knowledge.record(*IMPORT)
+        assert outcomes(again) == ["unchanged"] * 7
+        assert all(result.recorded.change_id == 0 for result in again)
+    assert await knowledge.count("item_versions") == versions
+    assert (await knowledge.page()).items == before
+    assert await knowledge.lease() == []
+    assert [i.status for i in before if i.type == types.ITEM_TYPE_ADR] == [
+        "active",
+        "superseded",
+        "superseded",
+        "active",
+    ]
+
+
+async def test_what_was_exported_rebuilds_the_same_and_changes_nothing_twice(knowledge: Knowledge) -> None:
+    await knowledge.record(*IMPORT)
+    await knowledge.create(adr("By hand, see FAIL-001"))
+    exported = list((await knowledge.page()).items)
+    other = knowledge.as_("copy")
+    assert outcomes(await other.record(*exported)) == ["created"] * 8
+    assert outcomes(await other.record(*exported)) == ["unchanged"] * 8
+    copied = list((await other.page()).items)
+    assert [plain(item) for item in copied] == [plain(item) for item in exported]
+    assert (await other.create(adr())).item.id == "ADR-006"
+
+
+def plain(item: types.Item) -> types.Item:
+    """Without what this service keeps for itself."""
+    copy = types.Item()
+    copy.CopyFrom(item)
+    copy.namespace, copy.version = "", 0
+    copy.ClearField("created_at")
+    copy.ClearField("updated_at")
+    return copy
+
+
+async def test_a_given_field_replaces_and_one_left_out_stays(knowledge: Knowledge) -> None:
+    await knowledge.record(adr("One", source_uri="1.md", context="why", tags=["a"], author="ada"))
+    (result,) = await knowledge.record(adr("One, again", source_uri="1.md", tags=["b"]))
+    item = result.recorded.item
+    assert result.recorded.outcome == pb.OUTCOME_UPDATED
+    assert (item.id, item.title, item.adr.context, list(item.tags), item.author, item.version) == (
+        "ADR-001",
+        "One, again",
+        "why",
+        ["b"],
+        "ada",
+        2,
+    )
+
+
+async def test_a_commit_is_brought_up_to_date_by_its_hash(knowledge: Knowledge) -> None:
+    results = await knowledge.record(
+        snapshot("abc", "feat: one"), snapshot("abc", "feat: one"), snapshot("abc", "fix: two"), snapshot("def")
+    )
+    assert outcomes(results) == ["created", "unchanged", "updated", "created"]
+    item = await knowledge.get("SNAP-001")
+    assert (item.title, item.snapshot.commit_type) == ("fix: two", "bugfix")
+
+
+async def test_an_item_without_a_source_is_new_each_time(knowledge: Knowledge) -> None:
+    results = await knowledge.record(adr(), adr())
+    assert [result.recorded.item.id for result in results] == ["ADR-001", "ADR-002"]
+
+
+async def test_an_item_with_an_id_is_brought_up_to_date_by_it(knowledge: Knowledge) -> None:
+    results = await knowledge.record(
+        adr("One", id="ADR-007"), adr("One", id="ADR-7"), adr("Two", id="ADR-007"), adr("Three")
+    )
+    assert outcomes(results) == ["created", "unchanged", "updated", "created"]
+    assert results[3].recorded.item.id == "ADR-008"
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        adr(id="ADR-002", source_uri="1.md"),
+        adr(id="ADR-001", source_uri="2.md"),
+        adr(id="ADR-003"),
+    ],
+)
+async def test_an_id_that_is_another_items_is_a_conflict(knowledge: Knowledge, item: types.Item) -> None:
+    await knowledge.create(adr(source_uri="1.md"))
+    await knowledge.create(adr())
+    await knowledge.create(adr())
+    await knowledge.delete("ADR-003")
+    (result,) = await knowledge.record(item)
+    assert isinstance(from_status(result.error), Conflict)
+
+
+async def test_a_bad_item_stops_nothing(knowledge: Knowledge) -> None:
+    results = await knowledge.record(
+        adr("One"), adr(""), types.Item(), adr(title="a\0b"), failure(severity="awful"), adr("Two")
+    )
+    assert outcomes(results) == ["created", "Invalid", "Invalid", "Invalid", "Invalid", "created"]
+    error: Any = from_status(results[3].error)
+    assert error.fields == {"title": ["contains a NUL character"]}
+    assert [result.recorded.item.id for result in (results[0], results[5])] == ["ADR-001", "ADR-002"]
+
+
+async def test_too_many_items_are_refused(knowledge: Knowledge) -> None:
+    with pytest.raises(Invalid) as caught:
+        await knowledge.record(*[adr()] * 201)
+    assert list(caught.value.fields) == ["items"]
+    assert await knowledge.count("items") == 0
+
+
+async def test_an_import_does_not_change_who_an_item_came_from(knowledge: Knowledge) -> None:
+    await knowledge.create(adr(source_uri="1.md"))
+    imported = adr("New", source_uri="1.md", provenance=types.PROVENANCE_IMPORT)
+    (result,) = await knowledge.record(imported)
+    assert result.recorded.item.provenance == types.PROVENANCE_HUMAN
