@@ -1,0 +1,1 @@
+"""The command `contextctl`: readable for people, `--json` for programs."""

@@ -1,0 +1,187 @@
+"""The commands that record one item: a flag for every field, or JSON."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from context_client.cli.app import Session, app, command
+from context_client.types import ItemType
+
+add = typer.Typer(help="Record a decision, a failure, a meeting or a commit.", no_args_is_help=True)
+app.add_typer(add, name="add")
+
+Many = list[str] | None
+Tags = Annotated[
+    Many, typer.Option("--tag", metavar="TEXT", help="May be repeated; found in the text if there is none.")
+]
+Author = Annotated[str, typer.Option(help="Who recorded it.")]
+Status = Annotated[str, typer.Option(help="The API lists each type's.")]
+Source = Annotated[str, typer.Option(help="Where it came from.")]
+Pinned = Annotated[bool | None, typer.Option("--pinned/--not-pinned", help="Keep it from decaying.")]
+OwnId = Annotated[str, typer.Option("--id", help="A free id; else the next one.")]
+File = Annotated[str, typer.Option("--file", "-f", help="A JSON object of fields; `-` is stdin. Flags win.")]
+Day = Annotated[str, typer.Option(metavar="DAY", help="YYYY-MM-DD.")]
+
+
+@command(add)
+def adr(
+    session: Session,
+    title: str = "",
+    decision: str = "",
+    context_text: Annotated[str, typer.Option("--context", help="What made it necessary.")] = "",
+    option: Annotated[
+        Many, typer.Option(metavar="TEXT", help='"name" or "name=for and against"; may be repeated.')
+    ] = None,
+    consequences: str = "",
+    outcome: str = "",
+    created_date: Day = "",
+    supersedes: Annotated[
+        Many, typer.Option(metavar="ID", help="An ADR that this one replaces; may be repeated.")
+    ] = None,
+    superseded_by: Annotated[str, typer.Option(metavar="ID")] = "",
+    stakeholder: Annotated[Many, typer.Option(metavar="TEXT", help="May be repeated.")] = None,
+    tag: Tags = None,
+    author: Author = "",
+    status: Status = "",
+    source_uri: Source = "",
+    pinned: Pinned = None,
+    id: OwnId = "",  # noqa: A002 - the field's name
+    file: File = "",
+) -> None:
+    """Record a decision. Example: contextctl add adr --title "Use Postgres" --decision "We use Postgres 17."."""
+    considered = {name.strip(): text.strip() for name, _, text in (entry.partition("=") for entry in option or [])}
+    fields = {
+        "title": title, "decision": decision, "context": context_text, "options_considered": considered,
+        "consequences": consequences, "outcome": outcome, "created_date": created_date, "supersedes": supersedes,
+        "superseded_by": superseded_by, "stakeholders": stakeholder, "tags": tag, "author": author, "status": status,
+        "source_uri": source_uri, "pinned": pinned, "id": id,
+    }  # fmt: skip
+    _create(session, "adr", fields, file)
+
+
+@command(add)
+def failure(
+    session: Session,
+    title: str = "",
+    root_cause: str = "",
+    incident_date: Day = "",
+    severity: Annotated[str, typer.Option(help="low, medium, high or critical.")] = "",
+    symptoms: str = "",
+    impact: str = "",
+    resolution: str = "",
+    prevention: Annotated[Many, typer.Option(metavar="TEXT", help="May be repeated.")] = None,
+    pattern: str = "",
+    lessons_learned: str = "",
+    app_name: str = "",
+    environment: str = "",
+    occurrence_count: Annotated[int | None, typer.Option(min=1)] = None,
+    first_seen: Annotated[str, typer.Option(metavar="TIME", help="2026-01-31T12:00:00Z.")] = "",
+    last_seen: Annotated[str, typer.Option(metavar="TIME")] = "",
+    tag: Tags = None,
+    author: Author = "",
+    status: Status = "",
+    source_uri: Source = "",
+    pinned: Pinned = None,
+    id: OwnId = "",  # noqa: A002 - the field's name
+    file: File = "",
+) -> None:
+    """Record a failure. Example: contextctl add failure --title "API down" --root-cause "Pool exhausted"."""
+    fields = {
+        "title": title, "root_cause": root_cause, "incident_date": incident_date, "severity": severity,
+        "symptoms": symptoms, "impact": impact, "resolution": resolution, "prevention": prevention,
+        "pattern": pattern, "lessons_learned": lessons_learned, "app_name": app_name, "environment": environment,
+        "occurrence_count": occurrence_count, "first_seen": first_seen, "last_seen": last_seen, "tags": tag,
+        "author": author, "status": status, "source_uri": source_uri, "pinned": pinned, "id": id,
+    }  # fmt: skip
+    _create(session, "failure", fields, file)
+
+
+@command(add)
+def meeting(
+    session: Session,
+    title: str = "",
+    date: Day = "",
+    decision: Annotated[
+        Many,
+        typer.Option(
+            help='A text, or {"decision", "rationale", "action_items": [{"task", "owner", "due", "status"}]}.'
+        ),
+    ] = None,
+    attendee: Annotated[Many, typer.Option(metavar="TEXT", help="May be repeated.")] = None,
+    tag: Tags = None,
+    author: Author = "",
+    status: Status = "",
+    source_uri: Source = "",
+    pinned: Pinned = None,
+    id: OwnId = "",  # noqa: A002 - the field's name
+    file: File = "",
+) -> None:
+    """Record a meeting. Example: contextctl add meeting --title Weekly --date 2026-01-31 --decision "Ship it"."""
+    fields = {
+        "meeting_title": title, "date": date, "decisions": [_decision(text) for text in decision or []],
+        "attendees": attendee, "tags": tag, "author": author, "status": status, "source_uri": source_uri,
+        "pinned": pinned, "id": id,
+    }  # fmt: skip
+    _create(session, "meeting", fields, file)
+
+
+@command(add)
+def snapshot(
+    session: Session,
+    commit_hash: str = "",
+    commit_message: str = "",
+    author: Author = "",
+    date: Day = "",
+    changed_file: Annotated[Many, typer.Option(metavar="TEXT", help="May be repeated.")] = None,
+    commit_type: Annotated[str, typer.Option(help="Else from the message's prefix.")] = "",
+    reference: Annotated[Many, typer.Option(metavar="ID", help="May be repeated.")] = None,
+    title: str = "",
+    tag: Tags = None,
+    status: Status = "",
+    source_uri: Source = "",
+    pinned: Pinned = None,
+    id: OwnId = "",  # noqa: A002 - the field's name
+    file: File = "",
+) -> None:
+    """Record a commit or a deploy; the same hash again changes nothing."""
+    fields = {
+        "commit_hash": commit_hash, "commit_message": commit_message, "author": author, "date": date,
+        "changed_files": changed_file, "commit_type": commit_type, "references": reference, "title": title,
+        "tags": tag, "status": status, "source_uri": source_uri, "pinned": pinned, "id": id,
+    }  # fmt: skip
+    _create(session, "snapshot", fields, file)
+
+
+def _create(session: Session, kind: ItemType, flags: dict[str, Any], file: str) -> None:
+    from context_client.cli import show
+
+    fields = _from_file(file) | {name: value for name, value in flags.items() if value not in (None, "", [], {})}
+    if not fields:
+        raise typer.BadParameter("give at least one flag, or --file", param_hint="fields")
+    with session.client() as client:
+        session.answer(client.create(kind, fields), show.written)
+
+
+def _from_file(name: str) -> dict[str, Any]:
+    if not name:
+        return {}
+    try:
+        raw = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        fields = json.loads(raw.decode("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise typer.BadParameter(f"{name}: {error}", param_hint="--file") from error
+    if not isinstance(fields, dict):
+        raise typer.BadParameter(f"{name} holds no JSON object", param_hint="--file")
+    return fields
+
+
+def _decision(text: str) -> Any:
+    if not text.lstrip().startswith("{"):
+        return {"decision": text}
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"is no JSON: {error}", param_hint="--decision") from error

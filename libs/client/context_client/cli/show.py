@@ -1,0 +1,232 @@
+"""Answers as people read them."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from context_client.cli.app import printable
+
+# What stands in an item's headline, or says nothing to people.
+QUIET = {
+    "id", "type", "title", "meeting_title", "status", "version", "created_at", "updated_at", "provenance", "pinned",
+    "access_count_30d", "reference_count", "related_items", "indexed", "relationships_created", "pending_references",
+}  # fmt: skip
+DATES = ("created_date", "incident_date", "date")
+GOOD = {"active", "resolved", "completed", "ok", "up", "serving", "healthy"}
+BAD = {"rejected", "superseded", "retracted", "archived", "cancelled", "error", "down", "unhealthy"}
+SECTIONS = (
+    ("key_decisions", "Decisions"),
+    ("known_issues", "Known issues"),
+    ("recent_changes", "Recent changes"),
+)
+
+
+def item(console: Console, content: Mapping[str, Any]) -> None:
+    """One item with all its fields."""
+    parts: list[RenderableType] = []
+    for name, value in content.items():
+        if name not in QUIET and value not in (None, "", [], {}):
+            parts += [Text(_label(name), style="bold"), Padding(_value(value), (0, 0, 1, 2))]
+    near = content.get("related_items") or []
+    if near:
+        parts += [Text("related", style="bold"), Padding(_related(near), (0, 0, 0, 2))]
+    console.print(Panel(Group(*parts), title=_headline(content), title_align="left", box=box.ROUNDED))
+
+
+def written(console: Console, content: Mapping[str, Any]) -> None:
+    """What a write did."""
+    console.print(_headline(content))
+    for edge in content.get("relationships_created") or []:
+        console.print(_text(f"  link {edge}"))
+    waiting = content.get("pending_references") or []
+    if waiting:
+        console.print(_text(f"  names {', '.join(waiting)}, not recorded yet"))
+    if content.get("indexed") is False:
+        console.print(_text("  stored; searchable soon"))
+
+
+def items(console: Console, content: Mapping[str, Any]) -> None:
+    """A list of items."""
+    table = _table("id", "date", "status", "title", "tags")
+    for entry in content["items"]:
+        tags = ", ".join(entry.get("tags") or [])
+        table.add_row(_text(entry["id"]), _date(entry), _status(entry), _text(_title(entry)), _text(tags, "dim"))
+    console.print(table if content["items"] else _text("nothing"))
+    if content.get("next_cursor"):
+        console.print(_text(f"more: --cursor {content['next_cursor']} (or --all)", "dim"))
+
+
+def bundle(console: Console, content: Mapping[str, Any]) -> None:
+    """The answer to a question."""
+    for section, title in SECTIONS:
+        for place, entry in enumerate(content.get(section) or []):
+            if place == 0:
+                console.print(Text(title, style="bold underline"))
+            console.print(_headline(entry))
+            console.print(Padding(_text(str(entry.get("content") or "")), (0, 0, 1, 2)))
+            if entry.get("why"):
+                console.print(Padding(_why(entry["why"]), (0, 0, 1, 2)))
+    if not content.get("total_items"):
+        console.print(_text("nothing bears on that"))
+    left = Counter(entry["reason"] for entry in content.get("omitted") or [])
+    about = [f"{content.get('total_items', 0)} items", f"{content.get('tokens_used', 0):,} tokens"]
+    about += [f"{count} left out: {reason.replace('_', ' ')}" for reason, count in left.items()]
+    console.print(_text(" · ".join(about + _degraded(content)), "dim"))
+
+
+def found(console: Console, content: Mapping[str, Any]) -> None:
+    """Search results."""
+    for entry in content["results"]:
+        console.print(_headline(entry), _text(f"{entry.get('score', 0):.2f}", "dim"))
+        console.print(Padding(_text(" ".join(str(entry.get("snippet") or "").split())), (0, 0, 1, 2)))
+        if entry.get("why"):
+            console.print(Padding(_why(entry["why"]), (0, 0, 1, 2)))
+    if not content["results"]:
+        console.print(_text("nothing found"))
+    console.print(_text(" · ".join([f"{content.get('took_ms', 0):.0f} ms", *_degraded(content)]), "dim"))
+
+
+def related(console: Console, content: Mapping[str, Any]) -> None:
+    """The neighbourhood of an item."""
+    console.print(_headline(content["item"]))
+    console.print(_related(content["related"]) if content["related"] else _text("nothing is related to it"))
+    more = content["total_related"] - len(content["related"])
+    if more > 0:
+        console.print(_text(f"{more} more: --limit", "dim"))
+
+
+def values(console: Console, content: Mapping[str, Any]) -> None:
+    """Named values: the index, the health."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            for inner, state in value.items():
+                state = state.get("status", state) if isinstance(state, Mapping) else state
+                table.add_row(_text(f"  {_label(inner)}"), _coloured(str(state)))
+        else:
+            table.add_row(_text(_label(name)), _coloured(str(value)))
+    console.print(table)
+
+
+def report(console: Console, content: Mapping[str, Any]) -> None:
+    """What an import did."""
+    for title, name, said in (
+        ("Left out", "left_out", "reason"),
+        ("Taken for granted", "notes", "note"),
+        ("Failed", "failed", "error"),
+    ):
+        _exceptions(console, title, content[name], said)
+    table = _table("created", "updated", "unchanged", "left out", "failed", "links drawn", "links kept")
+    names = ("created", "updated", "unchanged", "left_out", "failed", "links_drawn", "links_kept")
+    counts = [content[name] if isinstance(content[name], int) else len(content[name]) for name in names]
+    table.add_row(*(_text(f"{count:,}") for count in counts))
+    console.print(table)
+    if content.get("links_removed"):
+        removed = content["links_removed"]
+        console.print(_text(f"{removed} links removed: numbers of the records' own, read as ids of the engine"))
+    if content["not_indexed"]:
+        console.print(_text(f"{content['not_indexed']:,} are stored but not searchable yet: contextctl index"))
+
+
+def plan(console: Console, content: Mapping[str, Any]) -> None:
+    """What an import would send."""
+    for title, name, said in (("Left out", "left_out", "reason"), ("Taken for granted", "notes", "note")):
+        _exceptions(console, title, content[name], said)
+    table = _table("date", "status", "title", "source")
+    for entry in content["items"]:
+        source = entry["source_uri"].rpartition("#")[2]
+        table.add_row(_date(entry), _status(entry), _text(_title(entry)), _text(source, "dim"))
+    console.print(table)
+    for link in content["links"]:
+        console.print(_text(f"{link['from']}  {link['type'].replace('_', ' ')}  {link['to']}"))
+
+
+def _exceptions(console: Console, title: str, entries: Sequence[Mapping[str, str]], said: str) -> None:
+    """Entries by what is said of them, so that the same word about many is one line."""
+    groups: dict[str, list[str]] = {}
+    for entry in entries:
+        groups.setdefault(entry[said], []).append(entry["source"])
+    if groups:
+        console.print(Text(f"{title} ({len(entries)})", style="bold"))
+    for text, sources in groups.items():
+        console.print(Padding(_text(f"{text}:"), (0, 0, 0, 2)))
+        for source in sources:
+            console.print(Padding(_text(source, "dim"), (0, 0, 0, 4)))
+
+
+def _headline(entry: Mapping[str, Any]) -> Text:
+    headline = Text(printable(str(entry.get("id", ""))), style="bold cyan")
+    headline.append(f" {printable(_title(entry))}", style="bold")
+    headline.append("  ").append_text(_status(entry)).append("  ").append_text(_date(entry))
+    if entry.get("replaces"):
+        headline.append(f"  replaces {printable(', '.join(entry['replaces']))}", style="yellow")
+    return headline
+
+
+def _related(entries: Sequence[Mapping[str, Any]]) -> Table:
+    table = _table("", "relationship", "id", "title", "status")
+    for entry in entries:
+        arrow = "→" if entry.get("direction") == "outgoing" else "←"
+        indent = "  " * (int(entry.get("depth", 1)) - 1)
+        kind = str(entry.get("relationship", "")).replace("_", " ")
+        table.add_row(_text(indent + arrow), _text(kind), _text(entry["id"]), _text(_title(entry)), _status(entry))
+    return table
+
+
+def _value(value: Any) -> RenderableType:
+    if isinstance(value, Mapping):
+        return Group(
+            *(Group(_text(str(name), "italic"), Padding(_value(text), (0, 0, 0, 2))) for name, text in value.items())
+        )
+    if isinstance(value, list):
+        if all(isinstance(entry, str) for entry in value):
+            return _text("\n".join(f"- {entry}" for entry in value))
+        return Group(*(_value(entry) for entry in value))
+    return _text("" if value is None else str(value))
+
+
+def _why(why: Mapping[str, Any]) -> Text:
+    parts = [f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}" for name, value in why.items()]
+    return _text("why: " + ", ".join(part for part in parts if not part.endswith("None")), "dim")
+
+
+def _degraded(content: Mapping[str, Any]) -> list[str]:
+    return ["degraded: found by words only"] if content.get("degraded") else []
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=column in ("id", "date", "status"), overflow="fold")
+    return table
+
+
+def _title(entry: Mapping[str, Any]) -> str:
+    return str(entry.get("title") or entry.get("meeting_title") or "")
+
+
+def _date(entry: Mapping[str, Any]) -> Text:
+    return _text(str(next((entry[name] for name in DATES if entry.get(name)), "")), "dim")
+
+
+def _status(entry: Mapping[str, Any]) -> Text:
+    return _coloured(str(entry.get("status") or ""))
+
+
+def _coloured(word: str) -> Text:
+    return _text(word, "green" if word.lower() in GOOD else "red" if word.lower() in BAD else "")
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _text(text: str, style: str = "") -> Text:
+    return Text(printable(str(text)), style=style)

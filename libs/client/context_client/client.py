@@ -1,0 +1,226 @@
+"""The REST API, a method per call."""
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, cast
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from context_client.errors import ContextError, NotFound, Unreachable, api_error
+from context_client.retry import delay, worth_retrying
+from context_client.settings import Settings
+from context_client.types import Bundle, Found, Index, Item, ItemType, Line, Page, Related, Relationship, item_type
+
+ATTEMPTS = 4
+TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
+LONGEST_WAIT = 120  # seconds that a bulk answer may wait for the index
+PATHS: dict[ItemType, str] = {"snapshot": "/api/context/snapshot"}  # where creating is not POST /api/<type>
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class Client:
+    """Calls one context engine. Close it, or use it in a `with` block.
+
+    Every method raises ApiError with the server's problem document where it says no, and Unreachable where nobody
+    answers. What cannot be done twice by mistake is tried again after 429, 503 and lost connections.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        transport: httpx2.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        settings = settings or Settings()
+        headers = {"Accept": "application/json"}
+        if settings.token:
+            headers["Authorization"] = f"Bearer {settings.token}"
+        if settings.namespace:
+            headers["X-Context-Namespace"] = settings.namespace
+        self.url = settings.url.rstrip("/")
+        # A proxy for the outside must not be asked for this machine's own address.
+        outside = urlsplit(self.url).hostname not in LOOPBACK
+        self._http = httpx2.Client(
+            base_url=self.url, headers=headers, timeout=TIMEOUT, transport=transport, trust_env=outside
+        )
+        self.sleep = sleep
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._http.close()
+
+    def create(self, kind: ItemType, fields: Mapping[str, Any]) -> Item:
+        """Create an item; a snapshot whose commit is known is answered as it stands."""
+        path = PATHS.get(kind, f"/api/{kind}")
+        return cast("Item", self._call("POST", path, body=fields, idempotent=kind == "snapshot"))
+
+    def get(self, item_id: str) -> Item:
+        """An item with its `related_items`."""
+        kind = item_type(item_id)
+        if kind is None:
+            raise NotFound(404, {"title": "Not found", "detail": f"{item_id!r} is no id such as ADR-001"})
+        return cast("Item", self._call("GET", f"/api/{kind}/{quote(item_id, safe='')}"))
+
+    def list_items(self, kind: ItemType, filters: Mapping[str, Any] | None = None) -> Page:
+        """One page of the items of a type, newest first; filters are those of the API, lists comma-separated."""
+        return cast("Page", self._call("GET", f"/api/{kind}", params=_query(filters or {})))
+
+    def query(self, question: str, options: Mapping[str, Any] | None = None) -> Bundle:
+        """The bundle that bears on a question, within its token budget."""
+        return cast("Bundle", self._read("/api/context/query", {"query": question, **(options or {})}))
+
+    def search(self, text: str, options: Mapping[str, Any] | None = None) -> Found:
+        """The items that match best."""
+        return cast("Found", self._read("/api/search", {"query": text, **(options or {})}))
+
+    def related(self, item_id: str, options: Mapping[str, Any] | None = None) -> Related:
+        """What stands around an item, nearest first."""
+        path = f"/api/graph/related/{quote(item_id, safe='')}"
+        return cast("Related", self._call("GET", path, params=_query(options or {})))
+
+    def relate(self, from_id: str, to_id: str, kind: str) -> Relationship:
+        """Draw a relationship; one that stands already is left as it is."""
+        body = {"from": from_id, "to": to_id, "type": kind}
+        return cast("Relationship", self._call("POST", "/api/graph/relationships", body=body, idempotent=True))
+
+    def unrelate(self, from_id: str, to_id: str, kind: str) -> bool:
+        """Erase a relationship; False where there was none."""
+        body = {"from": from_id, "to": to_id, "type": kind}
+        try:
+            self._call("DELETE", "/api/graph/relationships", body=body)
+        except NotFound:
+            return False
+        return True
+
+    def bulk(self, items: Iterable[Mapping[str, Any]], wait: int = LONGEST_WAIT) -> Iterator[Line]:
+        """Record items of any type; answers as they come, each when searchable or after `wait` seconds.
+
+        Not tried again here: the caller knows which lines were answered.
+        """
+        headers = {"Content-Type": "application/x-ndjson", "Prefer": f"wait={wait}"}
+        body = (json.dumps(item, ensure_ascii=False).encode() + b"\n" for item in items)
+        timeout = httpx2.Timeout(wait + 60.0, connect=5.0)
+        with (
+            self._translate("POST", "/api/bulk"),
+            self._http.stream("POST", "/api/bulk", content=body, headers=headers, timeout=timeout) as response,
+        ):
+            if response.is_error:
+                response.read()
+                _raise_for(response)
+            for line in response.iter_lines():
+                if line.strip():
+                    yield _line(line)
+
+    def index(self) -> Index:
+        """How far the index is, and which model made it."""
+        return cast("Index", self._call("GET", "/api/admin/index"))
+
+    def health(self) -> tuple[dict[str, Any], bool]:
+        """How the engine and its parts are, and whether all is well."""
+        with self._translate("GET", "/health"):
+            response = self._http.get("/health")
+        body = _json(response)
+        if not isinstance(body, dict) or "checks" not in body:
+            _raise_for(response)
+            raise _no_gateway(response)
+        return body, response.is_success
+
+    def _read(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._call("POST", path, body=body, idempotent=True)
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        idempotent: bool | None = None,
+    ) -> Any:
+        again = method in ("GET", "DELETE") if idempotent is None else idempotent
+        for attempt in range(ATTEMPTS):
+            try:
+                return self._send(method, path, params, body)
+            except ContextError as error:
+                if attempt == ATTEMPTS - 1 or not worth_retrying(error, idempotent=again):
+                    raise
+                self.sleep(delay(attempt, error))
+        raise AssertionError("the last attempt returns or raises")
+
+    def _send(self, method: str, path: str, params: Mapping[str, str] | None, body: Mapping[str, Any] | None) -> Any:
+        with self._translate(method, path):
+            response = self._http.request(method, path, params=params, json=body)
+        if response.is_success:
+            content = _json(response)
+            if isinstance(content, dict):
+                return content
+            raise _no_gateway(response)
+        _raise_for(response)
+        raise _no_gateway(response)
+
+    @contextmanager
+    def _translate(self, method: str, path: str) -> Iterator[None]:
+        """Turn the library's errors into ours."""
+        try:
+            yield
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
+            raise Unreachable(f"nobody answers at {self.url}", sent=False) from error
+        except httpx2.TimeoutException as error:
+            raise Unreachable(f"{self.url} did not answer {method} {path} in time", sent=True) from error
+        except httpx2.TransportError as error:
+            raise Unreachable(f"the connection to {self.url} was lost: {error}", sent=True) from error
+
+
+def _query(filters: Mapping[str, Any]) -> dict[str, str]:
+    """Filters as a query string has them; what is empty is left out."""
+    given = {name: value for name, value in filters.items() if value not in (None, "", [], ())}
+    return {
+        name: ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+        for name, value in given.items()
+    }
+
+
+def _line(text: str) -> Line:
+    try:
+        return cast("Line", json.loads(text))
+    except json.JSONDecodeError as error:
+        raise Unreachable("the answer broke off in the middle of a line", sent=True) from error
+
+
+def _json(response: httpx2.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _raise_for(response: httpx2.Response) -> None:
+    if response.is_error:
+        body = _json(response)
+        problem = body if isinstance(body, dict) else {"title": f"{response.status_code} {response.reason_phrase}"}
+        raise api_error(response.status_code, problem, _retry_after(response, problem))
+
+
+def _retry_after(response: httpx2.Response, problem: Mapping[str, Any]) -> float | None:
+    given = response.headers.get("retry-after") or problem.get("retry_after")
+    try:
+        return max(0.0, float(given)) if given is not None else None
+    except (TypeError, ValueError):
+        return None  # an HTTP date: back off as usual
+
+
+def _no_gateway(response: httpx2.Response) -> ContextError:
+    return ContextError(f"what answers at {response.request.url} is not the context engine ({response.status_code})")

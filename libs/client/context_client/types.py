@@ -1,0 +1,77 @@
+"""The shapes of answers, as far as their readers rely on them; the server may send more."""
+
+from typing import Any, Literal, NotRequired, TypeAlias, TypedDict
+
+ItemType: TypeAlias = Literal["adr", "failure", "meeting", "snapshot"]
+ITEM_TYPES: tuple[ItemType, ...] = ("adr", "failure", "meeting", "snapshot")
+PREFIXES: dict[str, ItemType] = {"ADR": "adr", "FAIL": "failure", "MEET": "meeting", "SNAP": "snapshot"}
+Item: TypeAlias = dict[str, Any]  # its fields are those of its type
+
+
+class Page(TypedDict):
+    """A part of a list; `next_cursor` None is its end."""
+
+    items: list[Item]
+    next_cursor: str | None
+
+
+class Bundle(TypedDict):
+    """What a question is answered."""
+
+    query_id: str
+    key_decisions: list[Item]
+    known_issues: list[Item]
+    recent_changes: list[Item]
+    total_items: int
+    tokens_used: int
+    omitted: list[dict[str, Any]]
+    degraded: bool
+
+
+class Found(TypedDict):
+    """Search results, best first."""
+
+    results: list[Item]
+    took_ms: float
+    degraded: bool
+
+
+class Related(TypedDict):
+    """The neighbourhood of an item."""
+
+    item: Item
+    related: list[dict[str, Any]]
+    total_related: int
+
+
+class Relationship(TypedDict):
+    """An edge as it stands now; `created` is False where it stood so before."""
+
+    created: NotRequired[bool]
+    indexed: NotRequired[bool]
+
+
+class Line(TypedDict):
+    """The answer to one line of a bulk request."""
+
+    line: int
+    status: Literal["created", "updated", "unchanged", "error"]
+    id: NotRequired[str]
+    indexed: NotRequired[bool]
+    error: NotRequired[str]
+    code: NotRequired[str]
+    details: NotRequired[dict[str, list[str]]]
+    retry_after: NotRequired[float]
+
+
+class Index(TypedDict):
+    """How far the index is."""
+
+    pending: int
+    lag_seconds: float
+    model: str | None
+
+
+def item_type(item_id: str) -> ItemType | None:
+    """The type that an id names by its prefix."""
+    return PREFIXES.get(item_id.partition("-")[0].upper())
