@@ -9,17 +9,24 @@ from typing import Any
 
 import httpx2
 import uvicorn
-from context_gateway.__main__ import server_config
-from context_gateway.app import create_app
-from context_gateway.clients import EMBEDDING, KNOWLEDGE, RETRIEVAL, open_clients
-from context_gateway.settings import Settings
+from google.protobuf.descriptor import ServiceDescriptor
 
-from context.v1 import embedding_pb2, embedding_pb2_grpc, knowledge_pb2, knowledge_pb2_grpc
-from context.v1 import retrieval_pb2, retrieval_pb2_grpc
+from context.v1 import (
+    embedding_pb2,
+    embedding_pb2_grpc,
+    knowledge_pb2,
+    knowledge_pb2_grpc,
+    retrieval_pb2,
+    retrieval_pb2_grpc,
+)
 from context.v1 import types_pb2 as types
 from context_common import caller
 from context_common.errors import Conflict, Invalid, NotFound, Stale, to_status
 from context_common.server import Server
+from context_gateway.__main__ import server_config
+from context_gateway.app import create_app
+from context_gateway.clients import EMBEDDING, KNOWLEDGE, RETRIEVAL, open_clients
+from context_gateway.settings import Settings
 
 PREFIXES = {
     types.ITEM_TYPE_ADR: "ADR",
@@ -39,13 +46,22 @@ class Fake:
     callers: list[caller.Caller] = field(default_factory=list)
     error: Exception | None = None
     pause: float = 0.0
+    cancelled: int = 0
     ready: bool = True
+
+    def reset(self) -> None:
+        """Forget everything."""
+        vars(self).update(vars(type(self)()))
 
     async def take(self, request: Any) -> None:
         """Note `request`, then do what the test asks for."""
         self.requests.append(request)
         self.callers.append(caller.current())
-        await asyncio.sleep(self.pause)
+        try:
+            await asyncio.sleep(self.pause)
+        except asyncio.CancelledError:
+            self.cancelled += 1
+            raise
         if self.error:
             raise self.error
 
@@ -61,19 +77,15 @@ class FakeKnowledge(Fake, knowledge_pb2_grpc.KnowledgeServiceServicer):
     def __init__(self) -> None:
         super().__init__()
         self.items: dict[str, types.Item] = {}
+        self.known: dict[str, types.Item] = {}  # by source or commit
         self.change = 0
         self.edges: set[tuple[str, str]] = set()
 
     def store(self, item: types.Item) -> knowledge_pb2.Recorded:
         """Create `item`, unless its commit or source is known."""
-        same = [
-            old
-            for old in self.items.values()
-            if (item.source_uri and old.source_uri == item.source_uri)
-            or (item.snapshot.commit_hash and old.snapshot.commit_hash == item.snapshot.commit_hash)
-        ]
-        if same:
-            return knowledge_pb2.Recorded(item=same[0], outcome=knowledge_pb2.OUTCOME_UNCHANGED)
+        key = item.source_uri or item.snapshot.commit_hash
+        if key in self.known:
+            return knowledge_pb2.Recorded(item=self.known[key], outcome=knowledge_pb2.OUTCOME_UNCHANGED)
         if item.id in self.items:
             raise Conflict(f"{item.id} is taken")
         if item.title == "refuse me":
@@ -85,6 +97,8 @@ class FakeKnowledge(Fake, knowledge_pb2_grpc.KnowledgeServiceServicer):
         stored.status = item.status or "active"
         stored.created_at.FromJsonString("2026-01-31T12:00:00Z")
         self.items[stored.id] = stored
+        if key:
+            self.known[key] = stored
         self.change += 1
         edges = [types.Relationship(from_id=stored.id, to_id=to) for to in item.adr.supersedes]
         return knowledge_pb2.Recorded(
@@ -263,6 +277,11 @@ class Gateway:
     retrieval: FakeRetrieval
     embedding: FakeEmbedding
 
+    def reset(self) -> None:
+        """Make the fakes as new."""
+        for fake in (self.knowledge, self.retrieval, self.embedding):
+            fake.reset()
+
     async def raw(self, request: bytes) -> bytes:
         """Send bytes as they are; what comes back until the connection closes or falls silent."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -278,24 +297,38 @@ class Gateway:
         writer.close()
         return answer
 
+    async def abandon(self, request: bytes, fake: Fake) -> None:
+        """Send `request`, leave as soon as it reaches `fake`, and wait until its work there has stopped."""
+        _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(request)
+        async with asyncio.timeout(10):
+            while not fake.requests:
+                await asyncio.sleep(0.01)
+            writer.close()
+            while not fake.cancelled:
+                await asyncio.sleep(0.01)
+
 
 @asynccontextmanager
 async def serve(**settings: Any) -> AsyncIterator[Gateway]:
     """A gateway with `settings`, for the length of a block."""
-    knowledge, retrieval, embedding = FakeKnowledge(), FakeRetrieval(), FakeEmbedding()
+    knowledge = FakeKnowledge()  # type: ignore[abstract]  # the feed is not the gateway's
+    embedding = FakeEmbedding()  # type: ignore[abstract]  # nor is chunking
+    retrieval = FakeRetrieval()
     async with AsyncExitStack() as stack:
-        addresses = []
-        for servicer, register, descriptor in (
-            (knowledge, knowledge_pb2_grpc.add_KnowledgeServiceServicer_to_server, KNOWLEDGE),
-            (embedding, embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EMBEDDING),
-            (retrieval, retrieval_pb2_grpc.add_RetrievalServiceServicer_to_server, RETRIEVAL),
-        ):
+        parts: tuple[tuple[str, Fake, Any, ServiceDescriptor], ...] = (
+            ("knowledge_addr", knowledge, knowledge_pb2_grpc.add_KnowledgeServiceServicer_to_server, KNOWLEDGE),
+            ("embedding_addr", embedding, embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EMBEDDING),
+            ("retrieval_addr", retrieval, retrieval_pb2_grpc.add_RetrievalServiceServicer_to_server, RETRIEVAL),
+        )
+        chosen: dict[str, Any] = {"port": 0}
+        for name, servicer, register, descriptor in parts:
             server = Server("127.0.0.1:0", ready=servicer.ping, grace=0.0, ready_every=0.1)
-            server.add(register, servicer, descriptor)  # type: ignore[arg-type]  # each takes its own servicer
-            addresses.append(f"127.0.0.1:{(await stack.enter_async_context(server)).port}")
-        chosen = Settings(*addresses, port=0, **settings)
-        app = create_app(await stack.enter_async_context(open_clients(chosen)), chosen)
-        port = await stack.enter_async_context(_listen(app, chosen))
+            server.add(register, servicer, descriptor)
+            chosen[name] = f"127.0.0.1:{(await stack.enter_async_context(server)).port}"
+        configured = Settings(**(chosen | settings))
+        app = create_app(await stack.enter_async_context(open_clients(configured)), configured)
+        port = await stack.enter_async_context(_listen(app, configured))
         http = await stack.enter_async_context(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20))
         yield Gateway(http, port, app, knowledge, retrieval, embedding)
 

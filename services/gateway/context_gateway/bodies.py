@@ -73,7 +73,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
         raise ValueError("names a field twice")
+    if not all(map(_is_unicode, members)):
+        raise ValueError("names a field that is not valid Unicode")
     return members
+
+
+def _is_unicode(name: str) -> bool:
+    """Whether no half of a surrogate pair stands in `name`; in values pydantic's own fields see to that."""
+    return name.isascii() or not any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _no_constant(name: str) -> Any:

@@ -5,11 +5,16 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
+
 from context.v1 import types_pb2 as types
 from context_common.errors import Unavailable
 from tests.support.gateway import Gateway
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 NDJSON = {"Content-Type": "application/x-ndjson"}
+HEAD = b"POST /api/bulk HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\n"
 
 
 def lines(*items: Any) -> bytes:
@@ -94,8 +99,7 @@ async def test_answers_come_while_lines_are_still_sent(gateway: Gateway) -> None
 
     # An HTTP client library sends all before it reads; a socket does not.
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    head = b"POST /api/bulk HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"
-    writer.write(head)
+    writer.write(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
 
     async def send() -> None:
         async for part in body():
@@ -143,20 +147,13 @@ async def test_only_ndjson_is_taken(gateway: Gateway) -> None:
 
 
 async def test_a_caller_that_leaves_stops_the_work(gateway: Gateway) -> None:
-    _, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
-    writer.write(
-        b"POST /api/bulk HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 99\r\n\r\n"
-    )
-    await writer.drain()
-    writer.close()
-    assert (await gateway.http.get("/livez")).status_code == 200
+    gateway.knowledge.pause = 60
+    await gateway.abandon(HEAD + b"Content-Length: 9999\r\n\r\n" + lines(adr("one")), gateway.knowledge)
 
 
 async def test_more_than_the_limit_is_refused_before_and_while_reading(gateway: Gateway) -> None:
-    head = (
-        b"POST /api/bulk HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: 99999999\r\n\r\n"
-    )
-    assert b"413" in (await gateway.raw(head)).splitlines()[0]
+    refused = await gateway.raw(HEAD + b"Content-Length: 99999999\r\n\r\n")
+    assert b" 413 " in refused.splitlines()[0]
 
     async def body() -> AsyncIterator[bytes]:
         for _ in range(65):

@@ -9,6 +9,8 @@ from context_common.caller import Caller
 from context_common.errors import Unavailable
 from tests.support.gateway import Gateway
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
 ADR = {"title": "Use Postgres", "decision": "One database for all, see FAIL-999.", "supersedes": ["ADR-042"]}
 FAILURE = {"title": "It broke", "root_cause": "No limit", "severity": "high", "prevention": ["limits"]}
 MEETING = {
