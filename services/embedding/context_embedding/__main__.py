@@ -1,57 +1,91 @@
-"""Wires the embedding service: `python -m context_embedding`."""
+"""Starts embedding: `python -m context_embedding`."""
 
 import asyncio
+import contextlib
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import structlog
 import uvloop
 
-from context.v1 import embedding_pb2, embedding_pb2_grpc
+from context.v1 import embedding_pb2 as pb
+from context.v1.embedding_pb2_grpc import add_EmbeddingServiceServicer_to_server
 from context_common import logs, metrics
 from context_common.server import Server
 from context_common.settings import SettingsError
-from context_embedding.batcher import Batcher
 from context_embedding.cache import Cache
-from context_embedding.encoder import Encoder
 from context_embedding.files import ModelMissing
+from context_embedding.model import Embedder
 from context_embedding.servicer import EmbeddingServicer
-from context_embedding.settings import Settings
+from context_embedding.settings import External, Settings
+
+log = structlog.get_logger()
 
 
-async def serve(settings: Settings, encoder: Encoder) -> None:
-    """Answer until a signal."""
-    batcher = Batcher(encoder.run, most_tokens=settings.batch_tokens, most_waiting=settings.queue)
-    cache = Cache(encoder.manifest.model_id(settings.quantization), settings.cache_size, settings.redis_url)
+async def serve(settings: Settings) -> None:
+    """Serve until told to stop."""
     metrics.serve(settings.metrics_listen)
+    cache = Cache(settings.cache_size, settings.redis_url, settings.cache_seconds)
+    async with open_embedder(settings) as embedder, contextlib.aclosing(cache):
+        server = Server(settings.listen, ready=embedder.describe)
+        servicer = EmbeddingServicer(embedder, cache)
+        server.add(add_EmbeddingServiceServicer_to_server, servicer, pb.DESCRIPTOR.services_by_name["EmbeddingService"])
+        await server.run_until_signal()
 
-    async def ready() -> None:
-        """The model is loaded before the server exists, and there is nothing else to wait for."""
 
-    server = Server(settings.listen, ready=ready)
-    servicer = EmbeddingServicer(encoder, settings.quantization, batcher, cache)
-    service = embedding_pb2.DESCRIPTOR.services_by_name["EmbeddingService"]
-    server.add(embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, servicer, service)
+def open_embedder(settings: Settings) -> contextlib.AbstractAsyncContextManager[Embedder]:
+    """The embedder that the settings name."""
+    return open_external(settings.external) if settings.external else open_local(settings)
+
+
+@asynccontextmanager
+async def open_local(settings: Settings) -> AsyncIterator[Embedder]:
+    """The model on this machine, loaded and warm."""
+    # Imported here: who asks an external service needs neither model nor runtime.
+    from context_embedding.batcher import Batcher
+    from context_embedding.encoder import Encoder
+    from context_embedding.local import LocalEmbedder
+
+    encoder = Encoder.load(settings.model_dir, settings.quantization, settings.threads)
+    encoder.embed_now(["warm"])
+    log.info("model_loaded", model=encoder.model_id)
+    batcher = Batcher(
+        encoder.run,
+        most_tokens=settings.batch_tokens,
+        interactive_queue=settings.interactive_queue,
+        bulk_queue=settings.bulk_queue,
+    )
     working = asyncio.create_task(batcher.work())
     try:
-        await server.run_until_signal()
+        yield LocalEmbedder(encoder, batcher)
     finally:
         working.cancel()
-        await cache.close()
 
 
-def main() -> int:
-    """Read settings, load the model, serve; answers the exit code."""
+@asynccontextmanager
+async def open_external(settings: External) -> AsyncIterator[Embedder]:
+    """A model elsewhere."""
+    from context_embedding.external import ExternalEmbedder
+
+    embedder = ExternalEmbedder(
+        settings.url, settings.key, settings.model, dimension=settings.dimension, max_tokens=settings.max_tokens
+    )
+    log.info("model_is_external", model=settings.model)
+    async with contextlib.aclosing(embedder):
+        yield embedder
+
+
+def main() -> None:
+    """Serve by what the environment says."""
     try:
         settings = Settings.from_env(os.environ)
         logs.configure("embedding", settings.log_level)
-        encoder = Encoder.load(settings.model_dir, settings.quantization, settings.threads)
-        encoder.embed_now(["warm"])
+        uvloop.run(serve(settings))
     except (SettingsError, ModelMissing) as error:
-        print(f"embedding: {error}", file=sys.stderr)  # noqa: T201
-        return 1
-    uvloop.run(serve(settings, encoder))
-    return 0
+        sys.exit(f"embedding: {error}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -2,104 +2,173 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import islice
 from time import perf_counter
-from typing import Any
-
-import numpy as np
+from typing import NamedTuple
 
 from context_common.errors import Overloaded
 from context_embedding import metrics
 from context_embedding.encoder import Tokens, Vectors
 
-Run = Callable[[Sequence[Tokens]], Vectors]
+LOOK = 64  # waiting texts among which those of like length are looked for
+PATIENCE = 8  # batches for those who wait, after which bulk work gets one
 
 
-@dataclass(frozen=True, slots=True)
+class Done(NamedTuple):
+    """A vector, and the seconds its text was queued and in the model."""
+
+    vector: Vectors
+    queued: float
+    inferred: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """One text on its way, and who waits for it."""
 
     tokens: Tokens
     since: float
-    result: asyncio.Future[tuple[Any, float, float]]  # vector, seconds queued, seconds inferred
+    result: asyncio.Future[Done]
+
+
+@dataclass(slots=True)
+class Lane:
+    """The texts of one priority.
+
+    Attributes:
+        most: Tokens that may be admitted at once.
+        admitted: Tokens of requests under way, about so: counted before they are tokenised.
+    """
+
+    priority: str
+    most: int
+    admitted: int = 0
+    waiting: deque[Job] = field(default_factory=deque)
+
+    def measure(self) -> None:
+        """Show how long the queue is."""
+        metrics.QUEUE_DEPTH.labels(self.priority).set(len(self.waiting))
 
 
 class Batcher:
-    """Runs batches one after another in a thread.
+    """Runs batches one after another in a thread, so that the event loop stays free.
 
     Args:
         run: Vectors of a batch.
-        most_tokens: Padded tokens of one batch; short, so that a question never waits long behind bulk work.
-        most_waiting: Texts in the queue beyond which new ones are refused.
+        most_tokens: Padded tokens in one batch. Small, so that a question never waits long for bulk work to finish;
+            on a processor larger batches are no quicker.
+        interactive_queue: Tokens of interactive requests at once; beyond, Overloaded.
+        bulk_queue: The same for bulk requests.
     """
 
-    def __init__(self, run: Run, *, most_tokens: int, most_waiting: int) -> None:
-        self._run, self._most_tokens, self._most_waiting = run, most_tokens, most_waiting
-        self._interactive: deque[Job] = deque()
-        self._bulk: deque[Job] = deque()
+    def __init__(
+        self, run: Callable[[Sequence[Tokens]], Vectors], *, most_tokens: int, interactive_queue: int, bulk_queue: int
+    ) -> None:
+        self._run, self._most_tokens = run, most_tokens
+        self._interactive = Lane("interactive", interactive_queue)
+        self._bulk = Lane("bulk", bulk_queue)
+        self._in_a_row = 0  # interactive batches
         self._filled = asyncio.Event()
 
-    def reserve(self, texts: int) -> None:
-        """Raise Overloaded where so many texts more would not fit; asked before they are tokenised."""
-        waiting = len(self._interactive) + len(self._bulk)
-        if waiting + texts > self._most_waiting:
-            raise Overloaded(f"{waiting} texts are waiting to be embedded", retry_after=1.0)
+    @contextmanager
+    def admit(self, tokens: int, *, interactive: bool) -> Iterator[None]:
+        """Room for a request of about `tokens` until the block ends. One alone is admitted however large it is.
 
-    async def embed(self, batch: Sequence[Tokens], *, interactive: bool) -> list[tuple[Any, float, float]]:
-        """The vector of each text, with the seconds it was queued and inferred."""
-        self.reserve(len(batch))
-        loop, now = asyncio.get_running_loop(), perf_counter()
-        jobs = [Job(tokens, now, loop.create_future()) for tokens in batch]
-        (self._interactive if interactive else self._bulk).extend(jobs)
-        metrics.QUEUE_DEPTH.set(len(self._interactive) + len(self._bulk))
+        Raises:
+            Overloaded: There is no room just now.
+        """
+        lane = self._lane(interactive)
+        if lane.admitted and lane.admitted + tokens > lane.most:
+            metrics.REFUSED.labels(lane.priority).inc()
+            raise Overloaded(f"{lane.admitted} tokens are waiting to be embedded")
+        lane.admitted += tokens
+        try:
+            yield
+        finally:
+            lane.admitted -= tokens
+
+    async def embed(self, texts: Sequence[Tokens], *, interactive: bool) -> list[Done]:
+        """The vector of each text. When the caller leaves, what has not begun is dropped."""
+        loop, now, lane = asyncio.get_running_loop(), perf_counter(), self._lane(interactive)
+        jobs = [Job(tokens, now, loop.create_future()) for tokens in texts]
+        lane.waiting.extend(jobs)
+        lane.measure()
         self._filled.set()
         try:
             return await asyncio.gather(*(job.result for job in jobs))
         finally:
             for job in jobs:
-                job.result.cancel()  # a caller that left: what is done is done, the rest is dropped
+                job.result.cancel()
 
     async def work(self) -> None:
-        """Take batches until cancelled."""
-        while True:
-            await self._filled.wait()
-            batch = self._take()
-            if not batch:
-                self._filled.clear()
-                continue
-            start = perf_counter()
-            try:
-                vectors = await asyncio.to_thread(self._run, [job.tokens for job in batch])
-            except Exception as error:  # noqa: BLE001 - its callers get it; the next batch goes on
-                for job in batch:
-                    if not job.result.done():
-                        job.result.set_exception(error)
-                continue
-            took = perf_counter() - start
-            metrics.GENERATION_SECONDS.observe(took)
-            metrics.BATCH_TOKENS.observe(sum(len(job.tokens.ids) for job in batch))
-            for job, vector in zip(batch, vectors, strict=True):
-                if not job.result.done():
-                    job.result.set_result((vector, start - job.since, took))
+        """Run batch after batch, until cancelled."""
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, "model") as thread:
+            while True:
+                await self._filled.wait()
+                batch = self._next_batch()
+                if not batch:
+                    self._filled.clear()
+                    continue
+                start = perf_counter()
+                try:
+                    vectors = await loop.run_in_executor(thread, self._run, [job.tokens for job in batch])
+                except Exception as error:  # noqa: BLE001 - its callers get it, and the next batch goes on
+                    _fail(batch, error)
+                else:
+                    _finish(batch, vectors, start)
 
-    def _take(self) -> list[Job]:
-        """The next batch: the first texts in line whose padded size fits; nobody overtakes within a queue."""
-        queue = self._interactive or self._bulk
+    def _lane(self, interactive: bool) -> Lane:
+        return self._interactive if interactive else self._bulk
+
+    def _next_batch(self) -> list[Job]:
+        """Interactive texts if there are any; but bulk work gets its turn now and then."""
+        self._in_a_row = self._in_a_row + 1 if self._bulk.waiting else 0
+        if self._interactive.waiting and self._in_a_row <= PATIENCE:
+            batch = self._take(self._interactive)
+            if batch:
+                return batch
+        self._in_a_row = 0
+        return self._take(self._bulk) or self._take(self._interactive)
+
+    def _take(self, lane: Lane) -> list[Job]:
+        """The text that has waited longest, and of those behind it the nearest in length that fit beside it."""
+        while lane.waiting and lane.waiting[0].result.done():
+            lane.waiting.popleft()
+        if not lane.waiting:
+            lane.measure()
+            return []
+        size = len(lane.waiting[0].tokens.ids)
+        near = [job for job in islice(lane.waiting, LOOK) if not job.result.done()]
+        near.sort(key=lambda job: abs(len(job.tokens.ids) - size))  # stable: the oldest stays first
         batch: list[Job] = []
         longest = 0
-        while queue:
-            if queue[0].result.done():
-                queue.popleft()
-                continue
-            longest = max(longest, len(queue[0].tokens.ids))
+        for job in near:
+            longest = max(longest, len(job.tokens.ids))
             if batch and longest * (len(batch) + 1) > self._most_tokens:
                 break
-            batch.append(queue.popleft())
-        metrics.QUEUE_DEPTH.set(len(self._interactive) + len(self._bulk))
+            batch.append(job)
+        taken = set(batch)
+        head = [lane.waiting.popleft() for _ in range(min(LOOK, len(lane.waiting)))]
+        lane.waiting.extendleft(job for job in reversed(head) if job not in taken and not job.result.done())
+        lane.measure()
         return batch
 
 
-def in_order_of_length(batch: Sequence[Tokens]) -> list[int]:
-    """Positions from the shortest text to the longest, so that texts of like length share a batch."""
-    return [int(position) for position in np.argsort([len(tokens.ids) for tokens in batch], kind="stable")]
+def _finish(batch: Sequence[Job], vectors: Vectors, start: float) -> None:
+    took = perf_counter() - start
+    metrics.GENERATION_SECONDS.observe(took)
+    metrics.BATCH_TOKENS.observe(len(batch) * max(len(job.tokens.ids) for job in batch))
+    for job, vector in zip(batch, vectors, strict=True):
+        if not job.result.done():
+            job.result.set_result(Done(vector, start - job.since, took))
+
+
+def _fail(batch: Sequence[Job], error: Exception) -> None:
+    for job in batch:
+        if not job.result.done():
+            job.result.set_exception(error)

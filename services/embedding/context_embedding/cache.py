@@ -1,108 +1,109 @@
 """Vectors of texts seen lately: in this process always, in Redis where there is one. Never needed, only quicker."""
 
-import asyncio
 import hashlib
+import struct
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from time import monotonic
+from typing import TYPE_CHECKING
 
-import redis.asyncio as redis
 import structlog
-from redis.exceptions import RedisError
 
 from context_embedding import metrics
+from context_embedding.model import Embedding
 
-TTL = 7 * 24 * 3600  # seconds in Redis
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
 PATIENCE = 0.05  # seconds; computing a vector takes hardly longer
-PAUSE = 5.0  # seconds without Redis after it failed
+PAUSE = 5.0  # seconds for which a Redis that failed is not asked again
+HEAD = struct.Struct("<i?")  # token count, truncated; the vector follows
 
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Cached:
-    """A vector as it goes over the wire, with what was said about its text."""
-
-    vector: bytes
-    token_count: int
-    truncated: bool
-
-    def pack(self) -> bytes:
-        """As Redis keeps it: token count, whether it was cut, vector."""
-        return self.token_count.to_bytes(4, "little") + bytes([self.truncated]) + self.vector
-
-    @classmethod
-    def unpack(cls, packed: bytes) -> "Cached":
-        """The opposite of `pack`."""
-        return cls(packed[5:], int.from_bytes(packed[:4], "little"), bool(packed[4]))
-
-
 class Cache:
-    """Keeps up to `size` vectors of the model `model_id` here, and all of them for a week in the Redis at `url`."""
+    """Keeps the last `size` embeddings here, and all of them for `seconds` in the Redis at `url`."""
 
-    def __init__(self, model_id: str, size: int, url: str = "") -> None:
-        self._model_id, self._size = model_id, size
-        self._here: OrderedDict[bytes, Cached] = OrderedDict()
-        self._redis = redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE) if url else None
-        self._away_until = 0.0
+    def __init__(self, size: int, url: str = "", seconds: int = 86_400) -> None:
+        self._size, self._seconds = size, seconds
+        self._here: OrderedDict[bytes, Embedding] = OrderedDict()
+        self._redis = _connect(url) if url else None
+        self._rest_until = 0.0
 
-    async def get(self, texts: Sequence[str]) -> list[Cached | None]:
+    async def get(self, model_id: str, texts: Sequence[str]) -> list[Embedding | None]:
         """What is known of each text."""
-        keys = [self._key(text) for text in texts]
-        found = [self._here.get(key) for key in keys]
-        missing = [position for position, hit in enumerate(found) if hit is None]
+        keys = [_key(model_id, text) for text in texts]
+        found = [self._look(key) for key in keys]
+        missing = [at for at, hit in enumerate(found) if hit is None]
         if missing:
-            stored = await self._read([keys[position] for position in missing])
-            for position, packed in zip(missing, stored, strict=True):
-                if packed:
-                    found[position] = self._keep(keys[position], Cached.unpack(packed))
-        for hit in found:
-            metrics.CACHE.labels("miss" if hit is None else "hit").inc()
+            for at, packed in zip(missing, await self._read([keys[at] for at in missing]), strict=True):
+                if packed and len(packed) > HEAD.size:
+                    found[at] = _unpack(packed)
+                    self._keep(keys[at], _unpack(packed))
+                    metrics.CACHE.labels("redis").inc()
+        metrics.CACHE.labels("process").inc(len(texts) - len(missing))
+        metrics.CACHE.labels("miss").inc(found.count(None))
         return found
 
-    async def put(self, texts: Sequence[str], vectors: Sequence[Cached]) -> None:
-        """Remember the vectors of `texts`."""
-        keys = [self._key(text) for text in texts]
-        for key, vector in zip(keys, vectors, strict=True):
-            self._keep(key, vector)
-        if not self._redis or self._away():
+    async def put(self, model_id: str, texts: Sequence[str], embeddings: Sequence[Embedding]) -> None:
+        """Remember the embeddings of `texts`."""
+        keyed = [(_key(model_id, text), one) for text, one in zip(texts, embeddings, strict=True)]
+        for key, one in keyed:
+            self._keep(key, one)
+        if not self._redis or monotonic() < self._rest_until:
             return
         try:
             async with self._redis.pipeline(transaction=False) as pipeline:
-                for key, vector in zip(keys, vectors, strict=True):
-                    pipeline.set(key, vector.pack(), ex=TTL)
+                for key, one in keyed:
+                    pipeline.set(key, HEAD.pack(one.token_count, one.truncated) + one.vector, ex=self._seconds)
                 await pipeline.execute()
-        except (RedisError, OSError) as error:
-            self._lost(error)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is only a cache
+            self._rest(error)
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Close the connection to Redis."""
         if self._redis:
             await self._redis.aclose()
 
-    def _key(self, text: str) -> bytes:
-        return b"embedding:" + hashlib.sha256(f"{self._model_id}\0{text}".encode()).digest()
+    def _look(self, key: bytes) -> Embedding | None:
+        hit = self._here.get(key)
+        if hit:
+            self._here.move_to_end(key)
+        return hit
 
-    def _keep(self, key: bytes, vector: Cached) -> Cached:
-        self._here[key] = vector
+    def _keep(self, key: bytes, one: Embedding) -> None:
+        self._here[key] = one
         self._here.move_to_end(key)
         while len(self._here) > self._size:
             self._here.popitem(last=False)
-        return vector
 
-    async def _read(self, keys: Sequence[bytes]) -> list[bytes | None]:
-        if not self._redis or self._away():
-            return [None] * len(keys)
+    async def _read(self, keys: Sequence[bytes]) -> Sequence[bytes | None]:
+        nothing: list[bytes | None] = [None] * len(keys)
+        if not self._redis or monotonic() < self._rest_until:
+            return nothing
         try:
-            stored: list[bytes | None] = await self._redis.mget(keys)
-            return stored
-        except (RedisError, OSError) as error:
-            self._lost(error)
-            return [None] * len(keys)
+            values = await self._redis.mget(keys)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is only a cache
+            self._rest(error)
+            return nothing
+        return [value if isinstance(value, bytes) else None for value in values]
 
-    def _away(self) -> bool:
-        return asyncio.get_running_loop().time() < self._away_until
+    def _rest(self, error: Exception) -> None:
+        self._rest_until = monotonic() + PAUSE
+        log.warning("cache_away", reason=repr(error))
 
-    def _lost(self, error: Exception) -> None:
-        self._away_until = asyncio.get_running_loop().time() + PAUSE
-        log.warning("cache_away", reason=str(error))
+
+def _connect(url: str) -> "Redis":
+    from redis.asyncio import Redis  # costs 0.1 s, which only those pay who use it
+
+    return Redis.from_url(url, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE, health_check_interval=30)
+
+
+def _key(model_id: str, text: str) -> bytes:
+    return b"embedding:" + hashlib.sha256(f"{model_id}\0{text}".encode()).hexdigest().encode()
+
+
+def _unpack(packed: bytes) -> Embedding:
+    count, truncated = HEAD.unpack_from(packed)
+    return Embedding(packed[HEAD.size :], count, truncated)

@@ -1,111 +1,102 @@
-"""The gRPC skin of embedding: limits, cache, then the batcher."""
+"""The gRPC skin of embedding: limits, cache, then the embedder."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
-from time import perf_counter
-from typing import Any
+from typing import Any, TypeAlias
 
 from google.protobuf.duration_pb2 import Duration
 
 from context.v1 import embedding_pb2 as pb
 from context.v1 import embedding_pb2_grpc as rpc
 from context_common.errors import Invalid
-from context_embedding.batcher import Batcher, in_order_of_length
-from context_embedding.cache import Cache, Cached
-from context_embedding.encoder import Encoder
+from context_embedding.cache import Cache
+from context_embedding.model import Description, Embedder, Embedding, Timings
 
-MOST_TEXTS = 64  # of an Embed
-MOST_BULK_TEXTS = 256  # of one EmbedMany message
-MOST_CHARACTERS = 100_000  # of a text
+TEXTS = 64  # in one Embed or Tokenize
+BULK_TEXTS = 256  # in one message of EmbedMany
+CHARACTERS = 100_000  # of a text to embed
+TOKENIZED_CHARACTERS = 2_000_000  # of a text to tokenise: whole documents come, to be cut
+
+Context: TypeAlias = Any  # grpc's own is generic for type checkers only
 
 
 class EmbeddingServicer(rpc.EmbeddingServiceServicer):
-    """Answers with vectors of one model."""
+    """Answers for EmbeddingService."""
 
-    def __init__(self, encoder: Encoder, quantization: str, batcher: Batcher, cache: Cache) -> None:
-        self._encoder, self._quantization, self._batcher, self._cache = encoder, quantization, batcher, cache
-        manifest = encoder.manifest
-        self._model = pb.Model(
-            id=manifest.model_id(quantization), dimension=manifest.dimension, max_tokens=manifest.max_tokens
+    def __init__(self, embedder: Embedder, cache: Cache) -> None:
+        self._embedder, self._cache = embedder, cache
+
+    async def Embed(self, request: pb.EmbedRequest, context: Context) -> pb.EmbedResponse:
+        _check(request.texts, TEXTS, CHARACTERS)
+        description = await self._embedder.describe()
+        embeddings, timings = await self._by_cache(description.id, request.texts)
+        return pb.EmbedResponse(
+            embeddings=map(_embedding, embeddings), model=_model(description), timings=_timings(timings)
         )
 
-    async def Embed(self, request: pb.EmbedRequest, context: Any) -> pb.EmbedResponse:
-        embeddings, timings = await self._embed(request.texts, MOST_TEXTS, interactive=True)
-        return pb.EmbedResponse(embeddings=embeddings, model=self._model, timings=timings)
-
-    async def EmbedMany(self, request_iterator: Any, context: Any) -> AsyncIterator[pb.EmbedManyResponse]:
+    async def EmbedMany(
+        self, request_iterator: AsyncIterator[pb.EmbedManyRequest], context: Context
+    ) -> AsyncIterator[pb.EmbedManyResponse]:
+        model = _model(await self._embedder.describe())
         async for request in request_iterator:
-            embeddings, timings = await self._embed(request.texts, MOST_BULK_TEXTS, interactive=False)
-            yield pb.EmbedManyResponse(embeddings=embeddings, model=self._model, timings=timings)
+            _check(request.texts, BULK_TEXTS, CHARACTERS)
+            embeddings, timings = await self._embedder.embed(request.texts, interactive=False)
+            yield pb.EmbedManyResponse(embeddings=map(_embedding, embeddings), model=model, timings=_timings(timings))
 
-    async def DescribeModel(self, request: pb.DescribeModelRequest, context: Any) -> pb.DescribeModelResponse:
-        manifest = self._encoder.manifest
+    async def DescribeModel(self, request: pb.DescribeModelRequest, context: Context) -> pb.DescribeModelResponse:
+        description = await self._embedder.describe()
         return pb.DescribeModelResponse(
-            model=self._model,
-            name=manifest.name,
-            quantization=self._quantization,
-            pooling=manifest.pooling,
-            normalized=manifest.normalization == "l2",
+            model=_model(description),
+            name=description.name,
+            quantization=description.quantization,
+            pooling=description.pooling,
+            normalized=True,
         )
 
-    async def Tokenize(self, request: pb.TokenizeRequest, context: Any) -> pb.TokenizeResponse:
-        _check(request.texts, MOST_BULK_TEXTS)
-        starts = await asyncio.to_thread(lambda: [self._encoder.starts(text) for text in request.texts])
-        return pb.TokenizeResponse(texts=[pb.TokenizedText(starts=row) for row in starts])
+    async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
+        _check(request.texts, TEXTS, TOKENIZED_CHARACTERS)
+        found = await self._embedder.starts(request.texts)
+        return pb.TokenizeResponse(texts=[pb.TokenizedText(starts=starts) for starts in found])
 
-    async def _embed(
-        self, texts: Sequence[str], most: int, *, interactive: bool
-    ) -> tuple[list[pb.Embedding], pb.Timings]:
-        """Vectors in the order of `texts`; what the cache knows is not computed again."""
-        _check(texts, most)
-        found: list[Cached | None] = await self._cache.get(texts) if interactive else [None] * len(texts)
-        missing = [position for position, hit in enumerate(found) if hit is None]
-        timings = pb.Timings()
-        if missing:
-            wanted = [texts[position] for position in missing]
-            vectors = await self._compute(wanted, timings, interactive=interactive)
-            if interactive:
-                await self._cache.put(wanted, vectors)
-            for position, vector in zip(missing, vectors, strict=True):
-                found[position] = vector
-        return [
-            pb.Embedding(vector=hit.vector, token_count=hit.token_count, truncated=hit.truncated)
-            for hit in found
-            if hit is not None
-        ], timings
-
-    async def _compute(self, texts: Sequence[str], timings: pb.Timings, *, interactive: bool) -> list[Cached]:
-        self._batcher.reserve(len(texts))
-        start = perf_counter()
-        tokens = (
-            self._encoder.tokenize(texts)
-            if interactive and sum(map(len, texts)) < MOST_CHARACTERS // 10
-            else await asyncio.to_thread(self._encoder.tokenize, texts)
-        )
-        _set(timings.tokenized, perf_counter() - start)
-        order = in_order_of_length(tokens)
-        results = await self._batcher.embed([tokens[position] for position in order], interactive=interactive)
-        _set(timings.queued, max(queued for _, queued, _ in results))
-        _set(timings.inferred, max(inferred for _, _, inferred in results))
-        vectors: list[Cached | None] = [None] * len(texts)
-        for position, (vector, _, _) in zip(order, results, strict=True):
-            cut = tokens[position]
-            vectors[position] = Cached(vector.astype("<f4").tobytes(), len(cut.ids), cut.truncated)
-        return [vector for vector in vectors if vector is not None]
+    async def _by_cache(self, model_id: str, texts: Sequence[str]) -> tuple[list[Embedding], Timings]:
+        """The embeddings of `texts`, computed where the cache has none."""
+        found = await self._cache.get(model_id, texts)
+        wanted = list(dict.fromkeys(text for text, hit in zip(texts, found, strict=True) if hit is None))
+        if not wanted:
+            return [hit for hit in found if hit], Timings()
+        made, timings = await self._embedder.embed(wanted, interactive=True)
+        await self._cache.put(model_id, wanted, made)
+        new = dict(zip(wanted, made, strict=True))
+        return [hit or new[text] for text, hit in zip(texts, found, strict=True)], timings
 
 
-def _check(texts: Sequence[str], most: int) -> None:
+def _check(texts: Sequence[str], most: int, characters: int) -> None:
     """Raise Invalid with everything that is too many or too long."""
     wrong = {
-        f"texts[{position}]": [f"is longer than {MOST_CHARACTERS} characters"]
-        for position, text in enumerate(texts)
-        if len(text) > MOST_CHARACTERS
+        f"texts[{at}]": [f"is longer than {characters} characters"]
+        for at, text in enumerate(texts[:most])
+        if len(text) > characters
     }
-    if not 1 <= len(texts) <= most:
-        wrong["texts"] = [f"must be 1 to {most}, not {len(texts)}"]
+    if len(texts) > most:
+        wrong["texts"] = [f"has more than {most} entries"]
     if wrong:
         raise Invalid(wrong)
 
 
-def _set(duration: Duration, seconds: float) -> None:
+def _model(description: Description) -> pb.Model:
+    return pb.Model(id=description.id, dimension=description.dimension, max_tokens=description.max_tokens)
+
+
+def _embedding(one: Embedding) -> pb.Embedding:
+    return pb.Embedding(vector=one.vector, token_count=one.token_count, truncated=one.truncated)
+
+
+def _timings(timings: Timings) -> pb.Timings:
+    return pb.Timings(
+        queued=_duration(timings.queued), tokenized=_duration(timings.tokenized), inferred=_duration(timings.inferred)
+    )
+
+
+def _duration(seconds: float) -> Duration:
+    duration = Duration()
     duration.FromNanoseconds(int(seconds * 1e9))
+    return duration

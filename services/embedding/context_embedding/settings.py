@@ -7,7 +7,18 @@ from typing import Self
 
 from context_common.logs import LEVELS
 from context_common.settings import Env
-from context_embedding.files import default_directory
+from context_embedding import files
+
+
+@dataclass(frozen=True)
+class External:
+    """An embedding service elsewhere that is to be asked instead of a model here."""
+
+    url: str
+    key: str
+    model: str
+    dimension: int
+    max_tokens: int
 
 
 @dataclass(frozen=True)
@@ -21,9 +32,12 @@ class Settings:
     quantization: str
     threads: int
     batch_tokens: int
-    queue: int
+    interactive_queue: int
+    bulk_queue: int
     cache_size: int
+    cache_seconds: int
     redis_url: str
+    external: External | None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -37,13 +51,28 @@ class Settings:
             listen=read.listen("LISTEN", "0.0.0.0:50052"),
             metrics_listen=read.text("METRICS_LISTEN", ""),
             log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
-            model_dir=Path(read.text("MODEL_DIR", str(default_directory(environ)))),
-            quantization=read.choice("QUANTIZATION", "int8", "int8", "fp32"),
-            threads=read.integer("EMBEDDING_THREADS", 0, most=256),
-            batch_tokens=read.integer("EMBEDDING_BATCH_TOKENS", 1024, least=256, most=65536),
-            queue=read.integer("EMBEDDING_QUEUE", 2048, least=64, most=1_000_000),
-            cache_size=read.integer("EMBEDDING_CACHE_SIZE", 4096, most=1_000_000),
+            model_dir=files.default_directory(environ),
+            quantization=read.choice("QUANTIZATION", "int8", *files.ONNX),
+            threads=read.integer("EMBEDDING_THREADS", 0, most=1024),
+            batch_tokens=read.integer("EMBEDDING_BATCH_TOKENS", 512, least=1, most=65_536),
+            interactive_queue=read.integer("EMBEDDING_QUEUE_TOKENS", 16_384, least=1),
+            bulk_queue=read.integer("EMBEDDING_BULK_QUEUE_TOKENS", 131_072, least=1),
+            cache_size=read.integer("EMBEDDING_CACHE_SIZE", 4096),
+            cache_seconds=read.integer("EMBEDDING_CACHE_SECONDS", 86_400, least=1),
             redis_url=read.secret("REDIS_URL", ""),
+            external=_external(read),
         )
         read.complain()
         return settings
+
+
+def _external(read: Env) -> External | None:
+    url = read.text("EMBEDDING_SERVICE_URL", "")
+    external = External(
+        url=url,
+        key=read.secret("EMBEDDING_API_KEY", ""),
+        model=read.text("EMBEDDING_MODEL", "text-embedding-3-small"),
+        dimension=read.integer("EMBEDDING_DIMENSION", 384),
+        max_tokens=read.integer("EMBEDDING_MAX_TOKENS", 512, least=16),
+    )
+    return external if url else None
