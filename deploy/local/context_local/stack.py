@@ -5,7 +5,7 @@ import contextlib
 import json
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from urllib.error import URLError
 
 from context_local import demo, embedded, table
@@ -67,16 +67,20 @@ class Stack:
             watching.cancel()
 
     async def _wait_for(self, supervisor: Supervisor) -> None:
-        steps = [("postgres", "Postgres")] if not self._settings.database_url else []
-        steps += [(f"migrate-{name}", f"migrations of {name}") for name in table.STORES]
-        for name, title in [*steps, ("gateway", "four services")]:
-            waiting = asyncio.ensure_future(supervisor.ready(name))
+        steps: list[tuple[str, Sequence[str]]] = [
+            ("migrations", [f"migrate-{name}" for name in table.STORES]),
+            ("four services", table.SERVICES),
+        ]
+        if not self._settings.database_url:
+            steps.insert(0, ("Postgres", ["postgres"]))
+        for title, names in steps:
+            waiting = asyncio.create_task(supervisor.ready(*names))
             try:
                 while not (await asyncio.wait([waiting], timeout=STILL_WAITING))[0]:
                     say(f"still waiting for {title}; logs are in {self._logs}")
             finally:
                 waiting.cancel()
-            waiting.result()
+            await waiting
             self._step(f"{title} ready")
 
     async def _demonstrate(self) -> None:

@@ -48,23 +48,24 @@ class Supervisor:
             self._put_aside(self._log(process.name))
             self._tasks[process.name] = asyncio.create_task(self._keep(process))
 
-    async def ready(self, name: str) -> None:
-        """Wait until `name` is ready.
+    async def ready(self, *names: str) -> None:
+        """Wait until all of `names` are ready.
 
         Raises:
-            StepFailedError: A step that it needs failed.
+            StepFailedError: A step of the table failed.
         """
-        waiting = asyncio.create_task(self._ready[name].wait())
-        steps = [self._tasks[process.name] for process in self._table if process.once]
+        waiting = {asyncio.create_task(self._ready[name].wait()) for name in names}
+        steps = {self._tasks[process.name] for process in self._table if process.once}
         try:
-            while not waiting.done():
+            while any(not wait.done() for wait in waiting):
                 for step in steps:
                     if step.done():
                         step.result()
-                pending = [step for step in steps if not step.done()]
-                await asyncio.wait([waiting, *pending], return_when=asyncio.FIRST_COMPLETED)
+                pending = {task for task in waiting | steps if not task.done()}
+                await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            waiting.cancel()
+            for wait in waiting:
+                wait.cancel()
 
     def pids(self) -> dict[str, int]:
         """Names and process ids of what runs."""

@@ -11,6 +11,7 @@ from context_local.health import LOOPBACK, answers, free_ports, listens
 from context_local.processes import Process
 
 GRPC = ("embedding", "knowledge", "retrieval")
+SERVICES = (*GRPC, "gateway")
 STORES = ("knowledge", "retrieval")
 
 
