@@ -132,12 +132,21 @@ async def test_knowledge_away_answers_each_line_with_when_to_try_again(gateway: 
 async def test_the_caller_chooses_how_long_to_wait_for_the_index(gateway: Gateway) -> None:
     answer = await gateway.http.post("/api/bulk", content=lines(adr("one")), headers=NDJSON | {"Prefer": "wait=600"})
     assert answer.headers["preference-applied"] == "wait=120"
-    assert gateway.retrieval.requests[-1].wait.seconds == 120
     answer = await gateway.http.post(
         "/api/bulk", content=lines(adr("two")), headers=NDJSON | {"Prefer": "respond-async"}
     )
     assert answer.headers["preference-applied"] == "respond-async"
     assert len(gateway.retrieval.requests) == 1
+
+
+async def test_a_long_wait_outlasts_an_index_that_is_away(gateway: Gateway) -> None:
+    gateway.retrieval.error = Unavailable()
+    posting = asyncio.create_task(post(gateway, lines(adr("one")), Prefer="wait=60"))
+    async with asyncio.timeout(10):
+        while not gateway.retrieval.requests:
+            await asyncio.sleep(0.01)
+    gateway.retrieval.error = None
+    assert (await posting)[0]["indexed"] is True
 
 
 async def test_only_ndjson_is_taken(gateway: Gateway) -> None:

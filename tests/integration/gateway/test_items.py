@@ -185,3 +185,10 @@ async def test_the_namespace_and_the_request_id_reach_every_service(gateway: Gat
     assert answer.headers["x-request-id"] == "r-1"
     assert gateway.knowledge.callers == [Caller("web", "dev", "r-1")]
     assert gateway.retrieval.callers == [Caller("web", "dev", "r-1")]
+
+
+async def test_an_id_may_be_written_as_people_do(gateway: Gateway) -> None:
+    await gateway.http.post("/api/adr", json=ADR)
+    assert (await gateway.http.get("/api/adr/adr-1")).json()["id"] == "ADR-001"
+    assert (await gateway.http.delete("/api/adr/adr-1")).json() == {"id": "ADR-001", "deleted": True, "indexed": True}
+    assert gateway.retrieval.requests[-1].points[0].item_id == "ADR-001"

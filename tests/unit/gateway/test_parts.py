@@ -91,7 +91,7 @@ def test_a_mask_names_what_was_given_null_or_not() -> None:
     body = AdrChange.model_validate({"title": "t", "context": None, "supersedes": ["ADR-1"]})
     assert list(to_mask(ADR, body).paths) == ["adr.context", "adr.supersedes", "title"]
     item = to_item(ADR, body)
-    assert (item.title, item.adr.context, list(item.adr.supersedes)) == ("t", "", ["ADR-1"])
+    assert (item.title, item.adr.context, list(item.adr.supersedes)) == ("t", "", ["ADR-001"])
 
 
 def test_a_meeting_may_be_titled_by_either_name() -> None:

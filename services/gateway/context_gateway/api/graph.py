@@ -13,7 +13,7 @@ from context_gateway.answers import answer, preference
 from context_gateway.api import BUDGET, clients, router
 from context_gateway.indexed import wait_indexed
 from context_gateway.schemas import answers
-from context_gateway.schemas.fields import ID
+from context_gateway.schemas.fields import canonical_id
 from context_gateway.schemas.requests import Ends, Walk, relationship_number
 
 routes = router("Graph")
@@ -23,10 +23,11 @@ DIRECTIONS = {name: number for number, name in answers.DIRECTIONS.items()}
 @routes.get("/api/graph/related/{id}", operation_id="get_related", summary="What is related to an item, nearest first")
 async def get_related(request: Request, id: str, query: Annotated[Walk, Query()]) -> Response:  # noqa: A002
     """Each item once, at its least depth."""
-    if not ID.fullmatch(id):
+    item_id = canonical_id(id)
+    if item_id is None:
         raise NotFound
     message = knowledge.GetRelatedRequest(
-        id=id,
+        id=item_id,
         depth=query.depth,
         direction=DIRECTIONS[query.direction],
         types=[relationship_number(name) for name in query.types],

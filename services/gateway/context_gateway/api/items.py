@@ -13,7 +13,7 @@ from context_gateway.api import BUDGET, clients, identity, router
 from context_gateway.indexed import wait_indexed
 from context_gateway.problems import Refused
 from context_gateway.schemas import answers
-from context_gateway.schemas.fields import ID
+from context_gateway.schemas.fields import canonical_id
 from context_gateway.schemas.items import ADR, FAILURE, MEETING, SNAPSHOT, Change, Kind, to_item, to_mask
 from context_gateway.schemas.requests import FailureListing, Listing, Reading
 
@@ -136,15 +136,15 @@ async def settled(request: Request, recorded: knowledge.Recorded, preferred: Pre
 
 
 def item_id(kind: Kind, text: str) -> str:
-    """`text` where it can be the id of such an item.
+    """`text` as the services write it, where it can be the id of such an item.
 
     Raises:
         NotFound: It cannot, so that nothing is stored under it.
     """
-    match = ID.fullmatch(text)
-    if match is None or match[1].upper() != kind.prefix:
+    found = canonical_id(text)
+    if found is None or not found.startswith(kind.prefix):
         raise NotFound
-    return text
+    return found
 
 
 def listing(kind: Kind, query: Listing) -> knowledge.ListItemsRequest:

@@ -18,6 +18,7 @@ TAGS = 50
 ENTRIES = 1_000  # of a list
 LARGEST_COUNT = 2**53 - 1  # what JSON readers keep exactly
 ID = re.compile(r"(ADR|FAIL|MEET|SNAP)-[A-Za-z0-9][A-Za-z0-9._-]{0,60}", re.IGNORECASE)
+NUMBER = re.compile(r"[0-9]{1,12}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)", re.IGNORECASE)
 
 
@@ -73,14 +74,23 @@ def _time(value: Any) -> datetime:
     raise _refuse("is no time such as 2026-01-31T12:00:00Z")
 
 
-def _id(*prefixes: str) -> Callable[[str], str]:
+def _id(prefix: str = "") -> Callable[[str], str]:
     def check(value: str) -> str:
-        match = ID.fullmatch(value.strip())
-        if match is None or (prefixes and match[1].upper() not in prefixes):
-            raise _refuse(f"is no id such as {prefixes[0] if prefixes else 'ADR'}-001")
-        return value
+        found = canonical_id(value.strip())
+        if found is None or (prefix and not found.startswith(prefix)):
+            raise _refuse(f"is no id such as {prefix or 'ADR'}-001")
+        return found
 
     return check
+
+
+def canonical_id(text: str) -> str | None:
+    """`text` as the id it is (`adr-12` → `ADR-012`), as the services write it; None where it has no id's shape."""
+    if ID.fullmatch(text) is None:
+        return None
+    prefix, _, tail = text.partition("-")
+    number = NUMBER.fullmatch(tail)
+    return f"{prefix.upper()}-{int(tail):03d}" if number else f"{prefix.upper()}-{tail}"
 
 
 def _namespace(value: str) -> str:
