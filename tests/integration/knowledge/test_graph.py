@@ -31,33 +31,31 @@ async def ring(knowledge: Knowledge) -> Knowledge:
     return knowledge
 
 
-@pytest.mark.parametrize(
-    ("wanted", "found"),
-    [
-        ({"depth": 1}, {"ADR-002": 1, "ADR-006": 1}),
-        ({}, {"ADR-002": 1, "ADR-006": 1, "ADR-003": 2, "ADR-004": 2, "ADR-005": 2}),
-        ({"depth": 1, "direction": pb.DIRECTION_OUTGOING}, {"ADR-002": 1}),
-        ({"depth": 1, "direction": pb.DIRECTION_INCOMING}, {"ADR-006": 1}),
-        (
-            {"depth": 5, "direction": pb.DIRECTION_OUTGOING},
-            {"ADR-002": 1, "ADR-003": 2, "ADR-004": 2, "ADR-005": 3, "ADR-006": 4},
-        ),
-        ({"depth": 5, "types": [CAUSED]}, {}),
-        (
-            {"depth": 3, "types": [RELATED], "direction": pb.DIRECTION_OUTGOING},
-            {"ADR-002": 1, "ADR-003": 2, "ADR-004": 3},
-        ),
-    ],
-)
-async def test_each_item_is_found_once_at_its_least_depth(
-    ring: Knowledge, wanted: dict[str, Any], found: dict[str, int]
-) -> None:
-    response = await ring.related("ADR-001", **wanted)
-    assert {entry.id: entry.depth for entry in response.related} == found
-    assert len(response.related) == response.total_related == len(found)
-    assert response.item.id == "ADR-001"
-    for entry in response.related:
-        assert (entry.path[0], entry.path[-1], len(entry.path)) == ("ADR-001", entry.id, entry.depth + 1)
+WALKS: list[tuple[dict[str, Any], dict[str, int]]] = [
+    ({"depth": 1}, {"ADR-002": 1, "ADR-006": 1}),
+    ({}, {"ADR-002": 1, "ADR-006": 1, "ADR-003": 2, "ADR-004": 2, "ADR-005": 2}),
+    ({"depth": 1, "direction": pb.DIRECTION_OUTGOING}, {"ADR-002": 1}),
+    ({"depth": 1, "direction": pb.DIRECTION_INCOMING}, {"ADR-006": 1}),
+    (
+        {"depth": 5, "direction": pb.DIRECTION_OUTGOING},
+        {"ADR-002": 1, "ADR-003": 2, "ADR-004": 2, "ADR-005": 3, "ADR-006": 4},
+    ),
+    ({"depth": 5, "types": [CAUSED]}, {}),
+    (
+        {"depth": 3, "types": [RELATED], "direction": pb.DIRECTION_OUTGOING},
+        {"ADR-002": 1, "ADR-003": 2, "ADR-004": 3},
+    ),
+]
+
+
+async def test_each_item_is_found_once_at_its_least_depth(ring: Knowledge) -> None:
+    for wanted, found in WALKS:
+        response = await ring.related("ADR-001", **wanted)
+        assert {entry.id: entry.depth for entry in response.related} == found, wanted
+        assert len(response.related) == response.total_related == len(found)
+        assert response.item.id == "ADR-001"
+        for entry in response.related:
+            assert (entry.path[0], entry.path[-1], len(entry.path)) == ("ADR-001", entry.id, entry.depth + 1)
 
 
 async def test_an_incoming_edge_is_walked_and_says_so(knowledge: Knowledge) -> None:
@@ -81,22 +79,22 @@ async def test_a_limit_cuts_the_farthest_and_keeps_the_total(ring: Knowledge) ->
     assert response.total_related == 5
 
 
-@pytest.mark.parametrize(
-    ("wanted", "named"),
-    [
-        ({"depth": 6}, "depth"),
-        ({"depth": -1}, "depth"),
-        ({"limit": 201}, "limit"),
-        ({"limit": -1}, "limit"),
-        ({"types": [99]}, "types"),
-        ({"types": [0]}, "types"),
-        ({"direction": 9}, "direction"),
-    ],
-)
-async def test_a_walk_that_cannot_be_is_named(ring: Knowledge, wanted: dict[str, Any], named: str) -> None:
-    with pytest.raises(Invalid) as caught:
-        await ring.related("ADR-001", **wanted)
-    assert list(caught.value.fields) == [named]
+NO_WALKS: list[tuple[dict[str, Any], str]] = [
+    ({"depth": 6}, "depth"),
+    ({"depth": -1}, "depth"),
+    ({"limit": 201}, "limit"),
+    ({"limit": -1}, "limit"),
+    ({"types": [99]}, "types"),
+    ({"types": [0]}, "types"),
+    ({"direction": 9}, "direction"),
+]
+
+
+async def test_a_walk_that_cannot_be_is_named(ring: Knowledge) -> None:
+    for wanted, named in NO_WALKS:
+        with pytest.raises(Invalid) as caught:
+            await ring.related("ADR-001", **wanted)
+        assert list(caught.value.fields) == [named], wanted
 
 
 async def test_an_edge_is_drawn_once_and_its_strength_may_change(knowledge: Knowledge) -> None:
@@ -120,28 +118,26 @@ async def test_an_edge_is_drawn_once_and_its_strength_may_change(knowledge: Know
     assert audit[0]["detail"] == "ADR-001 related_to ADR-002"
 
 
-@pytest.mark.parametrize(
-    ("from_", "to", "kind", "strength", "named"),
-    [
-        (1, 1, RELATED, 1, ["to"]),
-        (1, 2, types.RELATIONSHIP_TYPE_UNSPECIFIED, 1, ["type"]),
-        (1, 2, 99, 1, ["type"]),
-        (1, 2, RELATED, 1.01, ["strength"]),
-        (1, 2, RELATED, -1, ["strength"]),
-        (1, 2, RELATED, float("nan"), ["strength"]),
-        (1, 2, RELATED, float("inf"), ["strength"]),
-        ("", "nonsense", 0, 1, ["from", "to", "type"]),
-        (1, "ADR-2\0", RELATED, 1, ["to"]),
-    ],
-)
-async def test_an_edge_that_cannot_be_is_refused(
-    knowledge: Knowledge, from_: Any, to: Any, kind: Any, strength: float, named: list[str]
-) -> None:
+NO_EDGES: list[tuple[Any, Any, Any, float, list[str]]] = [
+    (1, 1, RELATED, 1, ["to"]),
+    (1, 2, types.RELATIONSHIP_TYPE_UNSPECIFIED, 1, ["type"]),
+    (1, 2, 99, 1, ["type"]),
+    (1, 2, RELATED, 1.01, ["strength"]),
+    (1, 2, RELATED, -1, ["strength"]),
+    (1, 2, RELATED, float("nan"), ["strength"]),
+    (1, 2, RELATED, float("inf"), ["strength"]),
+    ("", "nonsense", 0, 1, ["from", "to", "type"]),
+    (1, "ADR-2\0", RELATED, 1, ["to"]),
+]
+
+
+async def test_an_edge_that_cannot_be_is_refused(knowledge: Knowledge) -> None:
     for _ in range(2):
         await knowledge.create(adr())
-    with pytest.raises(Invalid) as caught:
-        await draw(knowledge, from_, to, kind, strength)
-    assert sorted(caught.value.fields) == named
+    for *edge, named in NO_EDGES:
+        with pytest.raises(Invalid) as caught:
+            await draw(knowledge, *edge)
+        assert sorted(caught.value.fields) == named, edge
     assert await knowledge.count("relationships") == 0
 
 

@@ -67,26 +67,17 @@ async def test_an_id_between_used_ones_may_be_brought_if_nobody_had_it(knowledge
     assert (await knowledge.create(adr())).item.id == "ADR-006"
 
 
-@pytest.mark.parametrize(
-    "asked",
-    [
-        "FAIL-001",
-        "ADR",
-        "ADR-",
-        "ADR--1",
-        "ADR-1 2",
-        "ADR-ä",
-        "ADR-" + "x" * 62,
-        "ADR-1234567890",
-        "ADR-" + "1" * 40,
-        "1",
-        "ADR-1\0",
-    ],
+WRONG = (
+    *("FAIL-001", "ADR", "ADR-", "ADR--1", "ADR-1 2", "ADR-ä", "1", "ADR-1\0"),
+    *("ADR-" + "x" * 62, "ADR-1234567890", "ADR-" + "1" * 40),
 )
-async def test_an_id_of_the_wrong_shape_is_refused(knowledge: Knowledge, asked: str) -> None:
-    with pytest.raises(Invalid) as caught:
-        await knowledge.create(adr(id=asked))
-    assert list(caught.value.fields) == ["id"]
+
+
+async def test_an_id_of_the_wrong_shape_is_refused(knowledge: Knowledge) -> None:
+    for asked in WRONG:
+        with pytest.raises(Invalid) as caught:
+            await knowledge.create(adr(id=asked))
+        assert list(caught.value.fields) == ["id"], asked
     assert (await knowledge.create(adr())).item.id == "ADR-001"
 
 

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import pytest
-
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import types_pb2 as types
 from tests.support.items import adr, failure, meeting, snapshot
@@ -19,37 +17,36 @@ async def outgoing(knowledge: Knowledge, item_id: str) -> list[str]:
     return [entry.id for entry in related.related]
 
 
-@pytest.mark.parametrize(
-    "item",
-    [
-        adr(title="See adr-1"),
-        adr(decision="Follows ADR-1."),
-        adr(context="(ADR-0001)"),
-        adr(options_considered={"as in ADR-001": "x"}),
-        adr(options_considered={"x": "as in ADR-001"}),
-        adr(consequences="ADR-001/ADR-002"),
-        adr(outcome="docs/adr-001-use-postgres.md"),
-        failure(root_cause="against Adr-001"),
-        failure(lessons_learned="x, ADR-1, y"),
-        failure(prevention=["none", "ADR-001: keep to it"]),
-        failure(symptoms="ADR-001"),
-        meeting(decisions=[types.MeetingDecision(decision="Drop ADR-001")]),
-        meeting(decisions=[types.MeetingDecision(decision="x", rationale="ADR-001")]),
-        meeting(
-            decisions=[types.MeetingDecision(decision="x", action_items=[types.ActionItem(task="Rewrite ADR-001")])]
-        ),
-        snapshot(commit_message="feat: cards\n\nImplements ADR-1"),
-        snapshot(references=["adr-1"]),
-        snapshot(changed_files=["docs/ADR-001.md"]),
-    ],
-)
-async def test_an_id_is_found_wherever_it_stands(knowledge: Knowledge, item: types.Item) -> None:
-    await knowledge.create(adr())
-    recorded = await knowledge.create(item)
-    assert pairs(recorded) == [f"{recorded.item.id}->ADR-001"]
-    assert recorded.relationships_created[0].type == types.RELATIONSHIP_TYPE_REFERENCES
-    assert await outgoing(knowledge, recorded.item.id) == ["ADR-001"]
-    assert (await knowledge.get("ADR-001")).reference_count == 1
+NAMING = [
+    adr(title="See adr-1"),
+    adr(decision="Follows ADR-1."),
+    adr(context="(ADR-0001)"),
+    adr(options_considered={"as in ADR-001": "x"}),
+    adr(options_considered={"x": "as in ADR-001"}),
+    adr(consequences="ADR-001/ADR-002"),
+    adr(outcome="docs/adr-001-use-postgres.md"),
+    failure(root_cause="against Adr-001"),
+    failure(lessons_learned="x, ADR-1, y"),
+    failure(prevention=["none", "ADR-001: keep to it"]),
+    failure(symptoms="ADR-001"),
+    meeting(decisions=[types.MeetingDecision(decision="Drop ADR-001")]),
+    meeting(decisions=[types.MeetingDecision(decision="x", rationale="ADR-001")]),
+    meeting(decisions=[types.MeetingDecision(decision="x", action_items=[types.ActionItem(task="Rewrite ADR-001")])]),
+    snapshot(commit_message="feat: cards\n\nImplements ADR-1"),
+    snapshot(references=["adr-1"]),
+    snapshot(changed_files=["docs/ADR-001.md"]),
+]
+
+
+async def test_an_id_is_found_wherever_it_stands(knowledge: Knowledge) -> None:
+    for number, item in enumerate(NAMING):
+        team = knowledge.as_(f"team{number}")
+        await team.create(adr())
+        recorded = await team.create(item)
+        assert pairs(recorded) == [f"{recorded.item.id}->ADR-001"], item
+        assert recorded.relationships_created[0].type == types.RELATIONSHIP_TYPE_REFERENCES
+        assert await outgoing(team, recorded.item.id) == ["ADR-001"]
+        assert (await team.get("ADR-001")).reference_count == 1
 
 
 async def test_an_item_does_not_refer_to_itself(knowledge: Knowledge) -> None:
