@@ -8,13 +8,18 @@ import time
 from collections.abc import Mapping, Sequence
 from urllib.error import URLError
 
-from context_local import demo, embedded, table
+from context_local import demo, embedded, migrations, table
 from context_local.settings import Settings
 from context_local.supervisor import StepFailedError, Supervisor
 from context_local.tail import Tail
 
 WATCH_EVERY = 0.5  # seconds between looks at logs and processes
 STILL_WAITING = 20.0  # seconds of silence that a person should not have to bear
+STEPS: tuple[tuple[str, Sequence[str]], ...] = (
+    ("Postgres", ["postgres"]),
+    ("migrations", [f"migrate-{name}" for name in table.STORES]),
+    ("four services", table.SERVICES),
+)
 
 
 class Stack:
@@ -49,31 +54,31 @@ class Stack:
 
     async def _bring_up(self) -> None:
         """Start everything, show that it works, and watch it for as long as it runs."""
-        settings = self._settings
-        rows = []
-        if not settings.database_url:
-            cluster = await asyncio.to_thread(embedded.prepare, settings.data_dir / "postgres")
-            rows.append(table.postgres(cluster))
-        url = settings.database_url or cluster.url
-        rows += table.services(self._at, url, needs=[row.name for row in rows])
+        data = self._settings.data_dir / "postgres"
+        if self._settings.database_url:
+            rows = table.services(self._at, self._settings.database_url)
+        else:
+            cluster = await asyncio.to_thread(embedded.prepare, data)
+            server = table.postgres(cluster)
+            migrate = not migrations.current(data)
+            rows = [server, *table.services(self._at, cluster.url, needs=[server.name], migrate=migrate)]
         self._supervisor = Supervisor(rows, self._environ, self._logs, say)
         self._supervisor.start()
         watching = asyncio.create_task(self._watch(self._supervisor))
         try:
-            await self._wait_for(self._supervisor)
+            await self._wait_for(self._supervisor, {row.name for row in rows})
+            if not self._settings.database_url:
+                migrations.remember(data)
             await self._demonstrate()
             await watching
         finally:
             watching.cancel()
 
-    async def _wait_for(self, supervisor: Supervisor) -> None:
-        steps: list[tuple[str, Sequence[str]]] = [
-            ("migrations", [f"migrate-{name}" for name in table.STORES]),
-            ("four services", table.SERVICES),
-        ]
-        if not self._settings.database_url:
-            steps.insert(0, ("Postgres", ["postgres"]))
-        for title, names in steps:
+    async def _wait_for(self, supervisor: Supervisor, rows: set[str]) -> None:
+        """Wait for everything, step by step; a person hears of each."""
+        for title, names in STEPS:
+            if not rows.issuperset(names):
+                continue
             waiting = asyncio.create_task(supervisor.ready(*names))
             try:
                 while not (await asyncio.wait([waiting], timeout=STILL_WAITING))[0]:

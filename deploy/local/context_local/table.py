@@ -47,8 +47,8 @@ def postgres(cluster: Cluster) -> Process:
     )
 
 
-def services(at: Addresses, database_url: str, *, needs: Sequence[str] = ()) -> list[Process]:
-    """The four services and their migrations; the migrations wait for `needs`."""
+def services(at: Addresses, database_url: str, *, needs: Sequence[str] = (), migrate: bool = True) -> list[Process]:
+    """The four services, after their migrations unless those ran already; what uses the database waits for `needs`."""
     found = {f"{name.upper()}_ADDR": f"{LOOPBACK}:{port}" for name, port in at.grpc.items()}
     common = {**found, "DATABASE_URL": database_url}
 
@@ -56,12 +56,11 @@ def services(at: Addresses, database_url: str, *, needs: Sequence[str] = ()) -> 
         listen = {"LISTEN": f"{LOOPBACK}:{at.grpc[name]}", "METRICS_LISTEN": f"{LOOPBACK}:{at.metrics[name]}"}
         return Process(name, _module(name), {**common, **listen}, needs, partial(listens, at.grpc[name]))
 
-    migrations = [Process(f"migrate-{name}", (*_module(name), "migrate"), common, needs, once=True) for name in STORES]
+    steps = {name: Process(f"migrate-{name}", (*_module(name), "migrate"), common, needs, once=True) for name in STORES}
     return [
-        *migrations,
+        *(steps.values() if migrate else ()),
         grpc("embedding"),
-        grpc("knowledge", ["migrate-knowledge"]),
-        grpc("retrieval", ["migrate-retrieval"]),
+        *(grpc(name, [steps[name].name] if migrate else needs) for name in STORES),
         Process(
             "gateway",
             _module("gateway"),

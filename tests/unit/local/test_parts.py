@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from context_common.settings import SettingsError
-from context_local import demo, health, lock, table
+from context_local import demo, health, lock, migrations, table
 from context_local.embedded import LONGEST_SOCKET, SOCKET, prepare
 from context_local.settings import Settings
 from context_local.tail import Tail
@@ -113,6 +113,26 @@ def scratch() -> Iterator[Path]:
     """A directory that Postgres' own user may pass through, as it may not through pytest's."""
     with tempfile.TemporaryDirectory(prefix="context-test-") as path:
         yield Path(path)
+
+
+def test_migrations_that_ran_are_not_waited_for() -> None:
+    rows = {row.name: row for row in table.services(table.Addresses.find(4000), "x", needs=["postgres"], migrate=False)}
+    assert rows.keys() == set(table.SERVICES)
+    assert [rows[name].needs for name in table.STORES] == [["postgres"], ["postgres"]]
+
+
+def test_a_database_without_the_newest_migration_is_not_current(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "services" / "knowledge" / "context_knowledge" / "migrations"
+    folder.mkdir(parents=True)
+    (folder / "0001_items.sql").write_text("SELECT 1")
+    monkeypatch.setattr(migrations, "PROJECT", tmp_path)
+    assert not migrations.current(tmp_path)
+    migrations.remember(tmp_path)
+    assert migrations.current(tmp_path)
+    (folder / "0002_more.sql").write_text("SELECT 2")
+    assert not migrations.current(tmp_path)
 
 
 def test_a_socket_whose_path_would_be_too_long_goes_elsewhere(scratch: Path) -> None:
