@@ -16,6 +16,8 @@ from context_embedding.encoder import Tokens, Vectors
 
 LOOK = 64  # waiting texts among which those of like length are looked for
 PATIENCE = 8  # batches for those who wait, after which bulk work gets one
+BULK_SECONDS = 0.05  # a bulk batch should take, since a question may have to wait for one
+LEAST_BULK = 64  # tokens in a bulk batch, however slow the machine
 
 
 class Done(NamedTuple):
@@ -59,8 +61,8 @@ class Batcher:
 
     Args:
         run: Vectors of a batch.
-        most_tokens: Padded tokens in one batch. Small, so that a question never waits long for bulk work to finish;
-            on a processor larger batches are no quicker.
+        most_tokens: Padded tokens in one batch; on a processor larger ones are no quicker. Bulk batches are smaller
+            still where `most_tokens` would take longer than BULK_SECONDS.
         interactive_queue: Tokens of interactive requests at once; beyond, Overloaded.
         bulk_queue: The same for bulk requests.
     """
@@ -72,6 +74,7 @@ class Batcher:
         self._interactive = Lane("interactive", interactive_queue)
         self._bulk = Lane("bulk", bulk_queue)
         self._in_a_row = 0  # interactive batches
+        self._rate = most_tokens / BULK_SECONDS  # padded tokens a second, as measured lately
         self._filled = asyncio.Event()
 
     @contextmanager
@@ -120,7 +123,9 @@ class Batcher:
                 except Exception as error:  # noqa: BLE001 - its callers get it, and the next batch goes on
                     _fail(batch, error)
                 else:
-                    _finish(batch, vectors, start)
+                    took = perf_counter() - start
+                    self._rate += (_padded(batch) / took - self._rate) / 8
+                    _finish(batch, vectors, start, took)
 
     def _lane(self, interactive: bool) -> Lane:
         return self._interactive if interactive else self._bulk
@@ -129,13 +134,14 @@ class Batcher:
         """Interactive texts if there are any; but bulk work gets its turn now and then."""
         self._in_a_row = self._in_a_row + 1 if self._bulk.waiting else 0
         if self._interactive.waiting and self._in_a_row <= PATIENCE:
-            batch = self._take(self._interactive)
+            batch = self._take(self._interactive, self._most_tokens)
             if batch:
                 return batch
         self._in_a_row = 0
-        return self._take(self._bulk) or self._take(self._interactive)
+        bulk_tokens = min(self._most_tokens, max(LEAST_BULK, int(self._rate * BULK_SECONDS)))
+        return self._take(self._bulk, bulk_tokens) or self._take(self._interactive, self._most_tokens)
 
-    def _take(self, lane: Lane) -> list[Job]:
+    def _take(self, lane: Lane, most: int) -> list[Job]:
         """The text that has waited longest, and of those behind it the nearest in length that fit beside it."""
         while lane.waiting and lane.waiting[0].result.done():
             lane.waiting.popleft()
@@ -149,7 +155,7 @@ class Batcher:
         longest = 0
         for job in near:
             longest = max(longest, len(job.tokens.ids))
-            if batch and longest * (len(batch) + 1) > self._most_tokens:
+            if batch and longest * (len(batch) + 1) > most:
                 break
             batch.append(job)
         taken = set(batch)
@@ -159,10 +165,14 @@ class Batcher:
         return batch
 
 
-def _finish(batch: Sequence[Job], vectors: Vectors, start: float) -> None:
-    took = perf_counter() - start
+def _padded(batch: Sequence[Job]) -> int:
+    """Tokens that the model sees."""
+    return len(batch) * max(len(job.tokens.ids) for job in batch)
+
+
+def _finish(batch: Sequence[Job], vectors: Vectors, start: float, took: float) -> None:
     metrics.GENERATION_SECONDS.observe(took)
-    metrics.BATCH_TOKENS.observe(len(batch) * max(len(job.tokens.ids) for job in batch))
+    metrics.BATCH_TOKENS.observe(_padded(batch))
     for job, vector in zip(batch, vectors, strict=True):
         if not job.result.done():
             job.result.set_result(Done(vector, start - job.since, took))

@@ -9,6 +9,7 @@ import asyncio
 import math
 import re
 from collections.abc import Sequence
+from http import HTTPStatus
 from time import perf_counter
 from typing import Any
 
@@ -26,6 +27,7 @@ GROUP = 64  # texts in one request
 ATTEMPTS = 3
 AT_ONCE = 8  # requests under way; as many again times WAITING wait
 WAITING = 16
+REFUSALS = {400, 413, 422}  # the texts are to blame
 TIMEOUT = httpx2.Timeout(20.0, connect=3.0)  # seconds
 
 
@@ -103,7 +105,7 @@ class ExternalEmbedder:
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type((Unavailable, Overloaded)),
                 stop=stop_after_attempt(ATTEMPTS),
-                wait=wait_exponential_jitter(multiplier=0.1, max=2),
+                wait=wait_exponential_jitter(multiplier=0.1, max=2, jitter=0.2),
                 reraise=True,
             ):
                 with attempt:
@@ -135,11 +137,11 @@ class ExternalEmbedder:
 
 def _check(status: int) -> None:
     """Raise what a status of the provider means for our caller; its words stay with us, they may quote the key."""
-    if status == httpx2.codes.TOO_MANY_REQUESTS:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
         raise Overloaded("the embedding provider refuses more requests just now")
-    if status in {httpx2.codes.BAD_REQUEST, httpx2.codes.REQUEST_ENTITY_TOO_LARGE, httpx2.codes.UNPROCESSABLE_ENTITY}:
+    if status in REFUSALS:
         raise Invalid({"texts": ["were refused by the embedding provider"]})
-    if status != httpx2.codes.OK:
+    if status != HTTPStatus.OK:
         raise Unavailable(f"the embedding provider answered {status}")
 
 

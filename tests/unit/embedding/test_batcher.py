@@ -1,0 +1,166 @@
+"""The batcher: who goes first, what shares a batch, what is refused and what is dropped."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+
+from context_common.errors import Overloaded
+from context_embedding.batcher import PATIENCE, Batcher
+from context_embedding.encoder import Tokens, Vectors
+
+MOST = 64
+
+
+class Model:
+    """Gives each text its length as a vector, one batch each time it is let go, and keeps the batches' lengths."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.begun = threading.Semaphore(0)
+        self.let_go = threading.Semaphore(0)
+        self.fails = False
+
+    def run(self, batch: Sequence[Tokens]) -> Vectors:
+        self.batches.append([len(tokens.ids) for tokens in batch])
+        self.begun.release()
+        assert self.let_go.acquire(timeout=10)
+        if self.fails:
+            raise ValueError("broken")
+        return np.array([[len(tokens.ids)] for tokens in batch], dtype=np.float32)
+
+    async def first_begun(self) -> None:
+        assert await asyncio.to_thread(self.begun.acquire, timeout=10)
+
+    def run_on(self) -> None:
+        self.let_go.release(1000)
+
+
+@asynccontextmanager
+async def working(model: Model) -> AsyncIterator[Batcher]:
+    batcher = Batcher(model.run, most_tokens=MOST, interactive_queue=100, bulk_queue=100_000)
+    task = asyncio.create_task(batcher.work())
+    try:
+        yield batcher
+    finally:
+        model.run_on()
+        task.cancel()
+
+
+def text(length: int) -> Tokens:
+    return Tokens([1] * length, truncated=False)
+
+
+async def asked(batcher: Batcher, *lengths: int, interactive: bool = True) -> "asyncio.Task[list[int]]":
+    """A caller who has joined the queue."""
+
+    async def ask() -> list[int]:
+        done = await batcher.embed([text(length) for length in lengths], interactive=interactive)
+        return [int(one.vector[0]) for one in done]
+
+    task = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    return task
+
+
+async def test_callers_share_a_batch_and_each_gets_its_own_in_order() -> None:
+    model = Model()
+    async with working(model) as batcher:
+        first = await asked(batcher, 1)
+        await model.first_begun()
+        callers = [await asked(batcher, 5, 3), await asked(batcher, 4), await asked(batcher, 6)]
+        model.run_on()
+        assert [await caller for caller in callers] == [[5, 3], [4], [6]]
+        assert await first == [1]
+    assert sorted(model.batches[1]) == [3, 4, 5, 6]
+    assert len(model.batches) == 2
+
+
+async def test_a_batch_holds_no_more_padded_tokens_than_allowed_and_texts_of_like_length() -> None:
+    model = Model()
+    async with working(model) as batcher:
+        first = await asked(batcher, 1)
+        await model.first_begun()
+        rest = await asked(batcher, 30, 2, 31, 2, 32, 2)
+        model.run_on()
+        assert await rest == [30, 2, 31, 2, 32, 2]
+        await first
+    assert all(len(batch) * max(batch) <= MOST for batch in model.batches)
+    assert [sorted(batch) for batch in model.batches[1:]] == [[30, 31], [2, 2, 2], [32]]
+
+
+async def test_a_text_longer_than_a_batch_goes_alone() -> None:
+    model = Model()
+    async with working(model) as batcher:
+        caller = await asked(batcher, MOST * 2)
+        model.run_on()
+        assert await caller == [MOST * 2]
+    assert model.batches == [[MOST * 2]]
+
+
+async def test_who_waits_goes_before_bulk_work() -> None:
+    model = Model()
+    async with working(model) as batcher:
+        bulk = await asked(batcher, *[MOST] * 5, interactive=False)
+        await model.first_begun()
+        question = await asked(batcher, 7)
+        model.run_on()
+        await asyncio.gather(bulk, question)
+    assert model.batches[1] == [7]
+
+
+async def test_bulk_work_gets_its_turn_however_many_wait() -> None:
+    model = Model()
+    async with working(model) as batcher:
+        questions = await asked(batcher, *[MOST] * (PATIENCE * 3))
+        await model.first_begun()
+        bulk = await asked(batcher, 7, interactive=False)
+        model.run_on()
+        await asyncio.gather(bulk, questions)
+    assert model.batches.index([7]) <= PATIENCE + 1
+
+
+async def test_a_full_queue_refuses_at_once_and_has_room_again_when_a_request_ends() -> None:
+    batcher = Batcher(Model().run, most_tokens=MOST, interactive_queue=100, bulk_queue=10)
+    with batcher.admit(60, interactive=True):
+        with pytest.raises(Overloaded) as caught, batcher.admit(41, interactive=True):
+            pass
+        assert caught.value.retry_after
+        with batcher.admit(40, interactive=True), batcher.admit(10, interactive=False):
+            pass
+    with batcher.admit(100, interactive=True):
+        pass
+
+
+async def test_one_request_is_admitted_however_large() -> None:
+    batcher = Batcher(Model().run, most_tokens=MOST, interactive_queue=100, bulk_queue=10)
+    with batcher.admit(1000, interactive=False), pytest.raises(Overloaded), batcher.admit(1, interactive=False):
+        pass
+
+
+async def test_callers_who_left_are_dropped() -> None:
+    model = Model()
+    async with working(model) as batcher:
+        first = await asked(batcher, 1)
+        await model.first_begun()
+        gone, stays = await asked(batcher, 20, 21), await asked(batcher, 22)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+        model.run_on()
+        assert await stays == [22]
+        await first
+    assert model.batches == [[1], [22]]
+
+
+async def test_a_model_that_fails_fails_its_batch_and_goes_on() -> None:
+    model = Model()
+    async with working(model) as batcher:
+        model.fails = True
+        model.run_on()
+        with pytest.raises(ValueError, match="broken"):
+            await (await asked(batcher, 3))
+        model.fails = False
+        assert await (await asked(batcher, 4)) == [4]
