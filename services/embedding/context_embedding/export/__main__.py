@@ -81,7 +81,7 @@ def _build(source: str, out: Path, pip_arguments: list[str]) -> None:
             _say("installing optimum and torch into a throw-away environment")
             python = environment.create(Path(scratch), pip_arguments, weights=source == environment.WEIGHTS)
             _say(f"exporting {source} to ONNX and quantising it")
-            environment.convert(python, source, fresh, RECIPE)
+            environment.convert(python, [source, str(fresh), str(RECIPE)], os.environ)
         fresh.chmod(0o755)
         _replace(fresh, out)
     finally:

@@ -1,10 +1,10 @@
 """The export's throw-away environment: what is installed into it, and how the conversion runs there."""
 
 import importlib.util
-import os
 import subprocess
 import sys
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
@@ -36,17 +36,16 @@ def create(directory: Path, pip_arguments: list[str], *, weights: bool) -> Path:
     return python
 
 
-def convert(python: Path, source: str, out: Path, recipe: int) -> None:
-    """Run the conversion under `python`.
+def convert(python: Path, arguments: list[str], environ: Mapping[str, str]) -> None:
+    """Run the conversion under `python`: source, directory to fill, recipe.
 
     Raises:
         StepFailed: The conversion failed.
     """
-    environ = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-    if source == WEIGHTS or Path(source).is_dir():
+    environ = {**environ, "PYTHONPATH": str(PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    if arguments[0] == WEIGHTS or Path(arguments[0]).is_dir():
         environ["HF_HUB_OFFLINE"] = "1"
-    module = "context_embedding.export.convert"
-    _run([str(python), "-P", "-m", module, source, str(out), str(recipe)], environ)
+    _run([str(python), "-P", "-m", "context_embedding.export.convert", *arguments], environ)
 
 
 def _has_pip() -> bool:
@@ -57,10 +56,10 @@ def _has_pip() -> bool:
 def _pip(python: Path, arguments: list[str]) -> None:
     pip = [sys.executable, "-m", "pip", "--python", str(python)] if _has_pip() else [str(python), "-m", "pip"]
     command = [*pip, "install", "--quiet", "--no-compile", "--disable-pip-version-check", "--no-warn-script-location"]
-    _run([*command, *arguments], dict(os.environ))
+    _run([*command, *arguments])
 
 
-def _run(command: list[str], environ: dict[str, str]) -> None:
+def _run(command: list[str], environ: Mapping[str, str] | None = None) -> None:
     code = subprocess.run(command, env=environ, check=False).returncode  # noqa: S603 - our own words
     if code:
         raise StepFailed(f"`{' '.join(command)}` ended with {code}")
