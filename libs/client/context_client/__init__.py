@@ -1,8 +1,12 @@
 """The Python SDK of the context engine: `Client` speaks its REST API, and errors carry the problem it answered."""
 
-from context_client.client import Client
+from typing import TYPE_CHECKING, Any
+
 from context_client.errors import ApiError, Away, ContextError, Denied, NotFound, Refused, ServerError, Unreachable
 from context_client.settings import Settings
+
+if TYPE_CHECKING:
+    from context_client.client import Client
 
 __all__ = [
     "ApiError",
@@ -16,3 +20,12 @@ __all__ = [
     "Settings",
     "Unreachable",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """`Client` when it is first asked for: the HTTP library behind it takes longer to load than `--help` may."""
+    if name == "Client":
+        from context_client.client import Client
+
+        return Client
+    raise AttributeError(name)

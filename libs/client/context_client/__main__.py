@@ -2,7 +2,6 @@
 
 import io
 import os
-import signal
 import sys
 
 from context_client.cli import add, app, ask, bring
@@ -16,9 +15,18 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # What is stored may hold any character; JSON is UTF-8 wherever it is printed.
             stream.reconfigure(encoding="utf-8" if "--json" in sys.argv else None, errors="replace")
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `contextctl list adr | head` ends quietly
-    app.app(prog_name="contextctl", obj=app.Session(os.environ))
+    try:
+        app.app(prog_name="contextctl", obj=app.Session(os.environ))
+    finally:
+        _flush()
+
+
+def _flush() -> None:
+    """Write what is left; `contextctl list adr | head` ends quietly once the reader has seen enough."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

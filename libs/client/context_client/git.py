@@ -3,8 +3,10 @@
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
+MOST_FILES, MOST_MESSAGE, MOST_NAME = 1_000, 100_000, 500  # what the API takes
 SCP = re.compile(r"^(?:[\w.-]+@)?(?P<host>[\w.-]+):(?!//)(?P<path>[^\\]+)$")
 
 
@@ -80,7 +82,7 @@ def first_day(file: Path) -> str:
     return days[-1] if days else ""
 
 
-def commits(directory: Path, limit: int = 0) -> list[dict[str, object]]:
+def commits(directory: Path, limit: int = 0) -> list[dict[str, Any]]:
     """The newest `limit` commits (0: all) that lead to HEAD, oldest first, as snapshots.
 
     Raises:
@@ -104,11 +106,12 @@ def commits(directory: Path, limit: int = 0) -> list[dict[str, object]]:
             while at < len(tokens) and tokens[at]:
                 files.append(tokens[at])
                 at += 1
-        found.append(_snapshot(commit, author, day, message, files))
+        found.append(snapshot(commit, author, day, message, files))
     return found
 
 
-def _snapshot(commit: str, author: str, day: str, message: str, files: list[str]) -> dict[str, object]:
+def snapshot(commit: str, author: str, day: str, message: str, files: list[str]) -> dict[str, Any]:
+    """A commit as the API takes it: what is longer than its limits is cut."""
     return {
         "type": "snapshot",
         "commit_hash": commit,
@@ -117,6 +120,3 @@ def _snapshot(commit: str, author: str, day: str, message: str, files: list[str]
         "date": day,
         "changed_files": files[:MOST_FILES],
     }
-
-
-MOST_FILES, MOST_MESSAGE, MOST_NAME = 1_000, 100_000, 500  # what the API takes

@@ -67,7 +67,7 @@ def sections(page: Page) -> tuple[Heading | None, list[Section]]:
         if found and heading.level > found[-1].heading.level and (part is None or found[-1].part is not None):
             continue
         found.append(Section(heading, part, 0))
-    ends = [section.heading.start for section in found[1:]] + [len(page.lines)]
+    ends = [*(section.heading.start for section in found[1:]), len(page.lines)][: len(found)]
     return title, [Section(s.heading, s.part, end) for s, end in zip(found, ends, strict=True)]
 
 

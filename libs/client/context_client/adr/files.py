@@ -7,7 +7,7 @@ from pathlib import Path
 
 from context_client import git
 from context_client.adr.corpus import Names, order
-from context_client.adr.record import LeftOut, Record, read
+from context_client.adr.record import NO_DATE, LeftOut, Record, read
 
 LARGEST = 1024 * 1024  # bytes of a record, as of a line of the API
 PASSED_OVER = ("node_modules", "__pycache__")
@@ -33,7 +33,7 @@ def harvest(directories: Sequence[Path], names: Names) -> Harvest:
         if path in uris:
             continue
         uris[path] = names.source_uri(path, root)
-        read_one = _read(path)
+        read_one = _read(path, in_git=names.repository(path.parent) is not None)
         if isinstance(read_one, LeftOut):
             result.left_out.append(read_one)
         else:
@@ -64,17 +64,17 @@ def _files(directories: Sequence[Path]) -> Iterator[tuple[Path, Path]]:
             yield from ((root, Path(folder, name)) for name in sorted(files) if not name.startswith("."))
 
 
-def _read(path: Path) -> Record | LeftOut:
+def _read(path: Path, *, in_git: bool) -> Record | LeftOut:
     try:
         if path.stat().st_size > LARGEST:
             return LeftOut(path, "larger than 1 MiB")
         record = read(path, path.read_bytes())
     except OSError as error:
         return LeftOut(path, f"cannot be read: {error.strerror}")
-    if isinstance(record, LeftOut) or record.fields["created_date"]:
+    if isinstance(record, LeftOut) or record.fields["created_date"] or not in_git:
         return record
     day = git.first_day(path)
     if not day:
         return record
-    notes = tuple("date from git" if note == "no date" else note for note in record.notes)
+    notes = tuple("date from git" if note == NO_DATE else note for note in record.notes)
     return replace(record, fields=record.fields | {"created_date": day}, notes=notes)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import yaml
@@ -124,5 +125,6 @@ def _dedent(lines: list[str]) -> str:
     return "\n".join([first, *rest]).strip()
 
 
+@cache
 def _markdown() -> MarkdownIt:
     return MarkdownIt("commonmark").enable("table")

@@ -16,11 +16,13 @@ from context_client.adr.status import Status, read_status
 from context_client.adr.words import Part
 
 LONGEST_TITLE = 500
+NO_DATE = "no date, so that of the first import stands"
 ADR_PREFIX = r"(?:adr|madr|(?:architecture|architectural)\s+decision(?:\s+record)?|decision\s+record)"
 NUMBERING = re.compile(
     rf"^\s*\[?(?:{ADR_PREFIX}[\s#_-]*\d+\]?\s*[.:)–—-]*|{ADR_PREFIX}\s*[:–—-]|\d+\]?\s*[.:)–—-]+(?=\s))\s*(?=\S)",
     re.IGNORECASE,
 )
+GENERIC = re.compile(rf"{ADR_PREFIX}[\s#_-]*\d*", re.IGNORECASE)
 NUMBER_IN_NAME = re.compile(r"^(?:adr[-_ ]?)?(\d{1,6})(?=[-_. ]|$)", re.IGNORECASE)
 NUMBER_IN_TITLE = re.compile(rf"^\s*\[?(?:{ADR_PREFIX})?[\s#_-]*(\d{{1,6}})\b", re.IGNORECASE)
 
@@ -92,12 +94,12 @@ def _record(path: Path, page: Page, heading: Heading | None, found: list[Section
         fields=fields,
         claims=tuple(dict.fromkeys(_claims(page, found, facts))),
         partly_superseded=status.partly_superseded,
-        notes=tuple(filter(None, (note, _status_note(facts, status), "" if date else "no date"))),
+        notes=tuple(filter(None, (note, _status_note(facts, status), "" if date else NO_DATE))),
     )
 
 
 def _title(path: Path, heading: Heading | None, facts: Facts) -> str:
-    written = facts.title if facts.title and (heading is None or not NUMBERING.sub("", heading.text)) else ""
+    written = facts.title if facts.title and (heading is None or GENERIC.fullmatch(heading.text)) else ""
     title = written or (heading.text if heading else "")
     if not title:
         slug = NUMBER_IN_NAME.sub("", re.sub(r"^\d{8}(?=-)", "", path.stem)).strip("-_ .")

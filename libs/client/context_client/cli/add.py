@@ -107,7 +107,8 @@ def meeting(
     decision: Annotated[
         Many,
         typer.Option(
-            help='A text, or {"decision", "rationale", "action_items": [{"task", "owner", "due", "status"}]}.'
+            metavar="TEXT",
+            help='A text, or {"decision", "rationale", "action_items": [{"task", "owner", "due", "status"}]}.',
         ),
     ] = None,
     attendee: Annotated[Many, typer.Option(metavar="TEXT", help="May be repeated.")] = None,

@@ -12,7 +12,7 @@ Types = Annotated[
 ]
 From = Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.", metavar="DAY")]
 To = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD.", metavar="DAY")]
-Explain = Annotated[bool, typer.Option(help="Say why each item was found.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Say why each item was found.")]
 Id = Annotated[str, typer.Argument(metavar="ID", help="Such as ADR-001, FAIL-042, MEET-007 or SNAP-123.")]
 
 
@@ -72,7 +72,7 @@ def query(
     from_day: From = "",
     to_day: To = "",
     min_score: Annotated[float | None, typer.Option(help="From 0 to 1.")] = None,
-    include_history: Annotated[bool, typer.Option(help="Also what no longer holds.")] = False,
+    include_history: Annotated[bool, typer.Option("--include-history", help="Also what no longer holds.")] = False,
     explain: Explain = False,
 ) -> None:
     """Ask a question. Example: contextctl query "why did we leave MongoDB?" --domain database."""
@@ -116,15 +116,15 @@ def related(
     id: Id,  # noqa: A002 - what people call it
     depth: Annotated[int, typer.Option(min=1, max=5)] = 2,
     direction: Annotated[str, typer.Option(help="both, outgoing or incoming.")] = "both",
-    type: Annotated[
-        list[str] | None, typer.Option(metavar="TEXT", help="Relationships to follow; may be repeated.")
-    ] = None,  # noqa: A002
+    follow: Annotated[
+        list[str] | None, typer.Option("--type", metavar="TEXT", help="Relationships to follow; may be repeated.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=200)] = 50,
 ) -> None:
     """Show what is related to an item, nearest first. Example: contextctl related ADR-001 --depth 1."""
     from context_client.cli import show
 
-    options = {"depth": depth, "direction": direction, "types": type, "limit": limit}
+    options = {"depth": depth, "direction": direction, "types": follow, "limit": limit}
     with session.client() as client:
         session.answer(client.related(id, options), show.related)
 

@@ -19,7 +19,7 @@ def adr(
     session: Session,
     directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Where the records are.")],
     project: Annotated[str, typer.Option(help="Whose records they are, where git or their folder does not say.")] = "",
-    dry_run: Annotated[bool, typer.Option(help="Only say what would be sent.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be sent.")] = False,
 ) -> None:
     """Import decision records: Nygard's form, MADR or log4brains, in Markdown.
 

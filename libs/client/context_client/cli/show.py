@@ -18,6 +18,7 @@ QUIET = {
     "id", "type", "title", "meeting_title", "status", "version", "created_at", "updated_at", "provenance", "pinned",
     "access_count_30d", "reference_count", "related_items", "indexed", "relationships_created", "pending_references",
 }  # fmt: skip
+LAST = ("tags", "author", "source_uri")
 DATES = ("created_date", "incident_date", "date")
 GOOD = {"active", "resolved", "completed", "ok", "up", "serving", "healthy"}
 BAD = {"rejected", "superseded", "retracted", "archived", "cancelled", "error", "down", "unhealthy"}
@@ -31,7 +32,7 @@ SECTIONS = (
 def item(console: Console, content: Mapping[str, Any]) -> None:
     """One item with all its fields."""
     parts: list[RenderableType] = []
-    for name, value in content.items():
+    for name, value in sorted(content.items(), key=lambda entry: entry[0] in LAST):
         if name not in QUIET and value not in (None, "", [], {}):
             parts += [Text(_label(name), style="bold"), Padding(_value(value), (0, 0, 1, 2))]
     near = content.get("related_items") or []

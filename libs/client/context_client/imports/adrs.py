@@ -112,7 +112,8 @@ class Linking:
     def _misread(self, index: int) -> list[str]:
         """Ids that the server read in a record's text where the author meant a record of his own numbering."""
         corpus = self.planned.corpus
-        meant = {self._id(edge.end) for edge in self.planned.edges if edge.start == index}
+        drawn = (edge for edge in self.planned.edges if edge.start == index and edge.type == "references")
+        meant = {self._id(edge.end) for edge in drawn}
         wrong = []
         for number in sorted(mentioned_numbers(corpus.records[index])):
             other, read = corpus.numbered(index, number), f"ADR-{number:03d}"

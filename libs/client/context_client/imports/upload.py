@@ -1,5 +1,6 @@
 """Sends many items through one bulk call, and again what a lost connection or a restarted service left unanswered."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ class Upload:
     client: Client
     said: Callable[[str], None]
     done: Callable[[int], None] = lambda _: None
+    clock: Callable[[], float] = time.monotonic
     interrupted: bool = field(default=False, init=False)
 
     def run(self, items: Sequence[Mapping[str, Any]]) -> list[Line]:
@@ -31,7 +33,7 @@ class Upload:
         """
         answers: dict[int, Line] = {}
         last: dict[int, Line] = {}
-        patience = Patience(PATIENCE, self.client.sleep)
+        patience = Patience(PATIENCE, self.client.sleep, self.clock)
         while len(answers) < len(items):
             pending = _batch([i for i in range(len(items)) if i not in answers], items)
             before, error = len(answers), None
@@ -54,7 +56,7 @@ class Upload:
 
     def attempt(self, call: Callable[[], Any]) -> Any:
         """What `call` answers, tried again while the engine is away. `call` must be safe to repeat."""
-        patience = Patience(PATIENCE, self.client.sleep)
+        patience = Patience(PATIENCE, self.client.sleep, self.clock)
         while True:
             try:
                 return call()

@@ -1,0 +1,174 @@
+"""The SDK: what goes over the wire, what comes back, and what is tried again."""
+
+import json
+
+import httpx2
+import pytest
+
+from context_client import ApiError, Away, ContextError, Denied, NotFound, Refused, ServerError, Settings, Unreachable
+from tests.unit.client.far_end import Engine, answering, losing, problem, refusing
+
+
+def test_settings_come_from_the_environment_and_arguments_win() -> None:
+    environ = {"CONTEXT_URL": "http://one:1", "CONTEXT_TOKEN": "secret\n", "CONTEXT_NAMESPACE": "web"}
+    assert Settings.from_env(environ) == Settings("http://one:1", "secret", "web")
+    assert Settings.from_env(environ, url="http://two:2", namespace="ops") == Settings("http://two:2", "secret", "ops")
+    assert Settings.from_env({}) == Settings("http://127.0.0.1:4000", "", "")
+
+
+@pytest.mark.parametrize("url", ["ftp://host", "localhost:4000", "http://", "nonsense"])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="must be http"):
+        Settings(url)
+
+
+def test_credential_and_namespace_go_with_every_call() -> None:
+    engine = Engine()
+    client = engine.client(Settings(token="t0ken", namespace="web"))
+    client.create("adr", {"title": "A", "decision": "B"})
+    list(client.bulk([{"type": "adr", "title": "A", "decision": "B"}]))
+    for request in engine.requests:
+        assert request.headers["authorization"] == "Bearer t0ken"
+        assert request.headers["x-context-namespace"] == "web"
+
+
+def test_without_them_no_header_is_sent() -> None:
+    engine = Engine()
+    engine.client().list_items("adr")
+    assert not {"authorization", "x-context-namespace"} & set(engine.requests[0].headers)
+
+
+def test_filters_that_are_empty_are_left_out_and_lists_are_joined() -> None:
+    engine = Engine()
+    engine.client().list_items("adr", {"status": ["active", "proposed"], "tags": None, "q": "", "limit": 5})
+    assert dict(engine.requests[0].url.params) == {"status": "active,proposed", "limit": "5"}
+
+
+def test_an_id_is_looked_up_under_its_type_and_nothing_else_is_asked() -> None:
+    engine = Engine()
+    engine.client().create("failure", {"title": "A", "root_cause": "B"})
+    assert engine.client().get("fail-001".upper())["title"] == "A"
+    with pytest.raises(NotFound):
+        engine.client().get("../admin/keys")
+    assert [r.url.path for r in engine.requests] == ["/api/failure", "/api/failure/FAIL-001"]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, Refused), (401, Denied), (403, Denied), (404, NotFound), (409, Refused), (412, Refused), (413, Refused),
+        (422, Refused), (500, ServerError), (504, Away),
+    ],
+)  # fmt: skip
+def test_each_refusal_has_its_error_with_the_problem_document(status: int, kind: type[ApiError]) -> None:
+    engine = Engine()
+    engine.before = [answering(problem(status, "Title", "what happened", code="c", request_id="r1"))]
+    with pytest.raises(kind, match="Title: what happened") as caught:
+        engine.client().create("adr", {})
+    assert (caught.value.status, caught.value.problem["request_id"]) == (status, "r1")
+    assert len(engine.requests) == 1
+
+
+def test_a_validation_error_names_the_fields() -> None:
+    engine = Engine()
+    engine.before = [answering(problem(422, "Validation failed", details={"title": ["is required"]}))]
+    with pytest.raises(Refused, match="Validation failed: title is required") as caught:
+        engine.client().create("adr", {})
+    assert caught.value.details == {"title": ["is required"]}
+
+
+def test_reading_is_tried_again_and_waits_as_long_as_the_server_asked() -> None:
+    engine = Engine()
+    engine.before = [answering(problem(503, "Away", retry_after=3)), losing, refusing]
+    assert engine.client().list_items("adr")["items"] == []
+    assert len(engine.requests) == 4
+    assert engine.waited[0] == 3
+    assert all(0 < pause < 3 for pause in engine.waited[1:])
+
+
+def test_it_gives_up_in_the_end() -> None:
+    engine = Engine()
+    engine.before = [answering(problem(503, "Away"))] * 9
+    with pytest.raises(Away):
+        engine.client().list_items("adr")
+    assert len(engine.requests) == 4
+
+
+@pytest.mark.parametrize("failure", [losing, answering(problem(503, "Away"))])
+def test_a_create_that_may_have_been_done_is_not_sent_twice(failure: object) -> None:
+    engine = Engine()
+    engine.before = [failure]  # type: ignore[list-item]
+    with pytest.raises(ContextError):
+        engine.client().create("adr", {"title": "A", "decision": "B"})
+    assert len(engine.requests) == 1
+
+
+@pytest.mark.parametrize("failure", [refusing, answering(problem(429, "Too many", retry_after=1))])
+def test_a_create_that_was_not_done_is_sent_again(failure: object) -> None:
+    engine = Engine()
+    engine.before = [failure]  # type: ignore[list-item]
+    assert engine.client().create("adr", {"title": "A", "decision": "B"})["id"] == "ADR-001"
+
+
+def test_a_snapshot_is_known_by_its_commit_and_may_be_sent_again() -> None:
+    engine = Engine()
+    engine.before = [losing]
+    engine.client().create("snapshot", {"commit_hash": "a", "commit_message": "m", "author": "x"})
+    assert len(engine.requests) == 2
+
+
+def test_nobody_there_is_unreachable_and_says_where() -> None:
+    engine = Engine()
+    engine.before = [refusing] * 4
+    with pytest.raises(Unreachable, match=r"nobody answers at http://127\.0\.0\.1:4000"):
+        engine.client().list_items("adr")
+
+
+@pytest.mark.parametrize("answer", [httpx2.Response(200, text="<html>"), httpx2.Response(204), httpx2.Response(302)])
+def test_another_server_at_the_address_is_named_as_such(answer: httpx2.Response) -> None:
+    engine = Engine()
+    engine.before = [answering(answer)]
+    with pytest.raises(ContextError, match="is not the context engine"):
+        engine.client().list_items("adr")
+
+
+def test_an_error_page_that_is_no_problem_document_still_is_an_error() -> None:
+    engine = Engine()
+    engine.before = [answering(httpx2.Response(404, text="nope"))]
+    with pytest.raises(NotFound, match="404"):
+        engine.client().list_items("adr")
+
+
+def test_bulk_sends_a_line_an_item_and_answers_as_they_come() -> None:
+    engine = Engine()
+    items = [{"type": "adr", "title": "ä", "decision": "B"}, {"type": "adr", "title": "refuse", "decision": "B"}]
+    answers = list(engine.client().bulk(items, wait=7))
+    request = engine.requests[0]
+    assert request.headers["prefer"] == "wait=7"
+    assert [json.loads(line) for line in request.content.decode().splitlines()] == items
+    assert [answer["status"] for answer in answers] == ["created", "error"]
+
+
+def test_a_bulk_answer_that_breaks_off_is_a_lost_connection() -> None:
+    engine = Engine()
+    engine.before = [
+        answering(httpx2.Response(200, content=b'{"line":1,"status":"created","id":"ADR-001"}\n{"line":2,'))
+    ]
+    answers = engine.client().bulk([{}, {}])
+    assert next(answers)["id"] == "ADR-001"
+    with pytest.raises(Unreachable):
+        next(answers)
+
+
+def test_erasing_what_is_not_there_is_no_error() -> None:
+    engine = Engine()
+    engine.edges = {("ADR-001", "ADR-002", "references")}
+    assert engine.client().unrelate("ADR-001", "ADR-002", "references")
+    assert not engine.client().unrelate("ADR-001", "ADR-002", "references")
+
+
+def test_health_has_a_body_even_when_all_is_not_well() -> None:
+    engine = Engine()
+    engine.before = [answering(httpx2.Response(503, json={"status": "down", "checks": {"database": "down"}}))]
+    state, well = engine.client().health()
+    assert (state["status"], well) == ("down", False)
