@@ -78,16 +78,14 @@ class Cutter:
             self._borders[position] = FIELD
         self._places = sorted(self._borders)
         found: list[Span] = []
-        first = 0
+        first = start = 0
         while len(self._starts) - first > self._room:
             stop = self._stop(first)
-            found.append(Span(self._position(first), stop))
+            found.append(Span(start, stop))
             first = self._next(first, stop)
-        found.append(Span(self._position(first), len(self._text)))
+            start = min(self._starts[first], stop)
+        found.append(Span(start, len(self._text)))
         return found
-
-    def _position(self, token: int) -> int:
-        return self._starts[token] if token else 0
 
     def _stop(self, first: int) -> int:
         """The best border in the second half of the window that starts at token `first`; the last of the best."""

@@ -12,11 +12,12 @@ from context.v1 import embedding_pb2 as pb
 from context.v1 import embedding_pb2_grpc as rpc
 from context_common import deadline
 from context_common.client import away, call, stream
-from context_common.errors import AppError, Overloaded, Unavailable
+from context_common.errors import AppError, Overloaded, TooLate, Unavailable
 from context_retrieval.model import DIMENSION, Vector
 
 REST = 1.0  # seconds for which a service that did not answer is not asked again
 PROBE_WAIT = 2.0  # seconds to answer what costs it next to nothing
+QUESTIONS, BULK = "questions", "bulk"
 GROUP = 16  # texts in one message of the stream
 
 log = structlog.get_logger()
@@ -39,23 +40,27 @@ class Embedded:
     model_id: str
 
 
+class Failed(Unavailable):
+    """The embedding service failed on what it was given; another time, or on another text, it may not."""
+
+
 class Embedder:
-    """The embedding service. Every method raises Unavailable, TooLate or Overloaded where it cannot be had now."""
+    """The embedding service. Every method raises Unavailable, TooLate or Overloaded where it has no answer."""
 
     def __init__(self, stub: "rpc.EmbeddingServiceAsyncStub") -> None:
         self._stub = stub
-        self._rest_until = 0.0
+        self._rest_until = {QUESTIONS: 0.0, BULK: 0.0}
         self.model: Model | None = None
 
     async def describe(self) -> Model:
         """Which model answers now."""
-        with self._watched():
+        with self._watched(BULK):
             answer = await call(self._stub.DescribeModel, pb.DescribeModelRequest(), within=PROBE_WAIT)
         return self._learn(answer.model)
 
     async def question(self, text: str, most: float) -> Embedded:
         """The vector of a question, waited for `most` seconds or half of what the request has left."""
-        with self._watched():
+        with self._watched(QUESTIONS):
             within = min(most, deadline.remaining(60.0) / 2)
             answer = await call(self._stub.Embed, pb.EmbedRequest(texts=[text]), within=within)
         model = self._learn(answer.model)
@@ -64,7 +69,7 @@ class Embedder:
     async def tokenize(self, texts: Sequence[str]) -> list[Sequence[int]]:
         """For each text, the characters at which its tokens start."""
         found: list[Sequence[int]] = []
-        with self._watched():
+        with self._watched(BULK):
             for group in _groups(texts):
                 answer = await call(self._stub.Tokenize, pb.TokenizeRequest(texts=group), within=PROBE_WAIT)
                 found.extend(text.starts for text in answer.texts)
@@ -77,23 +82,28 @@ class Embedder:
             for group in _groups(texts):
                 yield pb.EmbedManyRequest(texts=group)
 
-        with self._watched():
+        with self._watched(BULK):
             async for answer in stream(self._stub.EmbedMany, requests(), within=within):
                 model = self._learn(answer.model)
                 for embedding in answer.embeddings:
                     yield _embedded(embedding, model)
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
-        """Leave a service alone for a moment after it did not answer, so that not everybody waits for it in turn."""
-        if time.monotonic() < self._rest_until:
+    def _watched(self, lane: str) -> Iterator[None]:
+        """Leave a service alone for a moment after it did not answer, so that not everybody waits for it in turn.
+
+        Bulk work that is slow says nothing about questions, which go before it.
+        """
+        if time.monotonic() < self._rest_until[lane]:
             raise Unavailable("the embedding service did not answer a moment ago")
         try:
             yield
-        except AppError as error:
+        except (Overloaded, Unavailable, TooLate) as error:
             if away(error):
-                self._rest_until = time.monotonic() + REST
+                self._rest_until[lane] = time.monotonic() + REST
             raise
+        except (AppError, RuntimeError) as error:  # it answers, but not to this
+            raise Failed(f"the embedding service failed: {error}") from error
 
     def _learn(self, model: pb.Model) -> Model:
         if model.dimension != DIMENSION:

@@ -1,6 +1,8 @@
 """Computes the vectors that were missing when items were indexed. What lacks them in the database is the queue."""
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 
@@ -8,12 +10,13 @@ from context_common.errors import AppError
 from context_retrieval import metrics
 from context_retrieval.embedder import Embedder
 from context_retrieval.indexer import as_service
-from context_retrieval.model import Key
+from context_retrieval.model import Document, Key
 from context_retrieval.prepare import Preparer
 from context_retrieval.store import Index
 
-BATCH = 16
+BATCH = 8
 RETRY = 1.0  # seconds between looks at an embedding service that is away, while something waits for it
+WAIT = 20.0  # seconds for the vectors of one batch; what is done by then is kept
 LOOK = 60.0  # seconds between looks for what another process left behind
 MOST_SKIPPED = 1000
 
@@ -33,49 +36,55 @@ class Filler:
             self._lacking.clear()
             as_service()
             try:
-                done = await self.fill_all()
+                await self.fill_all()
             except AppError as error:
                 log.info("filling_waits", reason=error.message)
-                done = False
+                await asyncio.sleep(RETRY)
             except Exception:  # a filler that dies would leave items without vectors silently
                 log.exception("filling_failed")
-                done = False
-            if not done:
                 await asyncio.sleep(RETRY)
-                continue
-            try:
-                async with asyncio.timeout(LOOK):
-                    await self._lacking.wait()
-            except TimeoutError:
-                continue
+            else:
+                await self._woken()
 
-    async def fill_all(self) -> bool:
-        """Fill what lacks vectors of the model in use; answers whether nothing is left that this process can do."""
+    async def _woken(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK):
+                await self._lacking.wait()
+
+    async def fill_all(self) -> None:
+        """Fill what lacks vectors of the model in use, until nothing is left that this process can do.
+
+        Raises:
+            AppError: The embedding service or the database is away.
+        """
         model = await self._embedder.describe()
-        while True:
-            documents = await self._index.claim_incomplete(model.id, BATCH, list(self._skipped))
-            if not documents:
-                return True
-            keys = [document.key for document in documents]
+        while documents := await self._index.claim_incomplete(model.id, BATCH, list(self._skipped)):
             try:
-                entries = await self._preparer.prepare(documents)
-                filled = await self._index.fill([entry for entry in entries if entry.model_id])
-            except AppError:
-                await self._index.release(keys)
-                raise
-            except Exception:  # something is wrong with one of them: leave these, go on with the others
-                log.exception("items_not_filled", item_ids=[key.item_id for key in keys])
-                self._skip(keys)
-                continue
-            metrics.FILLED.inc(filled)
-            left = [entry.document.key for entry in entries if not entry.model_id]
-            if left:
-                await self._index.release(left)
-                return False
+                left = await self._fill(documents)
+                if left:
+                    await self._embedder.describe()  # raises when it is away: then they wait, and nothing is wrong
+                for document in left:
+                    if await self._fill([document]):
+                        self._skip(document.key)
+            finally:
+                await self._index.release([document.key for document in documents])
 
-    def _skip(self, keys: list[Key]) -> None:
-        for key in keys:
-            self._skipped.pop(key, None)
-            self._skipped[key] = None
+    async def _fill(self, documents: Sequence[Document]) -> list[Document]:
+        """Compute what is missing, and keep what came of it; answers those that still lack something."""
+        try:
+            entries = await self._preparer.prepare(documents, WAIT)
+            await self._index.fill(entries)
+        except AppError:
+            raise
+        except Exception:  # one of them is at fault: the others come again without it
+            log.exception("items_not_filled", item_ids=[document.key.item_id for document in documents])
+            return list(documents)
+        left = [entry.document for entry in entries if not entry.model_id]
+        metrics.FILLED.inc(len(documents) - len(left))
+        return left
+
+    def _skip(self, key: Key) -> None:
+        log.warning("item_without_vectors", namespace=key.namespace, item_id=key.item_id)
+        self._skipped[key] = None
         while len(self._skipped) > MOST_SKIPPED:
             self._skipped.pop(next(iter(self._skipped)))

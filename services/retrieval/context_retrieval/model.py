@@ -132,8 +132,8 @@ class Question:
 class Candidate:
     """A document that a search found, with its evidence.
 
-    `cosine` is None where no vector was compared; `lexical` is the share of the question's weight that its words
-    cover, 0 to 1.
+    `cosine` is None where no vector was compared; `lexical` says how well its words answer the question's,
+    0 to 1; `covered` is the share of the question, by weight, that is among its words at all.
     """
 
     key: Key
@@ -148,6 +148,7 @@ class Candidate:
     references: int  # edges that point at it
     cosine: float | None
     lexical: float
+    covered: float
     named: bool  # the question has its id
     coded: bool  # it has an exact code of the question
 

@@ -22,8 +22,8 @@ class Preparer:
     def __init__(self, index: Index, embedder: Embedder) -> None:
         self._index, self._embedder = index, embedder
 
-    async def prepare(self, documents: Sequence[Document]) -> list[Entry]:
-        """Entries for `documents`; without vectors where the embedding service is away: `model_id` is then empty."""
+    async def prepare(self, documents: Sequence[Document], wait: float = EMBED_WAIT) -> list[Entry]:
+        """Entries for `documents`. `model_id` is empty where vectors are not to be had within `wait` seconds."""
         entries = [Entry(document, Words("", "", "", "", 0), b"", ()) for document in documents if document.deleted]
         live = {document.key: document for document in documents if not document.deleted}
         model = self._embedder.model or await self._model()
@@ -35,7 +35,7 @@ class Preparer:
         ]
         rest = [key for key in live if key not in set(unchanged)]
         passages = await self._cut({key: texts[key] for key in rest}, model)
-        chunks = await self._embed(passages, known)
+        chunks = await self._embed(passages, known, wait)
         return entries + [_entry(live[key], texts[key], chunks[key]) for key in rest]
 
     async def _model(self) -> Model | None:
@@ -64,7 +64,7 @@ class Preparer:
         return {key: text.rough_passages() for key, text in texts.items()}
 
     async def _embed(
-        self, passages: Mapping[Key, Sequence[Passage]], known: Mapping[Key, Known]
+        self, passages: Mapping[Key, Sequence[Passage]], known: Mapping[Key, Known], wait: float
     ) -> dict[Key, list[Chunk]]:
         """The chunks of each item, with the vectors that are known or can be had in time."""
         chunks = {
@@ -75,7 +75,7 @@ class Preparer:
         try:
             if missing and self._embedder.model:
                 texts = [passages[key][at].embedded for key, at in missing]
-                async for embedded in self._embedder.embed(texts, EMBED_WAIT):
+                async for embedded in self._embedder.embed(texts, wait):
                     key, at = next(places)
                     chunks[key][at] = _with(chunks[key][at], embedded)
         except AppError as error:

@@ -41,14 +41,19 @@ class Scale:
 
     cosine_from: float = 0.10  # unrelated texts
     cosine_span: float = 0.70  # from there to the same thing said twice
-    dense: float = 0.6
-    lexical: float = 0.4
+    dense: float = 0.65
+    lexical: float = 0.35
     recency: float = 0.3
     importance: float = 0.2
     nudge: float = 0.1  # of relevance, at most
     half_life: float = 180.0  # days
-    floor: float = 0.2  # below, nothing is an answer
-    keyword_floor: float = 0.2  # where words are all there is to go by
+    doubt: float = 0.25  # meaning below which words count for less,
+    doubted: float = 0.5  # down to this share: common words alone bring in what has nothing to do with it
+    floor: float = 0.165  # of relevance: below, nothing is an answer
+    degraded_floor: float = 0.2  # where words must do, though meaning was asked for
+    keyword_floor: float = 0.05  # where words were asked for
+    covered: float = 0.7  # share of the question from which an item that has its words is an answer,
+    worded: float = 0.55  # unless its meaning is another and its words are not this good
     coded: float = 0.75  # relevance of what has an exact code of the question, at least
 
 
@@ -82,11 +87,6 @@ class Ranker:
     def __init__(self, scale: Scale, mode: Mode, today: date) -> None:
         self._scale, self._mode, self._today = scale, mode, today
 
-    @property
-    def floor(self) -> float:
-        """The score below which nothing is an answer."""
-        return self._scale.keyword_floor if self._mode is Mode.KEYWORD else self._scale.floor
-
     def score(self, candidate: Candidate) -> Scored:
         """`candidate` with its score."""
         scale = self._scale
@@ -107,8 +107,14 @@ class Ranker:
         if self._mode is Mode.SEMANTIC:
             return semantic
         scale = self._scale
-        both = scale.dense * semantic + scale.lexical * keyword
-        relevance = keyword if self._mode is Mode.KEYWORD else both / (scale.dense + scale.lexical)
+        trusted = scale.doubted + (1 - scale.doubted) * min(1.0, semantic / scale.doubt)
+        both = scale.dense * semantic + scale.lexical * keyword * trusted
+        # Where there is no vector yet, words are all that can speak for an item.
+        alone = self._mode is Mode.KEYWORD or candidate.cosine is None
+        relevance = keyword if alone else both / (scale.dense + scale.lexical)
+        meant = alone or semantic > 0 or keyword >= scale.worded
+        if candidate.covered >= scale.covered and meant:
+            relevance = max(relevance, scale.floor, scale.degraded_floor if alone else 0.0)
         return scale.coded + (1 - scale.coded) * relevance if candidate.coded else relevance
 
     def recency(self, candidate: Candidate) -> float:

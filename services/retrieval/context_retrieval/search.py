@@ -86,7 +86,8 @@ class Searcher:
             candidates = await self._reader.search(question, request.filter, plan)
         with timings.stage("ranking"):
             ranked = ranker.rank(candidates)
-            hits, nearly = self._divide(ranked, ranker, request)
+            least = self._least(request, mode)
+            hits, nearly = _divide(ranked, request, least)
         current = not (request.filter.history or request.filter.statuses)
         gone = [hit for hit in hits if current and not hit.candidate.in_force]
         leads = [hit.key for hit in hits if hit.candidate.in_force][:LEADS] if request.graph else []
@@ -97,7 +98,6 @@ class Searcher:
                 expansion = await self._reader.expand(question, request.filter, shown, leads, [hit.key for hit in gone])
         with timings.stage("ranking"):
             reached = ranker.reach(hits, expansion)
-            least = self._least(ranker, request)
             kept = {hit.key for hit in hits} - {hit.key for hit in gone if not (request.named and hit.candidate.named)}
             final = [hit for hit in reached if hit.key in expansion.pages and (hit.key in kept or _arrived(hit, least))]
         return Found(
@@ -151,16 +151,21 @@ class Searcher:
         self._sizes[namespaces] = (time.monotonic() + SIZE_KEPT, size)
         return size
 
-    def _divide(self, ranked: Sequence[Scored], ranker: Ranker, request: Request) -> tuple[list[Scored], list[Scored]]:
-        """The hits, and the best of those that are not good enough."""
-        least = self._least(ranker, request)
-        hits = [scored for scored in ranked if scored.candidate.named or _worth(scored, request) >= least]
-        taken = {hit.key for hit in hits}
-        nearly = [scored for scored in ranked if scored.key not in taken and _worth(scored, request) >= least / 2]
-        return hits[:MOST], nearly[:NEARLY]
+    def _least(self, request: Request, mode: Mode) -> float:
+        """What a hit must be worth."""
+        if request.floor is not None:
+            return request.floor
+        if mode is not Mode.KEYWORD:
+            return self._scale.floor
+        return self._scale.keyword_floor if request.mode is Mode.KEYWORD else self._scale.degraded_floor
 
-    def _least(self, ranker: Ranker, request: Request) -> float:
-        return ranker.floor if request.floor is None else request.floor
+
+def _divide(ranked: Sequence[Scored], request: Request, least: float) -> tuple[list[Scored], list[Scored]]:
+    """The hits, and the best of those that are not good enough."""
+    hits = [scored for scored in ranked if scored.candidate.named or _worth(scored, request) >= least]
+    taken = {hit.key for hit in hits}
+    nearly = [scored for scored in ranked if scored.key not in taken and _worth(scored, request) >= least / 2]
+    return hits[:MOST], nearly[:NEARLY]
 
 
 def _worth(scored: Scored, request: Request) -> float:

@@ -30,7 +30,8 @@ def item(kind: str = "adr", number: int = 1, score: float = 0.8, style: Style | 
     """An item on its way into a bundle; `changes` are fields of its page."""
     key = Key("web", changes.pop("item_id", f"{PREFIX[kind]}-{number:03d}"))
     replaces = changes.pop("replaces", ())
-    candidate = Candidate(key, kind, "active", True, date(2026, 1, 2), False, "", 0, "human", 0, 0.5, 0.5, False, False)
+    day = date(2026, 1, 2)
+    candidate = Candidate(key, kind, "active", True, day, False, "", 0, "human", 0, 0.5, 0.5, 0.5, False, False)
     page = Page(
         key=key,
         version=1,

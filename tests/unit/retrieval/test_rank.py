@@ -25,6 +25,7 @@ BASE = Candidate(
     references=0,
     cosine=0.4,
     lexical=0.4,
+    covered=0.4,
     named=False,
     coded=False,
 )
@@ -42,6 +43,7 @@ CANDIDATES = st.builds(
     references=st.integers(0, 10**6),
     cosine=st.none() | st.floats(-1, 1),
     lexical=st.floats(0, 1),
+    covered=st.floats(0, 1),
     named=st.booleans(),
     coded=st.booleans(),
 )
@@ -71,6 +73,7 @@ def test_recency_and_importance_never_beat_a_clear_lead_in_relevance(one: Candid
 
 @given(CANDIDATES, st.floats(0, 1), st.floats(0, 1))
 def test_more_evidence_never_lowers_a_score(candidate: Candidate, cosine: float, lexical: float) -> None:
+    candidate = replace(candidate, cosine=candidate.cosine or 0.0)
     better = replace(candidate, cosine=max(cosine, candidate.cosine or 0), lexical=max(lexical, candidate.lexical))
     assert ranker().score(better).score >= ranker().score(candidate).score
 
@@ -81,8 +84,17 @@ def test_agreement_of_both_kinds_of_evidence_counts_for_more_than_either() -> No
 
 
 def test_a_match_by_either_kind_alone_is_above_the_floor() -> None:
-    for evidence in ({"cosine": 0.5, "lexical": 0.0}, {"cosine": 0.05, "lexical": 0.7}):
+    for evidence in ({"cosine": 0.5, "lexical": 0.0}, {"cosine": 0.11, "lexical": 0.2, "covered": 0.9}):
         assert ranker().score(replace(BASE, **evidence)).relevance >= SCALE.floor  # type: ignore[arg-type]
+
+
+def test_common_words_count_for_less_where_the_meaning_is_another() -> None:
+    assert ranker().score(replace(BASE, cosine=0.05, lexical=0.45)).relevance < SCALE.floor
+    assert ranker().score(replace(BASE, cosine=0.3, lexical=0.45)).relevance > SCALE.floor
+
+
+def test_what_has_no_vector_yet_is_judged_by_its_words() -> None:
+    assert ranker().score(replace(BASE, cosine=None, lexical=0.9)).relevance == 0.9
 
 
 def test_what_has_little_to_do_with_the_question_is_below_the_floor() -> None:

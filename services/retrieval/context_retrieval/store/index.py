@@ -15,7 +15,7 @@ from context_retrieval.model import Chunk, Document, Entry, Key, Known
 from context_retrieval.store.pool import CHANNEL
 
 KEYS = "SELECT * FROM unnest(%(namespaces)s::text[], %(ids)s::text[])"
-CLAIM = 15  # seconds for which missing vectors are one filler's to compute
+CLAIM = 25  # seconds for which missing vectors are one filler's to compute
 
 # Every key gets a row first, so that there is one to lock; in one order, so that indexers never deadlock.
 MAKE_ROWS = """

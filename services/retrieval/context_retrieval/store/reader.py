@@ -18,6 +18,7 @@ from context_retrieval.store.sql import (
     BROWSE,
     CLOSENESS,
     COSINE,
+    COVERED,
     DENSE,
     EVIDENCE,
     EVIDENCE_NAMES,
@@ -73,7 +74,7 @@ class Reader:
         passes = _passes(wanted)
         parts, sources = [WEIGHTED], ["SELECT namespace, item_id FROM named"]
         parts.append(NAMED_FOUND.format(passes=_passes(wanted, any_status=plan.named)))
-        lexical = LEXICAL_SCORE if plan.lexical else "0.0::float8"
+        lexical, covered = (LEXICAL_SCORE, COVERED) if plan.lexical else ("0.0::float8", "0.0::float8")
         if plan.lexical:
             parts.append(LEXICAL_FOUND.format(lexical=LEXICAL_SCORE, passes=passes))
             sources.append("SELECT namespace, item_id FROM worded")
@@ -81,7 +82,7 @@ class Reader:
             nearest = EXACT_FOUND if plan.exhaustive else INDEXED_FOUND
             parts.append(nearest.format(passes=passes, dense=DENSE))
             sources.append("SELECT namespace, item_id FROM nearest")
-        evidence = EVIDENCE.format(cosine=COSINE if plan.dense else "NULL::float8", lexical=lexical)
+        evidence = EVIDENCE.format(cosine=COSINE if plan.dense else "NULL::float8", lexical=lexical, covered=covered)
         statement = (
             f"WITH {', '.join(parts)}, found AS ({' UNION '.join(sources)}) SELECT {evidence}"
             " FROM found JOIN documents d USING (namespace, item_id), attainable, corpus, exact"
@@ -99,7 +100,9 @@ class Reader:
             weighted=WEIGHTED,
             successors=SUCCESSORS.format(passes=_passes(wanted)),
             neighbours=NEIGHBOURHOOD.format(passes=_passes(wanted)),
-            evidence=EVIDENCE.format(cosine=COSINE if dense else "NULL::float8", lexical=LEXICAL_SCORE),
+            evidence=EVIDENCE.format(
+                cosine=COSINE if dense else "NULL::float8", lexical=LEXICAL_SCORE, covered=COVERED
+            ),
             passage=PASSAGE.format(closeness=CLOSENESS if dense else "0"),
         )
         values = {**_filter_values(wanted), **_question_values(question)}

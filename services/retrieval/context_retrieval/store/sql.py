@@ -9,11 +9,11 @@ TERMS = 32  # of a question, the rarest
 TERMS_COUNTED = 8  # of which the weightiest make up what a document can attain
 REACH = 3000  # documents that the terms which choose candidates may stand in, all together; the others only score
 BACKGROUND = 100  # documents without the question's words that we imagine, so that small namespaces weigh sanely
-ABSENT = 0.5  # weight of a word that stands nowhere: no document can have it, but it tells what was asked
+ABSENT = 0.75  # weight of a word that stands nowhere: no document can have it, but it tells what was asked
 RARE = 3  # documents that an exact code may stand in, or
 RARE_SHARE = 0.02  # of all
 NORM = 0.3  # how much length counts against a document (BM25's b)
-WEIGHTS = "'{0.6, 0.6, 0.8, 1.0}'"  # of a word in the text (D, C), the tags (B), the title (A)
+WEIGHTS = "'{0.4, 0.4, 0.7, 1.0}'"  # of a word in the text (D, C), the tags (B), the title (A)
 ONCE = 0.6079  # ts_rank of a word that stands once in a title: counts as full
 NEIGHBOURS = 12  # edges followed from each hit
 CHAIN = 10  # supersessions followed from one item
@@ -101,13 +101,17 @@ named AS (
     SELECT d.namespace, d.item_id FROM documents d
     WHERE d.namespace = ANY(%(namespaces)s) AND lower(d.item_id) = ANY(%(ids)s) AND {passes}
 )"""
+# The share of the question that is there at all, however often: by this alone an item with all the words is a match.
+COVERED = """
+(SELECT least(1.0, coalesce(sum(w.weight) FILTER (WHERE d.lexemes @@ w.query), 0) / attainable.weight)
+ FROM weighted w)"""
 COSINE = """
 (SELECT 1 - min(c.embedding <=> %(vector)s) FROM chunks c
  WHERE c.namespace = d.namespace AND c.item_id = d.item_id AND c.model_id = %(model)s)"""
 EVIDENCE = """
 d.namespace, d.item_id, d.type, d.status, d.in_force, d.item_date, d.pinned, d.severity, d.access_count, d.provenance,
 (SELECT count(*) FROM edges e WHERE e.namespace = d.namespace AND e.to_id = d.item_id) AS "references",
-{cosine} AS cosine, {lexical} AS lexical,
+{cosine} AS cosine, {lexical} AS lexical, {covered} AS covered,
 lower(d.item_id) = ANY(%(ids)s) AS named, d.lexemes @@ exact.query AS coded"""
 
 # Over `supersedes` edges backwards, until something is in force; a union ends on cycles by itself.
@@ -171,8 +175,8 @@ SELECT d.namespace, d.item_id, d.type, d.title, d.status, d.tags, d.item_date,
 FROM documents d WHERE {passes}
 ORDER BY d.item_date DESC, d.updated_at DESC, length(d.item_id) DESC, d.item_id DESC, d.namespace LIMIT %(limit)s"""
 SIZE = "SELECT coalesce(sum(chunks), 0)::bigint AS chunks FROM namespace_stats WHERE namespace = ANY(%(namespaces)s)"
-FEW = "SELECT count(*) AS documents FROM (SELECT 1 FROM documents d WHERE {passes} LIMIT {limit}) AS some"
+FEW = "SELECT count(*) AS documents FROM (SELECT 1 FROM documents d WHERE {passes} LIMIT {limit}) AS passing"
 EVIDENCE_NAMES = (
     "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "provenance", "references",
-    "cosine", "lexical", "named", "coded",
+    "cosine", "lexical", "covered", "named", "coded",
 )  # fmt: skip

@@ -1,0 +1,474 @@
+"""Search finds what bears on a question, only what may be found, and by what kind of evidence it was told to."""
+
+import math
+import random
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pytest
+
+from context.v1 import retrieval_pb2 as pb
+from context.v1 import types_pb2
+from context_common.errors import Invalid, Unavailable
+from context_retrieval import search
+from tests.support import items
+from tests.support.retrieval import WORD, FakeEmbedding, Retrieval, ids, running
+
+TYPES = {"adr": types_pb2.ITEM_TYPE_ADR, "failure": types_pb2.ITEM_TYPE_FAILURE}
+
+
+@pytest.fixture
+async def retrieval(database_url: str) -> AsyncIterator[Retrieval]:
+    async with running(database_url) as service:
+        yield service
+
+
+def sentence(random_: random.Random, words: int = 12, vocabulary: int = 60) -> str:
+    return " ".join(f"word{random_.randrange(vocabulary)}" for _ in range(words))
+
+
+async def fill(retrieval: Retrieval, count: int, seed: int = 5) -> dict[str, types_pb2.Item]:
+    """Many items with random words, tags of several rarities, dates and statuses."""
+    random_ = random.Random(seed)
+    made = {}
+    for number in range(1, count + 1):
+        item = items.adr(
+            id=f"ADR-{number:03d}",
+            title=sentence(random_, 3),
+            decision=sentence(random_),
+            tags=[name for name, share in (("half", 2), ("tenth", 10), ("rare", 50)) if number % share == 0],
+            created_date=date(2020 + number % 6, 1 + number % 12, 1).isoformat(),
+            status=["active", "proposed", "deprecated"][number % 3],
+        )
+        made[item.id] = item
+    await retrieval.put(*made.values())
+    return made
+
+
+def exact(made: dict[str, types_pb2.Item], query: str, model: FakeEmbedding) -> list[str]:
+    """Ids by true cosine, best first."""
+    wanted = np.frombuffer(model.embedding(query).vector, "<f4")
+    scores = {
+        item_id: float(wanted @ np.frombuffer(model.embedding(embedded(item)).vector, "<f4"))
+        for item_id, item in made.items()
+    }
+    return sorted(scores, key=lambda item_id: -scores[item_id])
+
+
+def embedded(item: types_pb2.Item) -> str:
+    return f"{item.title}\nDecision:\n{item.adr.decision}"
+
+
+FILTERS: list[tuple[str, dict[str, Any], Any]] = [
+    ("all", {}, lambda item: True),
+    ("half", {"tags": ["half"]}, lambda item: "half" in item.tags),
+    ("tenth", {"tags": ["tenth", "none"]}, lambda item: "tenth" in item.tags),
+    ("rare", {"tags": ["rare"]}, lambda item: "rare" in item.tags),
+    ("status", {"statuses": ["deprecated"]}, lambda item: item.status == "deprecated"),
+    ("from", {"from_date": "2025-01-01"}, lambda item: item.adr.created_date >= "2025-01-01"),
+    ("to", {"to_date": "2020-12-31"}, lambda item: item.adr.created_date <= "2020-12-31"),
+    (
+        "together",
+        {"tags": ["half"], "from_date": "2021-01-01", "to_date": "2023-12-31"},
+        lambda item: "half" in item.tags and "2021-01-01" <= item.adr.created_date <= "2023-12-31",
+    ),
+]
+
+
+@pytest.mark.parametrize("by_index", [False, True], ids=["every vector", "by the index"])
+async def test_filters_cut_no_recall_straight_after_loading(
+    retrieval: Retrieval, by_index: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "EXHAUSTIVE", -1 if by_index else 20_000)
+    monkeypatch.setattr("context_retrieval.store.reader.FILTERED_FEW", 0)
+    made = await fill(retrieval, 400)
+    for query in ("word1 word2 word3 word4 word5", "word30 word31 word32"):
+        for name, filters, passes in FILTERS:
+            wanted = exact({i: item for i, item in made.items() if passes(item)}, query, retrieval.embedding)[:10]
+            hits = await retrieval.hits(query, top_k=100, mode=pb.SEARCH_MODE_SEMANTIC, explain=True, **filters)
+            found = [hit.id for hit in hits.results]
+            assert all(passes(made[item_id]) for item_id in found), name
+            good = [item_id for item_id in wanted if item_id in found[:14]]
+            # What is below the floor is not found, and need not be.
+            above = [i for i in wanted if cosine(made[i], query, retrieval.embedding) > 0.25]
+            assert len(good) >= 0.9 * len(above), (name, above, found)
+
+
+def cosine(item: types_pb2.Item, query: str, model: FakeEmbedding) -> float:
+    pair = [np.frombuffer(model.embedding(text).vector, "<f4") for text in (embedded(item), query)]
+    return float(pair[0] @ pair[1])
+
+
+async def test_a_rare_match_is_found_among_many_that_do_not_pass(retrieval: Retrieval) -> None:
+    await fill(retrieval, 300)
+    await retrieval.put(items.adr(id="ADR-900", title="word1 word2", decision="word1 word2 word3", tags=["only"]))
+    bundle, _ = await retrieval.query("word1 word2 word3", tags=["only"])
+    assert ids(bundle) == ["ADR-900"]
+
+
+def bm25(texts: dict[str, str], query: str) -> list[str]:
+    """Okapi BM25 as the textbook has it."""
+    words = {item_id: Counter(WORD.findall(text)) for item_id, text in texts.items()}
+    average = sum(sum(counts.values()) for counts in words.values()) / len(words)
+    scores = {}
+    for item_id, counts in words.items():
+        norm = 1.2 * (1 - 0.75 + 0.75 * sum(counts.values()) / average)
+        score = 0.0
+        for term in set(WORD.findall(query)):
+            holding = sum(term in other for other in words.values())
+            idf = math.log(1 + (len(words) - holding + 0.5) / (holding + 0.5))
+            score += idf * counts[term] * 2.2 / (counts[term] + norm)
+        scores[item_id] = score
+    return sorted((item_id for item_id in scores if scores[item_id] > 0), key=lambda item_id: -scores[item_id])
+
+
+async def test_words_rank_as_okapi_would(retrieval: Retrieval) -> None:
+    random_ = random.Random(9)
+    # Words are as unequal as in language: a few stand nearly everywhere, most nearly nowhere.
+    vocabulary = [f"term{number}" for number in range(120) for _ in range(1 + 120 // (number + 1))]
+    texts = {
+        f"ADR-{number:03d}": " ".join(random_.choice(vocabulary) for _ in range(random_.randrange(15, 80)))
+        for number in range(1, 151)
+    }
+    await retrieval.put(*(items.adr(id=item_id, title="t", decision=text) for item_id, text in texts.items()))
+    shared = []
+    for _ in range(25):
+        query = " ".join(random_.sample([f"term{number}" for number in range(2, 120)], 4))
+        expected = bm25(texts, query)[:10]
+        found = await retrieval.search(query, mode=pb.SEARCH_MODE_KEYWORD, top_k=10)
+        shared.append(len(set(expected) & set(found)) / len(expected))
+        assert found[0] in expected[:3]
+    assert sum(shared) / len(shared) > 0.8
+
+
+async def test_a_rare_word_weighs_more_than_a_common_one(retrieval: Retrieval) -> None:
+    await retrieval.put(*(items.adr(id=f"ADR-{n:03d}", title=f"Common {n}", decision="common") for n in range(1, 30)))
+    await retrieval.put(items.adr(id="ADR-099", title="Other", decision="The peculiar thing."))
+    assert (await retrieval.search("common peculiar", mode=pb.SEARCH_MODE_KEYWORD))[0] == "ADR-099"
+
+
+async def test_a_title_weighs_more_than_a_mention(retrieval: Retrieval) -> None:
+    await retrieval.put(
+        items.adr(id="ADR-001", title="About storage", decision="Mentions caching once, among other things."),
+        items.adr(id="ADR-002", title="About caching", decision="Mentions storage once, among other things."),
+    )
+    assert (await retrieval.search("caching"))[0] == "ADR-002"
+    assert (await retrieval.search("storage"))[0] == "ADR-001"
+
+
+@pytest.mark.parametrize("query", ["ADR-012", "adr 12", "what did Adr-12 decide?", "see adr012"])
+async def test_an_exact_id_finds_its_item_first(retrieval: Retrieval, query: str) -> None:
+    await retrieval.put(
+        items.adr(id="ADR-012", title="Something", decision="Else."),
+        items.adr(
+            id="ADR-013", title="ADR-012 ADR-012 what did it decide", decision="See ADR-012, see what it decides."
+        ),
+    )
+    assert (await retrieval.search(query))[0] == "ADR-012"
+    bundle, _ = await retrieval.query(query)
+    assert bundle["key_decisions"][0]["id"] == "ADR-012"
+
+
+async def test_a_custom_id_is_found_too(retrieval: Retrieval) -> None:
+    await retrieval.put(items.failure(id="FAIL-zeta.9", root_cause="Nothing to do with it."))
+    assert await retrieval.search("what was fail-zeta.9 about") == ["FAIL-zeta.9"]
+
+
+@pytest.mark.parametrize(
+    "code", ["ECONNREFUSED", "SQLSTATE 42P01", "ORA-00942", "pg_stat_activity", "OutOfMemoryError"]
+)
+async def test_an_exact_code_finds_its_item_first(retrieval: Retrieval, code: str) -> None:
+    noise = [
+        items.failure(id=f"FAIL-{n:03d}", title="Connections to the database fail", root_cause="The database says no.")
+        for n in range(1, 20)
+    ]
+    wanted = items.failure(id="FAIL-099", title="Nightly job", root_cause=f"It ended with {code}, nobody knew why.")
+    await retrieval.put(*noise, wanted)
+    query = f"connections to the database fail with {code}"
+    assert (await retrieval.search(query))[0] == "FAIL-099"
+    assert (await retrieval.search(query, mode=pb.SEARCH_MODE_KEYWORD))[0] == "FAIL-099"
+
+
+async def test_identifiers_are_found_whole_and_in_parts(retrieval: Retrieval) -> None:
+    await retrieval.put(
+        items.adr(id="ADR-001", decision="See services/billing/InvoiceWriter.py, retry_budget and v2.14.1.")
+    )
+    for query in ("InvoiceWriter", "invoice writer", "invoicewriter.py", "retry_budget", "retry budget", "v2.14.1"):
+        assert await retrieval.search(query, mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-001"], query
+
+
+async def test_an_off_topic_question_gets_nothing(retrieval: Retrieval) -> None:
+    await fill(retrieval, 50)
+    bundle, response = await retrieval.query("recipes for sourdough bread")
+    assert (ids(bundle), bundle["omitted"], bundle["total_items"]) == ([], [], 0)
+    assert response.tokens_used < 100
+    assert await retrieval.search("recipes for sourdough bread") == []
+
+
+@pytest.mark.parametrize("query", ["the", "!!! ???", "\t . \n", "a of in", "🙂", "word" * 2400])
+async def test_a_question_without_a_word_to_look_for_is_answered_with_nothing(retrieval: Retrieval, query: str) -> None:
+    await fill(retrieval, 5)
+    for mode in (pb.SEARCH_MODE_KEYWORD, pb.SEARCH_MODE_HYBRID):
+        assert await retrieval.search(query if query.strip() else "?", mode=mode) == []
+
+
+async def test_a_long_question_is_answered(retrieval: Retrieval) -> None:
+    await fill(retrieval, 30)
+    await retrieval.put(
+        items.failure(id="FAIL-001", title="Pool ran dry, checkout held connections", root_cause="A leak.")
+    )
+    trace = "\n".join(f"  at module{n}.function{n} (file{n}.js:{n})" for n in range(150))
+    found = await retrieval.search(f"pool ran dry, checkout held connections {trace}")
+    assert found[:1] == ["FAIL-001"]
+
+
+async def test_injection_strings_are_only_words(retrieval: Retrieval) -> None:
+    await fill(retrieval, 3)
+    for query in (
+        "'); DROP TABLE documents; --",
+        "a' & !b | (c",
+        "\\'\\",
+        "%(plain)s %s",
+        "' OR '1'='1",
+        "foo:*",
+        "<->",
+    ):
+        await retrieval.hits(query)
+        await retrieval.query(query)
+        await retrieval.search(query, tags=[query], statuses=[query])
+    assert (await retrieval.status()).items == 3
+
+
+async def test_what_is_not_in_force_is_left_out_unless_history_is_asked_for(retrieval: Retrieval) -> None:
+    statuses = ["active", "proposed", "deprecated", "rejected", "retracted", "archived", "superseded"]
+    await retrieval.put(
+        *(items.adr(id=f"ADR-{n:03d}", title=f"Invoices {s}", decision=f"{s} invoices {n}", status=s)
+          for n, s in enumerate(statuses, 1))
+    )  # fmt: skip
+    bundle, _ = await retrieval.query("invoices")
+    assert {item["status"] for item in bundle["key_decisions"]} == {"active", "proposed", "deprecated"}
+    bundle, _ = await retrieval.query("invoices", include_history=True)
+    assert {item["status"] for item in bundle["key_decisions"]} == set(statuses)
+    assert await retrieval.search("invoices", statuses=["rejected"]) == ["ADR-004"]
+    assert set(await retrieval.search("invoices")) == {"ADR-001", "ADR-002", "ADR-003"}
+
+
+async def supersession(retrieval: Retrieval) -> None:
+    """ADR-003 replaced ADR-002, which had replaced ADR-001."""
+    retrieval.knowledge.put(
+        items.adr(id="ADR-001", title="Run Mongo", decision="Invoices live in Mongo.", status="superseded")
+    )
+    retrieval.knowledge.put(
+        items.adr(id="ADR-002", title="Run Couch", decision="Documents go elsewhere.", status="superseded"),
+        edges=[("supersedes", "ADR-001")],
+    )
+    retrieval.knowledge.put(
+        items.adr(id="ADR-003", title="Run Postgres", decision="Rows, not paper.", tags=["new"]),
+        edges=[("supersedes", "ADR-002")],
+    )
+    await retrieval.settled()
+
+
+async def test_a_superseded_match_brings_what_holds_in_its_place(retrieval: Retrieval) -> None:
+    await supersession(retrieval)
+    bundle, _ = await retrieval.query("invoices mongo")
+    assert [(item["id"], item["replaces"]) for item in bundle["key_decisions"]] == [("ADR-003", ["ADR-001"])]
+    assert [(o["id"], o["reason"]) for o in bundle["omitted"]] == [("ADR-001", "superseded")]
+    assert await retrieval.search("invoices mongo") == ["ADR-003"]
+
+
+async def test_history_shows_the_superseded_itself(retrieval: Retrieval) -> None:
+    await supersession(retrieval)
+    bundle, _ = await retrieval.query("invoices mongo", include_history=True)
+    assert bundle["key_decisions"][0]["id"] == "ADR-001"
+    assert not any("replaces" in item for item in bundle["key_decisions"])
+
+
+async def test_an_id_finds_its_item_in_a_search_even_when_superseded(retrieval: Retrieval) -> None:
+    await supersession(retrieval)
+    assert await retrieval.search("ADR-001") == ["ADR-001", "ADR-003"]
+    bundle, _ = await retrieval.query("ADR-001")
+    assert ids(bundle) == ["ADR-003"]
+
+
+async def test_items_that_supersede_each_other_end(retrieval: Retrieval) -> None:
+    for one, other in (("ADR-001", "ADR-002"), ("ADR-002", "ADR-001")):
+        item = items.adr(id=one, decision=f"Invoices {one}", status="superseded")
+        retrieval.knowledge.put(item, edges=[("supersedes", other)])
+    await retrieval.settled()
+    bundle, _ = await retrieval.query("invoices")
+    assert ids(bundle) == []
+    assert {omitted["reason"] for omitted in bundle["omitted"]} == {"superseded"}
+
+
+async def test_a_successor_must_pass_the_filter(retrieval: Retrieval) -> None:
+    await supersession(retrieval)
+    assert await retrieval.search("invoices mongo", tags=["new"]) == []
+
+
+async def test_neighbours_come_along_below_what_led_to_them(retrieval: Retrieval) -> None:
+    cause = items.failure(id="FAIL-001", title="Disk full", root_cause="Logs were kept for ever.")
+    gone = items.failure(id="FAIL-002", title="Other", root_cause="Something else.", status="archived")
+    retrieval.knowledge.put(cause)
+    retrieval.knowledge.put(gone)
+    edges = [("caused_by", "FAIL-001"), ("references", "FAIL-002"), ("references", "FAIL-404")]
+    retrieval.knowledge.put(
+        items.adr(id="ADR-001", title="Rotate invoices", decision="Rotate invoices daily."), edges=edges
+    )
+    await retrieval.settled()
+    bundle, _ = await retrieval.query("rotate invoices daily", explain=True)
+    assert ids(bundle) == ["ADR-001", "FAIL-001"]
+    neighbour = bundle["known_issues"][0]
+    assert neighbour["why"]["via"] == "ADR-001"
+    assert neighbour["score"] <= bundle["key_decisions"][0]["score"]
+    assert bundle["key_decisions"][0]["why"]["via"] == ""
+    # From the other end as well, and only where the filter lets them.
+    reverse, _ = await retrieval.query("disk full logs kept for ever")
+    assert ids(reverse) == ["ADR-001", "FAIL-001"]
+    only, _ = await retrieval.query("rotate invoices daily", types=[types_pb2.ITEM_TYPE_ADR])
+    assert ids(only) == ["ADR-001"]
+
+
+async def test_nothing_crosses_a_namespace(retrieval: Retrieval) -> None:
+    other = retrieval.as_("billing")
+    await retrieval.put(
+        items.adr(id="ADR-001", title="Ours", decision="Invoices are ours."), edges=[("references", "ADR-002")]
+    )
+    await other.put(
+        items.adr(id="ADR-001", title="Theirs", decision="Invoices are theirs."),
+        items.adr(id="ADR-002", title="Next", decision="Secret invoices of theirs."),
+    )
+    bundle, _ = await retrieval.query("invoices", explain=True)
+    assert [(item["id"], item["title"]) for item in bundle["key_decisions"]] == [("ADR-001", "Ours")]
+    assert await retrieval.search("secret theirs") == []
+    assert await retrieval.search("ADR-002") == []
+    browsed = await retrieval.ask("Browse", pb.BrowseRequest())
+    assert [item.title for item in browsed.items] == ["Ours"]
+    both, _ = await retrieval.query("invoices", namespaces=["web", "billing"])
+    assert {(item["namespace"], item["id"]) for item in both["key_decisions"]} == {
+        ("web", "ADR-001"),
+        ("billing", "ADR-001"),
+        ("billing", "ADR-002"),
+    }
+
+
+async def test_without_embeddings_words_answer_and_say_so(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", decision="Keep invoices."))
+    retrieval.embedding.failure = Unavailable("away")
+    bundle, response = await retrieval.query("invoices")
+    assert (ids(bundle), bundle["degraded"], response.degraded) == (["ADR-001"], True, True)
+    hits = await retrieval.hits("invoices", mode=pb.SEARCH_MODE_SEMANTIC)
+    assert ([hit.id for hit in hits.results], hits.degraded) == (["ADR-001"], True)
+    hits = await retrieval.hits("invoices", mode=pb.SEARCH_MODE_KEYWORD)
+    assert ([hit.id for hit in hits.results], hits.degraded) == (["ADR-001"], False)
+
+
+async def test_an_embedding_service_that_hangs_holds_nobody_up(
+    retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "EMBED_WAIT", 0.05)
+    await retrieval.put(items.adr(id="ADR-001", decision="Keep invoices."))
+    retrieval.embedding.hanging = True
+    bundle, _ = await retrieval.query("invoices")
+    assert (ids(bundle), bundle["degraded"]) == (["ADR-001"], True)
+
+
+async def test_an_embedding_service_that_fails_costs_no_answer(
+    retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await retrieval.put(items.adr(id="ADR-001", decision="Keep invoices."))
+    monkeypatch.setattr(retrieval.embedding, "embedding", lambda text: 1 / 0)
+    await retrieval.put(items.adr(id="ADR-002", decision="Send invoices."))
+    bundle, _ = await retrieval.query("invoices")
+    assert (set(ids(bundle)), bundle["degraded"]) == ({"ADR-001", "ADR-002"}, True)
+
+
+async def test_newest_items_in_force_are_listed_without_a_question(retrieval: Retrieval) -> None:
+    await retrieval.put(
+        items.adr(id="ADR-001", title="Old", created_date="2024-01-01", tags=["a"]),
+        items.failure(id="FAIL-001", title="New", incident_date="2026-05-01", tags=["b"]),
+        items.snapshot(id="SNAP-001", date="2025-03-03", tags=["a", "b"]),
+        items.adr(id="ADR-002", title="Gone", created_date="2026-06-01", status="superseded"),
+        items.meeting(id="MEET-001", date="2026-01-15", status="completed"),
+    )
+
+    async def listed(**wanted: Any) -> list[str]:
+        limit = wanted.pop("limit", 0)
+        response = await retrieval.ask("Browse", pb.BrowseRequest(filter=pb.Filter(**wanted), limit=limit))
+        return [item.id for item in response.items]
+
+    assert await listed() == ["FAIL-001", "MEET-001", "SNAP-001", "ADR-001"]
+    assert await listed(limit=2) == ["FAIL-001", "MEET-001"]
+    assert await listed(tags=["a"]) == ["SNAP-001", "ADR-001"]
+    assert await listed(types=[types_pb2.ITEM_TYPE_ADR]) == ["ADR-001"]
+    assert await listed(from_date="2025-03-03", to_date="2026-01-15") == ["MEET-001", "SNAP-001"]
+    assert await listed(include_history=True, limit=1) == ["ADR-002"]
+
+
+async def test_a_hit_says_what_it_is_and_why(retrieval: Retrieval) -> None:
+    await retrieval.put(
+        items.failure(
+            id="FAIL-001",
+            title="Pool ran dry",
+            root_cause="A. B. Checkout held its connections.",
+            tags=["db"],
+            incident_date="2026-02-03",
+            status="resolved",
+        )
+    )
+    response = await retrieval.hits("checkout connections", explain=True)
+    hit = response.results[0]
+    assert (hit.id, hit.type, hit.title) == ("FAIL-001", types_pb2.ITEM_TYPE_FAILURE, "Pool ran dry")
+    assert (hit.date, list(hit.tags), hit.status, hit.namespace) == ("2026-02-03", ["db"], "resolved", "web")
+    assert hit.snippet == "Checkout held its connections."
+    assert 0 < hit.why.semantic <= 1
+    assert 0 < hit.why.keyword <= 1
+    assert 0 < hit.score <= 1
+    assert response.cost.sql.nanos > 0
+    assert response.cost.embedding.nanos > 0
+
+
+async def test_min_score_raises_or_lowers_the_bar(retrieval: Retrieval) -> None:
+    await retrieval.put(
+        items.adr(id="ADR-001", title="Invoices", decision="Keep invoices for ten years, says the law.")
+    )
+    bundle, _ = await retrieval.query("invoices")
+    score = bundle["key_decisions"][0]["score"]
+    assert ids((await retrieval.query("invoices", min_score=score + 0.01))[0]) == []
+    assert ids((await retrieval.query("invoices", min_score=score - 0.01))[0]) == ["ADR-001"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        ({"text": " \n"}, "query"),
+        ({"text": "x" * 10_001}, "query"),
+        ({"text": "a\0b"}, "query"),
+        ({"max_tokens": 199}, "max_tokens"),
+        ({"max_tokens": 32_001}, "max_tokens"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"min_score": 1.5}, "min_score"),
+        ({"min_score": float("nan")}, "min_score"),
+        ({"from_date": "2026-02-30"}, "from"),
+        ({"to_date": "yesterday"}, "to"),
+        ({"from_date": "2026-02-02", "to_date": "2026-02-01"}, "from"),
+        ({"namespaces": ["Not One"]}, "namespaces"),
+        ({"tags": ["a\0"]}, "tags"),
+        ({"types": [99]}, "types"),
+    ],
+)
+async def test_what_cannot_be_asked_is_named(retrieval: Retrieval, wanted: dict[str, Any], field: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        await retrieval.query(wanted.pop("text", "a question"), **wanted)
+    assert list(caught.value.fields) == [field]
+
+
+async def test_top_k_has_its_bounds(retrieval: Retrieval) -> None:
+    await fill(retrieval, 40)
+    assert len(await retrieval.search("word1 word2 word3 word4", top_k=3)) == 3
+    for bad in (-1, 101):
+        with pytest.raises(Invalid):
+            await retrieval.search("word1", top_k=bad)
