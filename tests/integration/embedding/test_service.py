@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypeAlias
 
+import httpx2
 import numpy as np
 import pytest
 
@@ -16,6 +17,7 @@ from context_common import caller
 from context_common.client import call, connect, stream
 from context_common.errors import Invalid, Overloaded
 from context_embedding import files
+from context_local.health import free_ports
 from tests.integration.embedding.conftest import SERVICE
 from tests.integration.embedding.reference import TEXTS, vectors
 from tests.support.model import embedding_service
@@ -131,38 +133,55 @@ async def test_a_text_without_words_has_no_tokens(embedding: Stub) -> None:
     assert [list(text.starts) for text in answer.texts] == [[], []]
 
 
-async def test_a_full_queue_is_overloaded_and_frees_itself_when_callers_leave(model_dir: Path, tmp_path: Path) -> None:
-    environ = {"MODEL_DIR": str(model_dir), "EMBEDDING_BULK_QUEUE_TOKENS": "1000", "EMBEDDING_BATCH_TOKENS": "64"}
+async def bulk(stub: Stub, texts: list[str]) -> int:
+    """How many texts a stream of one message embedded."""
+
+    async def requests() -> AsyncIterator[pb.EmbedManyRequest]:
+        yield pb.EmbedManyRequest(texts=texts)
+
+    return sum([len(one.embeddings) async for one in stream(stub.EmbedMany, requests(), within=100)])
+
+
+async def refused(stub: Stub) -> bool:
+    """Whether there is no room for bulk work."""
+    try:
+        await bulk(stub, ["x"])
+    except Overloaded:
+        return True
+    return False
+
+
+async def fill(stub: Stub, texts: list[str]) -> "asyncio.Task[int]":
+    """A caller whose texts leave no room for others."""
+    while True:
+        filling = asyncio.create_task(bulk(stub, texts))
+        while not filling.done():
+            if await refused(stub):
+                return filling
+        with pytest.raises(Overloaded):  # our own asking was in its way
+            await filling
+
+
+async def test_a_full_queue_is_overloaded_and_drops_callers_who_leave(model_dir: Path, tmp_path: Path) -> None:
+    shown = f"127.0.0.1:{free_ports(1)[0]}"
+    environ = {"MODEL_DIR": str(model_dir), "EMBEDDING_BULK_QUEUE_TOKENS": "1000", "METRICS_LISTEN": shown}
     many = [f"{number} {LONG}" for number in range(256)]
     with embedding_service(tmp_path, environ) as addr:
         channel = connect(addr, SERVICE)
         caller.bind(caller.Caller("web", "ada", "request-1"))
         stub: Stub = rpc.EmbeddingServiceStub(channel)
-
-        async def bulk(texts: list[str]) -> int:
-            async def requests() -> AsyncIterator[pb.EmbedManyRequest]:
-                yield pb.EmbedManyRequest(texts=texts)
-
-            return sum([len(one.embeddings) async for one in stream(stub.EmbedMany, requests(), within=60)])
-
-        async def refused() -> bool:
-            try:
-                await bulk(many[:8])
-            except Overloaded:
-                return True
-            return False
-
-        first = asyncio.create_task(bulk(many))
-        while not await refused():
-            assert not first.done()
-        # Bulk work is full, who waits for an answer is not refused.
+        filling = await fill(stub, many)
+        # Bulk work is full; whoever waits for an answer is neither refused nor last.
         assert len((await embed(stub, "a question")).embeddings) == 1
-        assert not first.done()
-        first.cancel()
-        await asyncio.gather(first, return_exceptions=True)
-        # What the caller who left had asked for is dropped: else there would be no room for a long time yet.
-        while await refused():
+        assert not filling.done()
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
+        while await refused(stub):
             await asyncio.sleep(0.01)
+        assert await bulk(stub, ["y"]) == 1
+        text = httpx2.get(f"http://{shown}/metrics").text
+        embedded = next(line for line in text.splitlines() if line.startswith("embedding_batch_tokens_sum"))
+        assert float(embedded.split()[1]) < 256 * 256
         await channel.close()
 
 
