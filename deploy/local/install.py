@@ -74,7 +74,8 @@ def make_environment() -> None:
 
 def install(kind: str) -> None:
     """Install what the lock of `kind` says, and our packages in place."""
-    pip = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
+    # Not compiled: Python does that for what it imports, which is a small part.
+    pip = (str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-compile")
     run(*pip, "--require-hashes", "-r", LOCKS[kind])
     say(f"dependencies from {LOCKS[kind]}")
     run(*pip, "--no-build-isolation", "-r", "requirements.txt")

@@ -14,7 +14,7 @@ from context_local.processes import Process, spawn
 PROJECT = Path(__file__).parents[3]
 COMMITS = 200
 QUESTION = "why is the change feed not simply a log?"
-MAX_TOKENS = 1500
+MAX_TOKENS = 4000
 
 
 def commands(url: str) -> list[tuple[str, ...]]:

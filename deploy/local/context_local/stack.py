@@ -15,6 +15,7 @@ from context_local.tail import Tail
 
 WATCH_EVERY = 0.5  # seconds between looks at logs and processes
 STILL_WAITING = 20.0  # seconds of silence that a person should not have to bear
+IMPATIENT_AFTER = 0.5  # seconds from one signal to the next that is another one
 STEPS: tuple[tuple[str, Sequence[str]], ...] = (
     ("Postgres", ["postgres"]),
     ("migrations", [f"migrate-{name}" for name in table.STORES]),
@@ -31,12 +32,13 @@ class Stack:
         self._logs = settings.data_dir / "logs"
         self._supervisor: Supervisor | None = None
         self._began = time.monotonic()
+        self._first_signal: float | None = None
 
     async def run(self) -> int:
         """Run until SIGINT, SIGTERM or SIGHUP; answers the exit code."""
         stopping = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            asyncio.get_running_loop().add_signal_handler(number, self._signalled, stopping)
+            asyncio.get_running_loop().add_signal_handler(number, self._signalled, number, stopping)
         work = asyncio.create_task(self._bring_up())
         stopped = asyncio.create_task(stopping.wait())
         await asyncio.wait([work, stopped], return_when=asyncio.FIRST_COMPLETED)
@@ -47,9 +49,14 @@ class Stack:
         await self._take_down()
         return self._explain(results[0])
 
-    def _signalled(self, stopping: asyncio.Event) -> None:
-        if stopping.is_set() and self._supervisor:
+    def _signalled(self, number: signal.Signals, stopping: asyncio.Event) -> None:
+        """Begin to stop; asked again, do not wait. Make passes one signal on twice, hence the pause."""
+        now = time.monotonic()
+        self._first_signal = self._first_signal or now
+        if now - self._first_signal > IMPATIENT_AFTER and self._supervisor:
             self._supervisor.hurry()
+        if not stopping.is_set():
+            say(f"stopping, asked by {number.name}")
         stopping.set()
 
     async def _bring_up(self) -> None:
@@ -119,7 +126,6 @@ class Stack:
 
     async def _take_down(self) -> None:
         if self._supervisor:
-            say("stopping")
             await self._supervisor.stop()
         with contextlib.suppress(FileNotFoundError):
             (self._settings.data_dir / "processes.json").unlink()
@@ -128,7 +134,7 @@ class Stack:
         if isinstance(result, StepFailedError | embedded.EmbeddedError):
             say(f"the start failed: {result}")
             return 1
-        if result and not isinstance(result, asyncio.CancelledError):
+        if result and not (self._first_signal and isinstance(result, asyncio.CancelledError)):
             raise result
         say("stopped")
         return 0
