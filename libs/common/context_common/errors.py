@@ -155,8 +155,11 @@ def from_status(status: Status) -> Exception:
 
 
 def from_rpc(error: grpc.aio.AioRpcError) -> Exception:
-    """The error behind a failed call: ours where the server sent one, else by the bare gRPC code."""
+    """The error behind a failed call: ours where the server sent one, else by the bare gRPC code.
+
+    gRPC's own words name addresses, which are nobody's business outside: they stay with the cause, for the log.
+    """
     status = rpc_status.from_call(error)  # type: ignore[arg-type]
     if status is None:
-        status = Status(code=error.code().value[0], message=error.details() or "")
+        status = Status(code=error.code().value[0])
     return from_status(status)

@@ -2,7 +2,10 @@
 
 import asyncio
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import structlog
 import uvicorn
@@ -27,10 +30,21 @@ async def main() -> None:
     if settings.exposed:
         log.warning("serving_other_machines_without_authentication", host=settings.host)
     async with open_clients(settings) as clients:
-        server = uvicorn.Server(server_config(create_app(clients, settings), settings))
+        server = Server(server_config(create_app(clients, settings), settings))
         log.info("listening", host=settings.host, port=settings.port)
         await server.serve()
     log.info("stopped")
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which at its end would raise the signal again and so die of it instead of closing what is open."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Drain on SIGTERM and SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
 
 def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:

@@ -129,6 +129,8 @@ def respond(error: BaseException, request_id: str, *, reading: bool = False) -> 
     problem = describe(error, reading=reading)
     if problem.status == 500:
         log.error("request_failed", exc_info=error)
+    elif problem.status > 500:
+        log.warning("request_refused", code=problem.code, reason=str(error.__cause__ or error))
     headers = dict(problem.headers)
     if problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)

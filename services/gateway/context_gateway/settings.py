@@ -22,7 +22,7 @@ class Settings:
     log_level: str = "info"
     prometheus_enabled: bool = True
     cors_origins: tuple[str, ...] = ()
-    request_timeout: float = 10.0  # seconds in which a request is answered; bulk streams take as long as they take
+    request_timeout: float = 30.0  # seconds in which a request is answered; bulk streams take as long as they take
 
     @property
     def exposed(self) -> bool:
@@ -47,7 +47,7 @@ class Settings:
             log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
             prometheus_enabled=read.flag("PROMETHEUS_ENABLED", True),
             cors_origins=tuple(read.text("CORS_ORIGINS", "").replace(",", " ").split()),
-            request_timeout=read.number("REQUEST_TIMEOUT", 10.0, least=0.1, most=600),
+            request_timeout=read.number("REQUEST_TIMEOUT", 30.0, least=0.1, most=600),
         )
         read.complain()
         if settings.app_env == "prod" and settings.exposed:

@@ -345,3 +345,8 @@ async def test_nobody_waiting_any_more_stops_the_work(gateway: Gateway) -> None:
         b"Content-Length: %d\r\n\r\n%s" % (len(body), body),
         gateway.retrieval,
     )
+
+
+async def test_an_address_of_ours_is_told_to_nobody() -> None:
+    async with serve(knowledge_addr="127.0.0.1:1") as gateway:
+        assert "127.0.0.1" not in (await gateway.http.get("/api/adr")).text
