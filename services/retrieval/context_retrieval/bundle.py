@@ -175,13 +175,10 @@ def envelope(
     shown["tokens_used"] = 0
     shown["omitted"] = [omission.json() for omission in omitted]
     shown["degraded"] = degraded
-    while True:
-        json = orjson.dumps(shown)
-        tokens = count(json.decode())
-        if tokens == shown["tokens_used"]:
-            return json, tokens
-        # Three digits are one token, so that a number that grew by its own digits is right the next time.
-        shown["tokens_used"] = tokens
+    tokens = count(orjson.dumps(shown).decode()) - 1
+    # Digits are tokens of their own, up to three in one: that is what the number adds for itself.
+    shown["tokens_used"] = next(tokens + groups for groups in (1, 2, 3) if tokens + groups < 1000**groups)
+    return orjson.dumps(shown), shown["tokens_used"]
 
 
 def _text(value: Mapping[str, Any]) -> str:

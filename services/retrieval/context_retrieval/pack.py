@@ -163,4 +163,7 @@ def distinct(ranked: Sequence[Item]) -> tuple[list[Item], list[Item]]:
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
     small, large = sorted((len(one), len(other)))
-    return small >= large * ALIKE and len(one & other) >= len(one | other) * ALIKE
+    if small < large * ALIKE:
+        return False
+    common = len(one & other)
+    return common >= (small + large - common) * ALIKE

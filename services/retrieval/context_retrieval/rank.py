@@ -41,8 +41,8 @@ class Scale:
 
     cosine_from: float = 0.10  # unrelated texts
     cosine_span: float = 0.70  # from there to the same thing said twice
-    dense: float = 0.65
-    lexical: float = 0.35
+    dense: float = 0.6
+    lexical: float = 0.4
     recency: float = 0.3
     importance: float = 0.2
     nudge: float = 0.1  # of relevance, at most

@@ -29,7 +29,8 @@ def test_counts_agree_with_another_implementation(text: str) -> None:
     assert tokens.count(text) == other_count(text)
 
 
-@given(st.text(max_size=200))
+# The other implementation goes by Python's tables of characters: what these do not know yet is left out.
+@given(st.text(st.characters(exclude_categories=("Cs", "Cn")), max_size=200))
 @settings(max_examples=50)
 def test_any_text_counts_the_same(text: str) -> None:
     assert tokens.count(text) == other_count(text)

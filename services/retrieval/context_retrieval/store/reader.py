@@ -18,7 +18,6 @@ from context_retrieval.store.sql import (
     BROWSE,
     CLOSENESS,
     COSINE,
-    COVERED,
     DENSE,
     EVIDENCE,
     EVIDENCE_NAMES,
@@ -28,13 +27,14 @@ from context_retrieval.store.sql import (
     FILTERED_FEW,
     INDEXED_FOUND,
     LEXICAL_FOUND,
-    LEXICAL_SCORE,
     NAMED_FOUND,
     NEIGHBOURHOOD,
+    NO_WORDS,
     PASSAGE,
     SIZE,
     SUCCESSORS,
     WEIGHTED,
+    WORDS,
 )
 
 # ruff: noqa: S608 - put together from constants
@@ -74,18 +74,18 @@ class Reader:
         passes = _passes(wanted)
         parts, sources = [WEIGHTED], ["SELECT namespace, item_id FROM named"]
         parts.append(NAMED_FOUND.format(passes=_passes(wanted, any_status=plan.named)))
-        lexical, covered = (LEXICAL_SCORE, COVERED) if plan.lexical else ("0.0::float8", "0.0::float8")
         if plan.lexical:
-            parts.append(LEXICAL_FOUND.format(lexical=LEXICAL_SCORE, passes=passes))
+            parts.append(LEXICAL_FOUND.format(words=WORDS, passes=passes))
             sources.append("SELECT namespace, item_id FROM worded")
         if plan.dense:
             nearest = EXACT_FOUND if plan.exhaustive else INDEXED_FOUND
             parts.append(nearest.format(passes=passes, dense=DENSE))
             sources.append("SELECT namespace, item_id FROM nearest")
-        evidence = EVIDENCE.format(cosine=COSINE if plan.dense else "NULL::float8", lexical=lexical, covered=covered)
+        evidence = EVIDENCE.format(cosine=COSINE if plan.dense else "NULL::float8")
         statement = (
             f"WITH {', '.join(parts)}, found AS ({' UNION '.join(sources)}) SELECT {evidence}"
-            " FROM found JOIN documents d USING (namespace, item_id), attainable, corpus, exact"
+            " FROM found JOIN documents d USING (namespace, item_id), attainable, corpus, exact,"
+            f" {WORDS if plan.lexical else NO_WORDS}"
         )
         async with self._connection() as connection:
             rows = await _rows(connection, statement, {**_filter_values(wanted), **_question_values(question)})
@@ -100,9 +100,8 @@ class Reader:
             weighted=WEIGHTED,
             successors=SUCCESSORS.format(passes=_passes(wanted)),
             neighbours=NEIGHBOURHOOD.format(passes=_passes(wanted)),
-            evidence=EVIDENCE.format(
-                cosine=COSINE if dense else "NULL::float8", lexical=LEXICAL_SCORE, covered=COVERED
-            ),
+            evidence=EVIDENCE.format(cosine=COSINE if dense else "NULL::float8"),
+            words=WORDS,
             passage=PASSAGE.format(closeness=CLOSENESS if dense else "0"),
         )
         values = {**_filter_values(wanted), **_question_values(question)}

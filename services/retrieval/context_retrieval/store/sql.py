@@ -66,19 +66,23 @@ choosing AS MATERIALIZED (
     WHERE place = 1 OR reach <= {REACH}
 ),
 worded AS MATERIALIZED (
-    SELECT d.namespace, d.item_id, {{lexical}} AS lexical
-    FROM documents d, attainable, corpus
+    SELECT d.namespace, d.item_id, words.lexical
+    FROM documents d, attainable, corpus, {{words}}
     WHERE d.lexemes @@ (SELECT query FROM choosing) AND {{passes}}
-    ORDER BY lexical DESC, d.namespace, d.item_id LIMIT {LEXICAL}
+    ORDER BY words.lexical DESC, d.namespace, d.item_id LIMIT {LEXICAL}
 )"""
 
 # Okapi's saturation by ts_rank: of a single term it is a growing, bounded function of frequency and field, in C.
+# `covered` is the share of the question that is there at all, however often.
 # The tsvector is copied first, so that it is read and unpacked once and not once per term.
-LEXICAL_SCORE = f"""
-(SELECT least(1.0, coalesce(sum(w.weight * least(1.0,
-    ts_rank({WEIGHTS}, whole.lexemes, w.query) / {ONCE}
-        / (1 - {NORM} + {NORM} * d.length / corpus.average))), 0) / attainable.weight)
- FROM (SELECT d.lexemes || ''::tsvector AS lexemes OFFSET 0) AS whole, weighted w WHERE w.documents > 0)"""
+WORDS = f"""
+LATERAL (
+    SELECT least(1.0, coalesce(sum(w.weight * least(1.0, ts_rank({WEIGHTS}, whole.lexemes, w.query) / {ONCE}
+            / (1 - {NORM} + {NORM} * d.length / corpus.average))), 0) / attainable.weight) AS lexical,
+        least(1.0, coalesce(sum(w.weight) FILTER (WHERE whole.lexemes @@ w.query), 0) / attainable.weight) AS covered
+    FROM (SELECT d.lexemes || ''::tsvector AS lexemes OFFSET 0) AS whole, weighted w WHERE w.documents > 0
+) AS words"""
+NO_WORDS = "LATERAL (SELECT 0.0::float8 AS lexical, 0.0::float8 AS covered) AS words"
 
 EXACT_FOUND = """
 nearest AS MATERIALIZED (
@@ -101,17 +105,13 @@ named AS (
     SELECT d.namespace, d.item_id FROM documents d
     WHERE d.namespace = ANY(%(namespaces)s) AND lower(d.item_id) = ANY(%(ids)s) AND {passes}
 )"""
-# The share of the question that is there at all, however often: by this alone an item with all the words is a match.
-COVERED = """
-(SELECT least(1.0, coalesce(sum(w.weight) FILTER (WHERE d.lexemes @@ w.query), 0) / attainable.weight)
- FROM weighted w)"""
 COSINE = """
 (SELECT 1 - min(c.embedding <=> %(vector)s) FROM chunks c
  WHERE c.namespace = d.namespace AND c.item_id = d.item_id AND c.model_id = %(model)s)"""
 EVIDENCE = """
 d.namespace, d.item_id, d.type, d.status, d.in_force, d.item_date, d.pinned, d.severity, d.access_count, d.provenance,
 (SELECT count(*) FROM edges e WHERE e.namespace = d.namespace AND e.to_id = d.item_id) AS "references",
-{cosine} AS cosine, {lexical} AS lexical, {covered} AS covered,
+{cosine} AS cosine, words.lexical, words.covered,
 lower(d.item_id) = ANY(%(ids)s) AS named, d.lexemes @@ exact.query AS coded"""
 
 # Over `supersedes` edges backwards, until something is in force; a union ends on cycles by itself.
@@ -167,7 +167,7 @@ SELECT {evidence}, d.version, d.title, d.tags, d.payload, d.updated_at, {passage
      WHERE s.namespace = d.namespace AND s.target = d.item_id) AS succeeds,
     (SELECT jsonb_agg(jsonb_build_array(origin, type, strength)) FROM neighbourhood n
      WHERE n.namespace = d.namespace AND n.target = d.item_id) AS neighbours
-FROM wanted JOIN documents d USING (namespace, item_id), attainable, corpus, exact
+FROM wanted JOIN documents d USING (namespace, item_id), attainable, corpus, exact, {words}
 WHERE NOT d.deleted"""
 BROWSE = """
 SELECT d.namespace, d.item_id, d.type, d.title, d.status, d.tags, d.item_date,
