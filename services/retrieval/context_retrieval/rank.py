@@ -41,19 +41,18 @@ class Scale:
 
     cosine_from: float = 0.10  # unrelated texts
     cosine_span: float = 0.70  # from there to the same thing said twice
-    dense: float = 0.6
-    lexical: float = 0.4
+    dense: float = 0.7
+    lexical: float = 0.3
     recency: float = 0.3
     importance: float = 0.2
     nudge: float = 0.1  # of relevance, at most
     half_life: float = 180.0  # days
-    doubt: float = 0.25  # meaning below which words count for less,
-    doubted: float = 0.5  # down to this share: common words alone bring in what has nothing to do with it
     floor: float = 0.165  # of relevance: below, nothing is an answer
     degraded_floor: float = 0.2  # where words must do, though meaning was asked for
     keyword_floor: float = 0.05  # where words were asked for
     covered: float = 0.7  # share of the question from which an item that has its words is an answer,
     worded: float = 0.55  # unless its meaning is another and its words are not this good
+    tail: float = 0.35  # of the best's relevance, which in a bundle everything else must have
     coded: float = 0.75  # relevance of what has an exact code of the question, at least
 
 
@@ -107,8 +106,7 @@ class Ranker:
         if self._mode is Mode.SEMANTIC:
             return semantic
         scale = self._scale
-        trusted = scale.doubted + (1 - scale.doubted) * min(1.0, semantic / scale.doubt)
-        both = scale.dense * semantic + scale.lexical * keyword * trusted
+        both = scale.dense * semantic + scale.lexical * keyword
         # Where there is no vector yet, words are all that can speak for an item.
         alone = self._mode is Mode.KEYWORD or candidate.cosine is None
         relevance = keyword if alone else both / (scale.dense + scale.lexical)
