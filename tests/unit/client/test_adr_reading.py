@@ -5,6 +5,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from context_client.adr.claims import Claim, Kind, Relation
 from context_client.adr.page import split_front_matter
@@ -477,3 +479,25 @@ def test_what_is_no_record_is_left_out_with_the_reason(name: str, text: str, why
 @pytest.mark.parametrize("name", ["0007-use-a-template.md", "0012-choose-adr-template.md", "0003-index-by-date.md"])
 def test_records_about_templates_are_records(name: str) -> None:
     assert record(NYGARD, name).fields["title"] == "Keep queue and cache apart"
+
+
+def test_front_matter_cannot_blow_up() -> None:
+    doubling = "\n".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40))
+    assert record(f"---\na0: &a0 [x]\n{doubling}\n---\n# A\n\n## Decision\n\nYes.\n").fields["title"] == "A"
+    assert record(f"---\na: {'[' * 5_000}\n---\n# A\n\n## Decision\n\nYes.\n").fields["title"] == "A"
+
+
+PIECES = (
+    *("# ", "## ", "### ", "Status", "Context", "Decision", "Options", "Consequences", "\n", "\n\n", "---\n", "===\n"),
+    *("status: ", "accepted", "[a](b.md)", "[", "](", "- ", "* ", "**", "|", "`", "```\n", "Superseded by ", "ADR-3"),
+    *("1. ", "<!--", "-->", "~~", " ", "Date: ", "2020-01-02", "{", "}", "é", "\t", "    ", "> ", "[x]: y\n", "Title"),
+)
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=60))
+def test_any_text_is_a_record_or_left_out(pieces: list[str]) -> None:
+    found = read(Path("/adr/0001-a.md"), "".join(["# T\n\n## Decision\n\nYes.\n", *pieces]).encode())
+    assert isinstance(found, Record)
+    assert found.fields["title"]
+    assert found.fields["decision"].strip()
+    read(Path("/adr/0001-a.md"), "".join(pieces).encode())

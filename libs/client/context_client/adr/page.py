@@ -9,11 +9,20 @@ from typing import Any
 import yaml
 from frontmatter.default_handlers import YAMLHandler
 from markdown_it import MarkdownIt
-from markdown_it.token import Token
 
 COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 RULE = re.compile(r"\n\s*(?:-{3,}|\*{3,}|_{3,})\s*$")
 FIELD = re.compile(r"^([A-Za-z][\w .-]*?)\s*:\s*(.*)$")
+
+
+class Plain(yaml.SafeLoader):
+    """YAML without aliases, which no front matter needs and a few of which can stand for gigabytes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        """The next node."""
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("an alias")
+        return super().compose_node(parent, index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class Page:
 def parse(text: str) -> Page:
     """Cut `text` up."""
     meta, body = split_front_matter(text.replace("\r\n", "\n").replace("\r", "\n"))
-    tokens = _markdown().parse(body)
+    tokens = _blocks().parse(body)
     code: set[int] = set()
     hidden: set[int] = set()
     for token in tokens:
@@ -63,17 +72,17 @@ def parse(text: str) -> Page:
             hidden.update(range(*token.map))  # a remark to authors: readers never see it
     lines = tuple("" if number in hidden else line for number, line in enumerate(body.split("\n")))
     headings = tuple(
-        Heading(int(token.tag[1:]), plain(tokens[index + 1]), *token.map)
+        Heading(int(token.tag[1:]), plain_text(tokens[index + 1].content), *token.map)
         for index, token in enumerate(tokens)
         if token.type == "heading_open" and token.level == 0 and token.map
     )
     return Page(meta, lines, tuple(h for h in headings if h.text), frozenset(code))
 
 
-def plain(inline: Token) -> str:
-    """What a reader sees of a line of Markdown."""
+def plain_text(markdown: str) -> str:
+    """What a reader sees of one paragraph of Markdown."""
     parts = []
-    for token in inline.children or []:
+    for token in _markdown().parseInline(markdown)[0].children or []:
         if token.type in ("text", "code_inline", "image"):
             parts.append(token.content)
         elif token.type in ("softbreak", "hardbreak"):
@@ -81,14 +90,9 @@ def plain(inline: Token) -> str:
     return re.sub(r"\s+", " ", COMMENT.sub("", "".join(parts))).strip()
 
 
-def plain_text(markdown: str) -> str:
-    """What a reader sees of one paragraph of Markdown."""
-    return plain(_markdown().parseInline(markdown)[0])
-
-
 def list_items(text: str) -> list[str] | None:
     """The items of a text that is nothing but one list, each with all that belongs to it; None for other texts."""
-    tokens = [token for token in _markdown().parse(text) if token.level <= 1]
+    tokens = [token for token in _blocks().parse(text) if token.level <= 1]
     lists = [token for token in tokens if token.type in ("bullet_list_open", "ordered_list_open")]
     if len(lists) != 1 or tokens[0] is not lists[0] or not tokens[-1].type.endswith("_list_close"):
         return None
@@ -107,8 +111,8 @@ def split_front_matter(text: str) -> tuple[dict[str, Any], str]:
     except ValueError:
         return {}, text  # a rule at the top, not front matter
     try:
-        meta = handler.load(raw)
-    except (yaml.YAMLError, ValueError):
+        meta = handler.load(raw, Loader=Plain)
+    except (yaml.YAMLError, ValueError, RecursionError):
         meta = {match[1]: match[2].strip("\"' ") for line in raw.split("\n") if (match := FIELD.match(line))}
     if meta is None:
         return {}, body
@@ -126,5 +130,15 @@ def _dedent(lines: list[str]) -> str:
 
 
 @cache
+def _blocks() -> MarkdownIt:
+    """Finds blocks only: what stands inside them is of interest in few, and costs most."""
+    return _markdown_it().disable(["inline", "text_join"])
+
+
+@cache
 def _markdown() -> MarkdownIt:
+    return _markdown_it()
+
+
+def _markdown_it() -> MarkdownIt:
     return MarkdownIt("commonmark").enable("table")
