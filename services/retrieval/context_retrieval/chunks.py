@@ -14,7 +14,7 @@ PARAGRAPH = re.compile(r"\n[ \t]*\n\s*")
 SENTENCE = re.compile(r"(?:[.!?][)\"'\]]*\s+|\n+|[。！？])")
 BLANK = re.compile(r"\s+")
 HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
-ROUGH_TOKEN = re.compile(r"[^\W_]{1,4}|[^\w\s]|_")
+ROUGH_TOKEN = re.compile(r"[a-zA-Z0-9]{1,4}|[^\W_]|[^\w\s]|_")
 FIELD, PARA, SENT, WORD = 4, 3, 2, 1
 
 

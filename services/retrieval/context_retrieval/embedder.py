@@ -58,13 +58,19 @@ class Embedder:
             answer = await call(self._stub.DescribeModel, pb.DescribeModelRequest(), within=PROBE_WAIT)
         return self._learn(answer.model)
 
-    async def question(self, text: str, most: float) -> Embedded:
-        """The vector of a question, waited for `most` seconds or half of what the request has left."""
+    async def question(self, windows: Sequence[str], most: float) -> Embedded:
+        """The vector of a question, waited for `most` seconds or half of what the request has left.
+
+        A question longer than the model's window comes in several, and its vector points between theirs.
+        """
         with self._watched(QUESTIONS):
             within = min(most, deadline.remaining(60.0) / 2)
-            answer = await call(self._stub.Embed, pb.EmbedRequest(texts=[text]), within=within)
+            answer = await call(self._stub.Embed, pb.EmbedRequest(texts=windows), within=within)
         model = self._learn(answer.model)
-        return _embedded(answer.embeddings[0], model)
+        parts = [_embedded(embedding, model) for embedding in answer.embeddings]
+        middle = np.sum([part.vector for part in parts], axis=0)
+        vector = (middle / max(float(np.linalg.norm(middle)), 1e-9)).astype(np.float32)
+        return Embedded(vector, sum(part.token_count for part in parts), model.id)
 
     async def tokenize(self, texts: Sequence[str]) -> list[Sequence[int]]:
         """For each text, the characters at which its tokens start."""

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 import structlog
 from google.protobuf.duration_pb2 import Duration
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import knowledge_pb2_grpc as rpc
 from context_common import caller
 from context_common.client import call
-from context_common.errors import AppError, Invalid
+from context_common.errors import AppError, Invalid, Overloaded, Unavailable
 from context_retrieval import metrics
 from context_retrieval.document import from_change
 from context_retrieval.model import Key
@@ -26,6 +27,10 @@ LONGEST_PAUSE = 5.0
 ATTEMPTS = 5  # deliveries after which a change that fails for its own reason is set aside
 ANALYZE_LEAST = 500  # changes stored before the planner's statistics are renewed, and then this share more
 ANALYZE_SHARE = 0.2
+
+RETRY = 5.0  # seconds, well within the lease
+BUSY = retry_if_exception_type((Unavailable, Overloaded))
+BACK_OFF = wait_random_exponential(multiplier=0.05, max=1)
 
 log = structlog.get_logger()
 
@@ -111,7 +116,10 @@ class Indexer:
     async def _index_all(self, changes: Sequence[pb.Change]) -> None:
         with metrics.stage("index"):
             entries = await self._preparer.prepare([from_change(change) for change in changes])
-            metrics.INDEXED.inc(await self._index.apply(entries))
+            # A moment's trouble with the database should not cost the wait until the lease runs out.
+            async for attempt in AsyncRetrying(retry=BUSY, stop=stop_after_delay(RETRY), wait=BACK_OFF, reraise=True):
+                with attempt:
+                    metrics.INDEXED.inc(await self._index.apply(entries))
         if any(not entry.model_id and not entry.document.deleted for entry in entries):
             self._lacking.set()
 

@@ -14,6 +14,8 @@ TITLE_TOKENS = 48
 HEADING_TOKENS = 24
 ROUGH_WINDOW = 256
 OVERLAP = 40  # tokens
+QUESTION_TOKENS = 240  # rough ones, of which there are more than the model's
+MOST_WINDOWS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,12 @@ class Passage:
     def digest(self) -> bytes:
         """Stands for what is embedded."""
         return digest(self.embedded)
+
+
+def windows(question: str) -> list[str]:
+    """`question` in pieces that the model reads whole: one, but for very long ones."""
+    spans = Cutter(question, rough_starts(question), QUESTION_TOKENS, 0).spans()
+    return [question[span.start : span.stop] for span in spans][:MOST_WINDOWS]
 
 
 def digest(text: str) -> bytes:

@@ -13,6 +13,7 @@ from context_retrieval import metrics
 from context_retrieval.analysis import analyse, codes_in, ids_in
 from context_retrieval.embedder import Embedder, unavailable
 from context_retrieval.model import Expansion, Filter, Key, Page, Question
+from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
 from context_retrieval.store import Reader
 from context_retrieval.store.reader import Plan
@@ -53,7 +54,7 @@ class Request:
     filter: Filter
     mode: Mode = Mode.HYBRID
     floor: float | None = None
-    graph: bool = True  # neighbours of the hits as well
+    bundle: bool = True  # neighbours of the hits as well, and nothing far behind the best
     named: bool = False  # an item whose id is asked for, whatever its status
     limit: int = MOST
 
@@ -86,11 +87,11 @@ class Searcher:
             candidates = await self._reader.search(question, request.filter, plan)
         with timings.stage("ranking"):
             ranked = ranker.rank(candidates)
-            least = self._least(request, mode)
+            least = self._least(request, mode, ranked)
             hits, nearly = _divide(ranked, request, least)
         current = not (request.filter.history or request.filter.statuses)
         gone = [hit for hit in hits if current and not hit.candidate.in_force]
-        leads = [hit.key for hit in hits if hit.candidate.in_force][:LEADS] if request.graph else []
+        leads = [hit.key for hit in hits if hit.candidate.in_force][:LEADS] if request.bundle else []
         expansion = Expansion({}, {}, (), ())
         if hits or nearly:
             shown = [hit.key for hit in (*hits, *nearly)]
@@ -122,7 +123,7 @@ class Searcher:
             return question, request.mode
         try:
             with timings.stage("embedding"):
-                embedded = await self._embedder.question(request.query, EMBED_WAIT)
+                embedded = await self._embedder.question(windows(request.query), EMBED_WAIT)
         except AppError as error:
             if not unavailable(error):
                 raise
@@ -151,13 +152,17 @@ class Searcher:
         self._sizes[namespaces] = (time.monotonic() + SIZE_KEPT, size)
         return size
 
-    def _least(self, request: Request, mode: Mode) -> float:
+    def _least(self, request: Request, mode: Mode, ranked: Sequence[Scored]) -> float:
         """What a hit must be worth."""
+        scale = self._scale
         if request.floor is not None:
             return request.floor
-        if mode is not Mode.KEYWORD:
-            return self._scale.floor
-        return self._scale.keyword_floor if request.mode is Mode.KEYWORD else self._scale.degraded_floor
+        if mode is Mode.KEYWORD:
+            floor = scale.keyword_floor if request.mode is Mode.KEYWORD else scale.degraded_floor
+        else:
+            floor = scale.floor
+        best = max((scored.relevance for scored in ranked if not scored.candidate.named), default=0.0)
+        return max(floor, scale.tail * best) if request.bundle else floor
 
 
 def _divide(ranked: Sequence[Scored], request: Request, least: float) -> tuple[list[Scored], list[Scored]]:

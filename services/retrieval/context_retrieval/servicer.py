@@ -78,7 +78,7 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
         checks.complain()
         timings = Timings()
         mode = MODES.get(request.mode, Mode.HYBRID)
-        asked = Request(query, wanted, mode, graph=False, named=True, limit=limit)
+        asked = Request(query, wanted, mode, bundle=False, named=True, limit=limit)
         found = await self._searcher.find(asked, timings)
         hits = [_hit(hit, found, explain=request.explain) for hit in found.hits]
         return pb.SearchResponse(results=hits, degraded=found.degraded, cost=_cost(timings))
