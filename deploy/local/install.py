@@ -118,6 +118,7 @@ def main() -> None:
     """Install what the command line names."""
     if sys.argv[1:] not in (["run"], ["dev"]):
         sys.exit("usage: install.py run|dev")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # through `finally`, or the export would go on alone
     kind = sys.argv[1]
     current = installed().get(kind) == digest(kind)
     if not current:
