@@ -19,7 +19,7 @@ import pytest
 
 from context_local import health, table
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.xdist_group("make_run")]
+pytestmark = pytest.mark.timeout(300)
 
 
 class Run:

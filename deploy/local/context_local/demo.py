@@ -57,10 +57,11 @@ def describe(answer: Mapping[str, Any]) -> str:
     items = [*answer["key_decisions"], *answer["known_issues"], *answer["recent_changes"]]
     if not items:
         return "  (nothing is recorded yet that bears on it)"
-    parts = [f"  {item['id']} {item['title']} ({item['date']})\n{_shorten(item['content'])}" for item in items[:2]]
+    parts = [f"  {item['id']} {item['title']} ({item['date']})\n{_gist(item)}" for item in items[:2]]
     more = f"\n  and {len(items) - 2} more" if len(items) > 2 else ""
     return "\n".join(parts) + more + f"; {answer['tokens_used']} tokens"
 
 
-def _shorten(text: str) -> str:
+def _gist(item: Mapping[str, Any]) -> str:
+    text = item.get("decision") or item.get("root_cause") or item["content"]
     return textwrap.indent(textwrap.fill(textwrap.shorten(text, 320, placeholder=" …"), 100), "    ")
