@@ -89,7 +89,8 @@ async def test_what_needs_another_waits_until_that_is_ready(start: Start, tmp_pa
         Process("last", looks, needs=["step"], once=True),
     )
     await supervisor.ready("last")
-    assert (tmp_path / "last.log").read_text() == "True\n"
+    # The last line: gRPC, which other tests leave in this process, may complain of the fork before it.
+    assert (tmp_path / "last.log").read_text().splitlines()[-1] == "True"
     assert listens(port)
 
 
