@@ -19,7 +19,7 @@ from context_retrieval.prepare import Preparer
 from context_retrieval.store import Index
 
 BATCH = 32
-LEASE = 20  # seconds: so long an indexer that died keeps its items from the others
+LEASE = 15  # seconds: so long an indexer that died keeps its items from the others
 POLL = 20  # seconds to hold the feed's call open
 CALL = 10.0  # seconds for a call that does not wait
 PAUSE = 0.5  # seconds after a failure, growing to
@@ -28,7 +28,7 @@ ATTEMPTS = 5  # deliveries after which a change that fails for its own reason is
 ANALYZE_LEAST = 500  # changes stored before the planner's statistics are renewed, and then this share more
 ANALYZE_SHARE = 0.2
 
-RETRY = 5.0  # seconds, well within the lease
+RETRY = 4.0  # seconds, well within the lease
 BUSY = retry_if_exception_type((Unavailable, Overloaded))
 BACK_OFF = wait_random_exponential(multiplier=0.05, max=1)
 

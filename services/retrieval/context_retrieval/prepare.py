@@ -11,7 +11,7 @@ from context_retrieval.model import Chunk, Document, Entry, Key, Known, Words
 from context_retrieval.passages import Passage, Text, words
 from context_retrieval.store import Index
 
-EMBED_WAIT = 10.0  # seconds for one batch; what is not done by then is left to the filler
+EMBED_WAIT = 8.0  # seconds for one batch; what is not done by then is left to the filler
 
 log = structlog.get_logger()
 

@@ -88,7 +88,7 @@ EXACT_FOUND = """
 nearest AS MATERIALIZED (
     SELECT d.namespace, d.item_id, min(c.embedding <=> %(vector)s) AS distance
     FROM documents d JOIN chunks c USING (namespace, item_id)
-    WHERE {passes} AND c.model_id = %(model)s
+    WHERE {passes} AND c.namespace = ANY(%(namespaces)s) AND c.model_id = %(model)s
     GROUP BY d.namespace, d.item_id ORDER BY distance, d.namespace, d.item_id LIMIT {dense}
 )"""
 INDEXED_FOUND = f"""
