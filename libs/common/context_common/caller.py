@@ -10,20 +10,47 @@ from context_common.errors import Unauthenticated
 
 NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-KEYS = ("x-context-namespace", "x-context-principal", "x-request-id")
+KEYS = ("x-context-namespace", "x-context-principal", "x-request-id", "x-context-address")
+LISTS = ("x-context-scopes", "x-context-readable")
+READ, WRITE, ADMIN = "context:read", "knowledge:write", "admin"
+SCOPES = frozenset({READ, WRITE, ADMIN})  # what a credential may have
+SERVICE = "service"  # what a service has that works on its own behalf; no credential grants it
+EVERY = "*"  # in place of a namespace: all of them
 
 
 @dataclass(frozen=True)
 class Caller:
-    """A principal at work in one namespace, on one request."""
+    """A principal at work in one namespace, on one request.
+
+    Args:
+        namespace: The one it works in; whether it may was decided where the request came in.
+        principal: `key:<id>`, `user:<subject>` or `service:<name>`.
+        request_id: The request's, in every log line of every service.
+        address: Where the request came from; empty where a service works on its own behalf.
+        scopes: Among SCOPES, or SERVICE.
+        readable: The namespaces it may read beside its own; EVERY stands for all.
+    """
 
     namespace: str
     principal: str
     request_id: str
+    address: str = ""
+    scopes: frozenset[str] = frozenset()
+    readable: frozenset[str] = frozenset()
+
+    def may(self, scope: str) -> bool:
+        """Whether it has `scope`; admin stands for every scope of a credential."""
+        return scope in self.scopes or (scope in SCOPES and ADMIN in self.scopes)
+
+    def may_read(self, namespace: str) -> bool:
+        """Whether it may read what is in `namespace`."""
+        return namespace == self.namespace or namespace in self.readable or EVERY in self.readable
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """The caller as gRPC metadata."""
-        return tuple(zip(KEYS, (self.namespace, self.principal, self.request_id), strict=True))
+        texts = zip(KEYS, (self.namespace, self.principal, self.request_id, self.address), strict=True)
+        lists = zip(LISTS, (self.scopes, self.readable), strict=True)
+        return (*texts, *((key, " ".join(sorted(values))) for key, values in lists))
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> "Caller":
@@ -32,10 +59,12 @@ class Caller:
         Raises:
             Unauthenticated: The namespace or the principal is missing or malformed.
         """
-        namespace, principal, request_id = (metadata.get(key, "") for key in KEYS)
+        namespace, principal, request_id, address = (metadata.get(key, "") for key in KEYS)
+        scopes, readable = (frozenset(metadata.get(key, "").split()) for key in LISTS)
         if not NAMESPACE.fullmatch(namespace) or not principal:
             raise Unauthenticated("the call does not say for whom it is made")
-        return cls(namespace, principal, request_id if REQUEST_ID.fullmatch(request_id) else new_request_id())
+        request_id = request_id if REQUEST_ID.fullmatch(request_id) else new_request_id()
+        return cls(namespace, principal, request_id, address, scopes, readable)
 
 
 def new_request_id() -> str:

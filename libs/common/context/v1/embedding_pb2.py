@@ -22,10 +22,11 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from context.v1 import permission_pb2 as context_dot_v1_dot_permission__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63ontext/v1/embedding.proto\x12\ncontext.v1\x1a\x1egoogle/protobuf/duration.proto\"\x1d\n\x0c\x45mbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"\x82\x01\n\rEmbedResponse\x12)\n\nembeddings\x18\x01 \x03(\x0b\x32\x15.context.v1.Embedding\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.context.v1.Model\x12$\n\x07timings\x18\x03 \x01(\x0b\x32\x13.context.v1.Timings\"!\n\x10\x45mbedManyRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"\x86\x01\n\x11\x45mbedManyResponse\x12)\n\nembeddings\x18\x01 \x03(\x0b\x32\x15.context.v1.Embedding\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.context.v1.Model\x12$\n\x07timings\x18\x03 \x01(\x0b\x32\x13.context.v1.Timings\"C\n\tEmbedding\x12\x0e\n\x06vector\x18\x01 \x01(\x0c\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x11\n\ttruncated\x18\x03 \x01(\x08\":\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x12\n\nmax_tokens\x18\x03 \x01(\x05\"\x8f\x01\n\x07Timings\x12)\n\x06queued\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\ttokenized\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08inferred\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x16\n\x14\x44\x65scribeModelRequest\"\x82\x01\n\x15\x44\x65scribeModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.context.v1.Model\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0cquantization\x18\x03 \x01(\t\x12\x0f\n\x07pooling\x18\x04 \x01(\t\x12\x12\n\nnormalized\x18\x05 \x01(\x08\" \n\x0fTokenizeRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"<\n\x10TokenizeResponse\x12(\n\x05texts\x18\x01 \x03(\x0b\x32\x19.context.v1.TokenizedText\"\x1f\n\rTokenizedText\x12\x0e\n\x06starts\x18\x01 \x03(\x05\x32\xca\x02\n\x10\x45mbeddingService\x12\x41\n\x05\x45mbed\x12\x18.context.v1.EmbedRequest\x1a\x19.context.v1.EmbedResponse\"\x03\x90\x02\x01\x12L\n\tEmbedMany\x12\x1c.context.v1.EmbedManyRequest\x1a\x1d.context.v1.EmbedManyResponse(\x01\x30\x01\x12Y\n\rDescribeModel\x12 .context.v1.DescribeModelRequest\x1a!.context.v1.DescribeModelResponse\"\x03\x90\x02\x01\x12J\n\x08Tokenize\x12\x1b.context.v1.TokenizeRequest\x1a\x1c.context.v1.TokenizeResponse\"\x03\x90\x02\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63ontext/v1/embedding.proto\x12\ncontext.v1\x1a\x1b\x63ontext/v1/permission.proto\x1a\x1egoogle/protobuf/duration.proto\"\x1d\n\x0c\x45mbedRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"\x82\x01\n\rEmbedResponse\x12)\n\nembeddings\x18\x01 \x03(\x0b\x32\x15.context.v1.Embedding\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.context.v1.Model\x12$\n\x07timings\x18\x03 \x01(\x0b\x32\x13.context.v1.Timings\"!\n\x10\x45mbedManyRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"\x86\x01\n\x11\x45mbedManyResponse\x12)\n\nembeddings\x18\x01 \x03(\x0b\x32\x15.context.v1.Embedding\x12 \n\x05model\x18\x02 \x01(\x0b\x32\x11.context.v1.Model\x12$\n\x07timings\x18\x03 \x01(\x0b\x32\x13.context.v1.Timings\"C\n\tEmbedding\x12\x0e\n\x06vector\x18\x01 \x01(\x0c\x12\x13\n\x0btoken_count\x18\x02 \x01(\x05\x12\x11\n\ttruncated\x18\x03 \x01(\x08\":\n\x05Model\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tdimension\x18\x02 \x01(\x05\x12\x12\n\nmax_tokens\x18\x03 \x01(\x05\"\x8f\x01\n\x07Timings\x12)\n\x06queued\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\ttokenized\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12+\n\x08inferred\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x16\n\x14\x44\x65scribeModelRequest\"\x82\x01\n\x15\x44\x65scribeModelResponse\x12 \n\x05model\x18\x01 \x01(\x0b\x32\x11.context.v1.Model\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x14\n\x0cquantization\x18\x03 \x01(\t\x12\x0f\n\x07pooling\x18\x04 \x01(\t\x12\x12\n\nnormalized\x18\x05 \x01(\x08\" \n\x0fTokenizeRequest\x12\r\n\x05texts\x18\x01 \x03(\t\"<\n\x10TokenizeResponse\x12(\n\x05texts\x18\x01 \x03(\x0b\x32\x19.context.v1.TokenizedText\"\x1f\n\rTokenizedText\x12\x0e\n\x06starts\x18\x01 \x03(\x05\x32\xdc\x02\n\x10\x45mbeddingService\x12\x45\n\x05\x45mbed\x12\x18.context.v1.EmbedRequest\x1a\x19.context.v1.EmbedResponse\"\x07\x90\x02\x01\xa0\xbb\x18\x01\x12R\n\tEmbedMany\x12\x1c.context.v1.EmbedManyRequest\x1a\x1d.context.v1.EmbedManyResponse\"\x04\xa0\xbb\x18\x01(\x01\x30\x01\x12]\n\rDescribeModel\x12 .context.v1.DescribeModelRequest\x1a!.context.v1.DescribeModelResponse\"\x07\x90\x02\x01\xa0\xbb\x18\x01\x12N\n\x08Tokenize\x12\x1b.context.v1.TokenizeRequest\x1a\x1c.context.v1.TokenizeResponse\"\x07\x90\x02\x01\xa0\xbb\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,35 +34,37 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'context.v1.embedding_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EMBEDDINGSERVICE'].methods_by_name['Embed']._loaded_options = None
-  _globals['_EMBEDDINGSERVICE'].methods_by_name['Embed']._serialized_options = b'\220\002\001'
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['Embed']._serialized_options = b'\220\002\001\240\273\030\001'
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['EmbedMany']._loaded_options = None
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['EmbedMany']._serialized_options = b'\240\273\030\001'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['DescribeModel']._loaded_options = None
-  _globals['_EMBEDDINGSERVICE'].methods_by_name['DescribeModel']._serialized_options = b'\220\002\001'
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['DescribeModel']._serialized_options = b'\220\002\001\240\273\030\001'
   _globals['_EMBEDDINGSERVICE'].methods_by_name['Tokenize']._loaded_options = None
-  _globals['_EMBEDDINGSERVICE'].methods_by_name['Tokenize']._serialized_options = b'\220\002\001'
-  _globals['_EMBEDREQUEST']._serialized_start=74
-  _globals['_EMBEDREQUEST']._serialized_end=103
-  _globals['_EMBEDRESPONSE']._serialized_start=106
-  _globals['_EMBEDRESPONSE']._serialized_end=236
-  _globals['_EMBEDMANYREQUEST']._serialized_start=238
-  _globals['_EMBEDMANYREQUEST']._serialized_end=271
-  _globals['_EMBEDMANYRESPONSE']._serialized_start=274
-  _globals['_EMBEDMANYRESPONSE']._serialized_end=408
-  _globals['_EMBEDDING']._serialized_start=410
-  _globals['_EMBEDDING']._serialized_end=477
-  _globals['_MODEL']._serialized_start=479
-  _globals['_MODEL']._serialized_end=537
-  _globals['_TIMINGS']._serialized_start=540
-  _globals['_TIMINGS']._serialized_end=683
-  _globals['_DESCRIBEMODELREQUEST']._serialized_start=685
-  _globals['_DESCRIBEMODELREQUEST']._serialized_end=707
-  _globals['_DESCRIBEMODELRESPONSE']._serialized_start=710
-  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=840
-  _globals['_TOKENIZEREQUEST']._serialized_start=842
-  _globals['_TOKENIZEREQUEST']._serialized_end=874
-  _globals['_TOKENIZERESPONSE']._serialized_start=876
-  _globals['_TOKENIZERESPONSE']._serialized_end=936
-  _globals['_TOKENIZEDTEXT']._serialized_start=938
-  _globals['_TOKENIZEDTEXT']._serialized_end=969
-  _globals['_EMBEDDINGSERVICE']._serialized_start=972
-  _globals['_EMBEDDINGSERVICE']._serialized_end=1302
+  _globals['_EMBEDDINGSERVICE'].methods_by_name['Tokenize']._serialized_options = b'\220\002\001\240\273\030\001'
+  _globals['_EMBEDREQUEST']._serialized_start=103
+  _globals['_EMBEDREQUEST']._serialized_end=132
+  _globals['_EMBEDRESPONSE']._serialized_start=135
+  _globals['_EMBEDRESPONSE']._serialized_end=265
+  _globals['_EMBEDMANYREQUEST']._serialized_start=267
+  _globals['_EMBEDMANYREQUEST']._serialized_end=300
+  _globals['_EMBEDMANYRESPONSE']._serialized_start=303
+  _globals['_EMBEDMANYRESPONSE']._serialized_end=437
+  _globals['_EMBEDDING']._serialized_start=439
+  _globals['_EMBEDDING']._serialized_end=506
+  _globals['_MODEL']._serialized_start=508
+  _globals['_MODEL']._serialized_end=566
+  _globals['_TIMINGS']._serialized_start=569
+  _globals['_TIMINGS']._serialized_end=712
+  _globals['_DESCRIBEMODELREQUEST']._serialized_start=714
+  _globals['_DESCRIBEMODELREQUEST']._serialized_end=736
+  _globals['_DESCRIBEMODELRESPONSE']._serialized_start=739
+  _globals['_DESCRIBEMODELRESPONSE']._serialized_end=869
+  _globals['_TOKENIZEREQUEST']._serialized_start=871
+  _globals['_TOKENIZEREQUEST']._serialized_end=903
+  _globals['_TOKENIZERESPONSE']._serialized_start=905
+  _globals['_TOKENIZERESPONSE']._serialized_end=965
+  _globals['_TOKENIZEDTEXT']._serialized_start=967
+  _globals['_TOKENIZEDTEXT']._serialized_end=998
+  _globals['_EMBEDDINGSERVICE']._serialized_start=1001
+  _globals['_EMBEDDINGSERVICE']._serialized_end=1349
 # @@protoc_insertion_point(module_scope)

@@ -66,21 +66,27 @@ Global___Direction: _TypeAlias = Direction  # noqa: Y015
 
 @_typing.final
 class CreateItemRequest(_message.Message):
-    """A set `item.id` asks for that id, which must be free. Server-kept fields of `item` are ignored."""
+    """A set `item.id` asks for that id, which must be free. Server-kept fields of `item` are ignored.
+    With an `idempotency_key` the same item again, within a day and from the same principal, is answered as the first time;
+    another item under that key is ABORTED.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEM_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
+    idempotency_key: _builtins.str
     @_builtins.property
     def item(self) -> _types_pb2.Item: ...
     def __init__(
         self,
         *,
         item: _types_pb2.Item | None = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_key", b"idempotency_key", "item", b"item"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -181,6 +187,7 @@ class Recorded(_message.Message):
     CHANGE_ID_FIELD_NUMBER: _builtins.int
     RELATIONSHIPS_CREATED_FIELD_NUMBER: _builtins.int
     PENDING_REFERENCES_FIELD_NUMBER: _builtins.int
+    REDACTIONS_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     change_id: _builtins.int
     """what WaitIndexed takes; 0 where nothing changed"""
@@ -192,6 +199,8 @@ class Recorded(_message.Message):
     def pending_references(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """ids named in the item that do not exist yet"""
 
+    @_builtins.property
+    def redactions(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Redaction]: ...
     def __init__(
         self,
         *,
@@ -200,10 +209,11 @@ class Recorded(_message.Message):
         change_id: _builtins.int = ...,
         relationships_created: _abc.Iterable[_types_pb2.Relationship] | None = ...,
         pending_references: _abc.Iterable[_builtins.str] | None = ...,
+        redactions: _abc.Iterable[_types_pb2.Redaction] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_id", b"change_id", "item", b"item", "outcome", b"outcome", "pending_references", b"pending_references", "relationships_created", b"relationships_created"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change_id", b"change_id", "item", b"item", "outcome", b"outcome", "pending_references", b"pending_references", "redactions", b"redactions", "relationships_created", b"relationships_created"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -777,6 +787,68 @@ class AckChangesResponse(_message.Message):
 Global___AckChangesResponse: _TypeAlias = AckChangesResponse  # noqa: Y015
 
 @_typing.final
+class FailChangesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FAILED_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___ChangeFailure]: ...
+    def __init__(
+        self,
+        *,
+        failed: _abc.Iterable[Global___ChangeFailure] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailChangesRequest: _TypeAlias = FailChangesRequest  # noqa: Y015
+
+@_typing.final
+class FailChangesResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SET_ASIDE_FIELD_NUMBER: _builtins.int
+    set_aside: _builtins.int
+    def __init__(
+        self,
+        *,
+        set_aside: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["set_aside", b"set_aside"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FailChangesResponse: _TypeAlias = FailChangesResponse  # noqa: Y015
+
+@_typing.final
+class ChangeFailure(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANGE_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    @_builtins.property
+    def change(self) -> Global___ChangeRef: ...
+    def __init__(
+        self,
+        *,
+        change: Global___ChangeRef | None = ...,
+        reason: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["change", b"change", "reason", b"reason"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ChangeFailure: _TypeAlias = ChangeFailure  # noqa: Y015
+
+@_typing.final
 class ChangeRef(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -862,7 +934,10 @@ class GetFeedStatusResponse(_message.Message):
 
     PENDING_FIELD_NUMBER: _builtins.int
     LAG_FIELD_NUMBER: _builtins.int
+    SET_ASIDE_FIELD_NUMBER: _builtins.int
     pending: _builtins.int
+    set_aside: _builtins.int
+    """changes given up on; they are not pending"""
     @_builtins.property
     def lag(self) -> _duration_pb2.Duration:
         """age of the oldest pending change"""
@@ -872,10 +947,11 @@ class GetFeedStatusResponse(_message.Message):
         *,
         pending: _builtins.int = ...,
         lag: _duration_pb2.Duration | None = ...,
+        set_aside: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["lag", b"lag"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["lag", b"lag", "pending", b"pending"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lag", b"lag", "pending", b"pending", "set_aside", b"set_aside"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

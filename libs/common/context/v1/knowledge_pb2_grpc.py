@@ -89,6 +89,11 @@ class KnowledgeServiceStub:
                 request_serializer=context_dot_v1_dot_knowledge__pb2.AckChangesRequest.SerializeToString,
                 response_deserializer=context_dot_v1_dot_knowledge__pb2.AckChangesResponse.FromString,
                 _registered_method=True)
+        self.FailChanges = channel.unary_unary(
+                '/context.v1.KnowledgeService/FailChanges',
+                request_serializer=context_dot_v1_dot_knowledge__pb2.FailChangesRequest.SerializeToString,
+                response_deserializer=context_dot_v1_dot_knowledge__pb2.FailChangesResponse.FromString,
+                _registered_method=True)
         self.ReplayChanges = channel.unary_unary(
                 '/context.v1.KnowledgeService/ReplayChanges',
                 request_serializer=context_dot_v1_dot_knowledge__pb2.ReplayChangesRequest.SerializeToString,
@@ -177,6 +182,13 @@ class KnowledgeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FailChanges(self, request, context):
+        """A change that could not be indexed: it comes again later, and is set aside after some attempts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReplayChanges(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -252,6 +264,11 @@ def add_KnowledgeServiceServicer_to_server(servicer, server):
                     servicer.AckChanges,
                     request_deserializer=context_dot_v1_dot_knowledge__pb2.AckChangesRequest.FromString,
                     response_serializer=context_dot_v1_dot_knowledge__pb2.AckChangesResponse.SerializeToString,
+            ),
+            'FailChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.FailChanges,
+                    request_deserializer=context_dot_v1_dot_knowledge__pb2.FailChangesRequest.FromString,
+                    response_serializer=context_dot_v1_dot_knowledge__pb2.FailChangesResponse.SerializeToString,
             ),
             'ReplayChanges': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplayChanges,
@@ -566,6 +583,33 @@ class KnowledgeService:
             '/context.v1.KnowledgeService/AckChanges',
             context_dot_v1_dot_knowledge__pb2.AckChangesRequest.SerializeToString,
             context_dot_v1_dot_knowledge__pb2.AckChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FailChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/context.v1.KnowledgeService/FailChanges',
+            context_dot_v1_dot_knowledge__pb2.FailChangesRequest.SerializeToString,
+            context_dot_v1_dot_knowledge__pb2.FailChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

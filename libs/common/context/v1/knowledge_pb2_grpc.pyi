@@ -46,6 +46,8 @@ class KnowledgeServiceStub:
     LeaseChanges: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.LeaseChangesRequest, _knowledge_pb2.LeaseChangesResponse]
     """The feed, for read models. It spans namespaces and answers to services only."""
     AckChanges: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.AckChangesRequest, _knowledge_pb2.AckChangesResponse]
+    FailChanges: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.FailChangesRequest, _knowledge_pb2.FailChangesResponse]
+    """A change that could not be indexed: it comes again later, and is set aside after some attempts."""
     ReplayChanges: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.ReplayChangesRequest, _knowledge_pb2.ReplayChangesResponse]
     GetFeedStatus: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.GetFeedStatusRequest, _knowledge_pb2.GetFeedStatusResponse]
     RecordAccess: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.RecordAccessRequest, _knowledge_pb2.RecordAccessResponse]
@@ -66,6 +68,8 @@ class KnowledgeServiceAsyncStub(KnowledgeServiceStub):
     LeaseChanges: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.LeaseChangesRequest, _knowledge_pb2.LeaseChangesResponse]  # type: ignore[assignment]
     """The feed, for read models. It spans namespaces and answers to services only."""
     AckChanges: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.AckChangesRequest, _knowledge_pb2.AckChangesResponse]  # type: ignore[assignment]
+    FailChanges: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.FailChangesRequest, _knowledge_pb2.FailChangesResponse]  # type: ignore[assignment]
+    """A change that could not be indexed: it comes again later, and is set aside after some attempts."""
     ReplayChanges: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.ReplayChangesRequest, _knowledge_pb2.ReplayChangesResponse]  # type: ignore[assignment]
     GetFeedStatus: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.GetFeedStatusRequest, _knowledge_pb2.GetFeedStatusResponse]  # type: ignore[assignment]
     RecordAccess: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.RecordAccessRequest, _knowledge_pb2.RecordAccessResponse]  # type: ignore[assignment]
@@ -149,6 +153,14 @@ class KnowledgeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _knowledge_pb2.AckChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_knowledge_pb2.AckChangesResponse, _abc.Awaitable[_knowledge_pb2.AckChangesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def FailChanges(
+        self,
+        request: _knowledge_pb2.FailChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_knowledge_pb2.FailChangesResponse, _abc.Awaitable[_knowledge_pb2.FailChangesResponse]]:
+        """A change that could not be indexed: it comes again later, and is set aside after some attempts."""
 
     @_abc_1.abstractmethod
     def ReplayChanges(

@@ -22,11 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from context.v1 import permission_pb2 as context_dot_v1_dot_permission__pb2
 from context.v1 import types_pb2 as context_dot_v1_dot_types__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63ontext/v1/retrieval.proto\x12\ncontext.v1\x1a\x16\x63ontext/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\"\x9e\x01\n\x06\x46ilter\x12\x12\n\nnamespaces\x18\x01 \x03(\t\x12#\n\x05types\x18\x02 \x03(\x0e\x32\x14.context.v1.ItemType\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x10\n\x08statuses\x18\x04 \x03(\t\x12\x11\n\tfrom_date\x18\x05 \x01(\t\x12\x0f\n\x07to_date\x18\x06 \x01(\t\x12\x17\n\x0finclude_history\x18\x07 \x01(\x08\"\x93\x01\n\x13QueryContextRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x12\n\nmax_tokens\x18\x02 \x01(\x05\x12\"\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x12.context.v1.Filter\x12\x16\n\tmin_score\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07\x65xplain\x18\x05 \x01(\x08\x42\x0c\n\n_min_score\"\xa9\x01\n\x14QueryContextResponse\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62undle\x18\x02 \x01(\x0c\x12\x13\n\x0btokens_used\x18\x03 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\x12(\n\x07\x65ntries\x18\x05 \x03(\x0b\x32\x17.context.v1.BundleEntry\x12\x1e\n\x04\x63ost\x18\x06 \x01(\x0b\x32\x10.context.v1.Cost\"\x82\x01\n\x0b\x42undleEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12$\n\x07section\x18\x04 \x01(\x0e\x32\x13.context.v1.Section\x12\r\n\x05score\x18\x05 \x01(\x01\x12\x0e\n\x06tokens\x18\x06 \x01(\x05\"\xb4\x01\n\x04\x43ost\x12,\n\tembedding\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03sql\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07ranking\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07packing\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x88\x01\n\rSearchRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05top_k\x18\x02 \x01(\x05\x12\"\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x12.context.v1.Filter\x12$\n\x04mode\x18\x04 \x01(\x0e\x32\x16.context.v1.SearchMode\x12\x0f\n\x07\x65xplain\x18\x05 \x01(\x08\"j\n\x0eSearchResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.context.v1.SearchHit\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12\x1e\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x10.context.v1.Cost\"\xc7\x01\n\tSearchHit\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x04type\x18\x02 \x01(\x0e\x32\x14.context.v1.ItemType\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0f\n\x07snippet\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x01\x12\x0c\n\x04\x64\x61te\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0e\n\x06status\x18\x08 \x01(\t\x12\x11\n\tnamespace\x18\t \x01(\t\x12\x1c\n\x03why\x18\n \x01(\x0b\x32\x0f.context.v1.Why\"l\n\x03Why\x12\x10\n\x08semantic\x18\x01 \x01(\x01\x12\x0f\n\x07keyword\x18\x02 \x01(\x01\x12\x0f\n\x07recency\x18\x03 \x01(\x01\x12\x12\n\nimportance\x18\x04 \x01(\x01\x12\x10\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x05 \x01(\x01\x12\x0b\n\x03via\x18\x06 \x01(\t\"B\n\rBrowseRequest\x12\"\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x12.context.v1.Filter\x12\r\n\x05limit\x18\x02 \x01(\x05\"6\n\x0e\x42rowseResponse\x12$\n\x05items\x18\x01 \x03(\x0b\x32\x15.context.v1.SearchHit\"e\n\x12WaitIndexedRequest\x12&\n\x06points\x18\x01 \x03(\x0b\x32\x16.context.v1.IndexPoint\x12\'\n\x04wait\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"0\n\nIndexPoint\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x11\n\tchange_id\x18\x02 \x01(\x03\"&\n\x13WaitIndexedResponse\x12\x0f\n\x07indexed\x18\x01 \x03(\x08\"\x17\n\x15GetIndexStatusRequest\"\x9d\x01\n\x16GetIndexStatusResponse\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12&\n\x03lag\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\r\n\x05items\x18\x04 \x01(\x03\x12\x0e\n\x06\x63hunks\x18\x05 \x01(\x03\x12\x19\n\x11unembedded_chunks\x18\x06 \x01(\x03\".\n\x13RebuildIndexRequest\x12\x17\n\x0f\x65very_namespace\x18\x01 \x01(\x08\"(\n\x14RebuildIndexResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x03*s\n\x07Section\x12\x17\n\x13SECTION_UNSPECIFIED\x10\x00\x12\x19\n\x15SECTION_KEY_DECISIONS\x10\x01\x12\x18\n\x14SECTION_KNOWN_ISSUES\x10\x02\x12\x1a\n\x16SECTION_RECENT_CHANGES\x10\x03*t\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x01\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x02\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x03\x32\x81\x04\n\x10RetrievalService\x12V\n\x0cQueryContext\x12\x1f.context.v1.QueryContextRequest\x1a .context.v1.QueryContextResponse\"\x03\x90\x02\x01\x12\x44\n\x06Search\x12\x19.context.v1.SearchRequest\x1a\x1a.context.v1.SearchResponse\"\x03\x90\x02\x01\x12\x44\n\x06\x42rowse\x12\x19.context.v1.BrowseRequest\x1a\x1a.context.v1.BrowseResponse\"\x03\x90\x02\x01\x12S\n\x0bWaitIndexed\x12\x1e.context.v1.WaitIndexedRequest\x1a\x1f.context.v1.WaitIndexedResponse\"\x03\x90\x02\x01\x12\\\n\x0eGetIndexStatus\x12!.context.v1.GetIndexStatusRequest\x1a\".context.v1.GetIndexStatusResponse\"\x03\x90\x02\x01\x12V\n\x0cRebuildIndex\x12\x1f.context.v1.RebuildIndexRequest\x1a .context.v1.RebuildIndexResponse\"\x03\x90\x02\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x63ontext/v1/retrieval.proto\x12\ncontext.v1\x1a\x1b\x63ontext/v1/permission.proto\x1a\x16\x63ontext/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9e\x01\n\x06\x46ilter\x12\x12\n\nnamespaces\x18\x01 \x03(\t\x12#\n\x05types\x18\x02 \x03(\x0e\x32\x14.context.v1.ItemType\x12\x0c\n\x04tags\x18\x03 \x03(\t\x12\x10\n\x08statuses\x18\x04 \x03(\t\x12\x11\n\tfrom_date\x18\x05 \x01(\t\x12\x0f\n\x07to_date\x18\x06 \x01(\t\x12\x17\n\x0finclude_history\x18\x07 \x01(\x08\"\x93\x01\n\x13QueryContextRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x12\n\nmax_tokens\x18\x02 \x01(\x05\x12\"\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x12.context.v1.Filter\x12\x16\n\tmin_score\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07\x65xplain\x18\x05 \x01(\x08\x42\x0c\n\n_min_score\"\xa9\x01\n\x14QueryContextResponse\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62undle\x18\x02 \x01(\x0c\x12\x13\n\x0btokens_used\x18\x03 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\x04 \x01(\x08\x12(\n\x07\x65ntries\x18\x05 \x03(\x0b\x32\x17.context.v1.BundleEntry\x12\x1e\n\x04\x63ost\x18\x06 \x01(\x0b\x32\x10.context.v1.Cost\"\x82\x01\n\x0b\x42undleEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\x12$\n\x07section\x18\x04 \x01(\x0e\x32\x13.context.v1.Section\x12\r\n\x05score\x18\x05 \x01(\x01\x12\x0e\n\x06tokens\x18\x06 \x01(\x05\"%\n\x11GetReceiptRequest\x12\x10\n\x08query_id\x18\x01 \x01(\t\"\xa3\x02\n\x12GetReceiptResponse\x12\x10\n\x08query_id\x18\x01 \x01(\t\x12,\n\x08\x61sked_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tprincipal\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\x12.\n\x05\x61sked\x18\x05 \x01(\x0b\x32\x1f.context.v1.QueryContextRequest\x12(\n\x07\x65ntries\x18\x06 \x03(\x0b\x32\x17.context.v1.BundleEntry\x12%\n\x07omitted\x18\x07 \x03(\x0b\x32\x14.context.v1.Omission\x12\x13\n\x0btokens_used\x18\x08 \x01(\x05\x12\x10\n\x08\x64\x65graded\x18\t \x01(\x08\"6\n\x08Omission\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06tokens\x18\x03 \x01(\x05\"\xb4\x01\n\x04\x43ost\x12,\n\tembedding\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12&\n\x03sql\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07ranking\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07packing\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x88\x01\n\rSearchRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\r\n\x05top_k\x18\x02 \x01(\x05\x12\"\n\x06\x66ilter\x18\x03 \x01(\x0b\x32\x12.context.v1.Filter\x12$\n\x04mode\x18\x04 \x01(\x0e\x32\x16.context.v1.SearchMode\x12\x0f\n\x07\x65xplain\x18\x05 \x01(\x08\"j\n\x0eSearchResponse\x12&\n\x07results\x18\x01 \x03(\x0b\x32\x15.context.v1.SearchHit\x12\x10\n\x08\x64\x65graded\x18\x02 \x01(\x08\x12\x1e\n\x04\x63ost\x18\x03 \x01(\x0b\x32\x10.context.v1.Cost\"\xc7\x01\n\tSearchHit\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x04type\x18\x02 \x01(\x0e\x32\x14.context.v1.ItemType\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0f\n\x07snippet\x18\x04 \x01(\t\x12\r\n\x05score\x18\x05 \x01(\x01\x12\x0c\n\x04\x64\x61te\x18\x06 \x01(\t\x12\x0c\n\x04tags\x18\x07 \x03(\t\x12\x0e\n\x06status\x18\x08 \x01(\t\x12\x11\n\tnamespace\x18\t \x01(\t\x12\x1c\n\x03why\x18\n \x01(\x0b\x32\x0f.context.v1.Why\"l\n\x03Why\x12\x10\n\x08semantic\x18\x01 \x01(\x01\x12\x0f\n\x07keyword\x18\x02 \x01(\x01\x12\x0f\n\x07recency\x18\x03 \x01(\x01\x12\x12\n\nimportance\x18\x04 \x01(\x01\x12\x10\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x05 \x01(\x01\x12\x0b\n\x03via\x18\x06 \x01(\t\"B\n\rBrowseRequest\x12\"\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x12.context.v1.Filter\x12\r\n\x05limit\x18\x02 \x01(\x05\"6\n\x0e\x42rowseResponse\x12$\n\x05items\x18\x01 \x03(\x0b\x32\x15.context.v1.SearchHit\"e\n\x12WaitIndexedRequest\x12&\n\x06points\x18\x01 \x03(\x0b\x32\x16.context.v1.IndexPoint\x12\'\n\x04wait\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"0\n\nIndexPoint\x12\x0f\n\x07item_id\x18\x01 \x01(\t\x12\x11\n\tchange_id\x18\x02 \x01(\x03\"&\n\x13WaitIndexedResponse\x12\x0f\n\x07indexed\x18\x01 \x03(\x08\"\x17\n\x15GetIndexStatusRequest\"\xb0\x01\n\x16GetIndexStatusResponse\x12\x0f\n\x07pending\x18\x01 \x01(\x03\x12&\n\x03lag\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\r\n\x05items\x18\x04 \x01(\x03\x12\x0e\n\x06\x63hunks\x18\x05 \x01(\x03\x12\x19\n\x11unembedded_chunks\x18\x06 \x01(\x03\x12\x11\n\tset_aside\x18\x07 \x01(\x03\".\n\x13RebuildIndexRequest\x12\x17\n\x0f\x65very_namespace\x18\x01 \x01(\x08\"(\n\x14RebuildIndexResponse\x12\x10\n\x08replayed\x18\x01 \x01(\x03*s\n\x07Section\x12\x17\n\x13SECTION_UNSPECIFIED\x10\x00\x12\x19\n\x15SECTION_KEY_DECISIONS\x10\x01\x12\x18\n\x14SECTION_KNOWN_ISSUES\x10\x02\x12\x1a\n\x16SECTION_RECENT_CHANGES\x10\x03*t\n\nSearchMode\x12\x1b\n\x17SEARCH_MODE_UNSPECIFIED\x10\x00\x12\x16\n\x12SEARCH_MODE_HYBRID\x10\x01\x12\x18\n\x14SEARCH_MODE_SEMANTIC\x10\x02\x12\x17\n\x13SEARCH_MODE_KEYWORD\x10\x03\x32\xef\x04\n\x10RetrievalService\x12Z\n\x0cQueryContext\x12\x1f.context.v1.QueryContextRequest\x1a .context.v1.QueryContextResponse\"\x07\x90\x02\x01\xa0\xbb\x18\x01\x12H\n\x06Search\x12\x19.context.v1.SearchRequest\x1a\x1a.context.v1.SearchResponse\"\x07\x90\x02\x01\xa0\xbb\x18\x01\x12T\n\nGetReceipt\x12\x1d.context.v1.GetReceiptRequest\x1a\x1e.context.v1.GetReceiptResponse\"\x07\x90\x02\x01\xa0\xbb\x18\x01\x12H\n\x06\x42rowse\x12\x19.context.v1.BrowseRequest\x1a\x1a.context.v1.BrowseResponse\"\x07\x90\x02\x01\xa0\xbb\x18\x01\x12W\n\x0bWaitIndexed\x12\x1e.context.v1.WaitIndexedRequest\x1a\x1f.context.v1.WaitIndexedResponse\"\x07\x90\x02\x01\xa0\xbb\x18\x02\x12`\n\x0eGetIndexStatus\x12!.context.v1.GetIndexStatusRequest\x1a\".context.v1.GetIndexStatusResponse\"\x07\x90\x02\x01\xa0\xbb\x18\x03\x12Z\n\x0cRebuildIndex\x12\x1f.context.v1.RebuildIndexRequest\x1a .context.v1.RebuildIndexResponse\"\x07\x90\x02\x02\xa0\xbb\x18\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,57 +36,65 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'context.v1.retrieval_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_RETRIEVALSERVICE'].methods_by_name['QueryContext']._loaded_options = None
-  _globals['_RETRIEVALSERVICE'].methods_by_name['QueryContext']._serialized_options = b'\220\002\001'
+  _globals['_RETRIEVALSERVICE'].methods_by_name['QueryContext']._serialized_options = b'\220\002\001\240\273\030\001'
   _globals['_RETRIEVALSERVICE'].methods_by_name['Search']._loaded_options = None
-  _globals['_RETRIEVALSERVICE'].methods_by_name['Search']._serialized_options = b'\220\002\001'
+  _globals['_RETRIEVALSERVICE'].methods_by_name['Search']._serialized_options = b'\220\002\001\240\273\030\001'
+  _globals['_RETRIEVALSERVICE'].methods_by_name['GetReceipt']._loaded_options = None
+  _globals['_RETRIEVALSERVICE'].methods_by_name['GetReceipt']._serialized_options = b'\220\002\001\240\273\030\001'
   _globals['_RETRIEVALSERVICE'].methods_by_name['Browse']._loaded_options = None
-  _globals['_RETRIEVALSERVICE'].methods_by_name['Browse']._serialized_options = b'\220\002\001'
+  _globals['_RETRIEVALSERVICE'].methods_by_name['Browse']._serialized_options = b'\220\002\001\240\273\030\001'
   _globals['_RETRIEVALSERVICE'].methods_by_name['WaitIndexed']._loaded_options = None
-  _globals['_RETRIEVALSERVICE'].methods_by_name['WaitIndexed']._serialized_options = b'\220\002\001'
+  _globals['_RETRIEVALSERVICE'].methods_by_name['WaitIndexed']._serialized_options = b'\220\002\001\240\273\030\002'
   _globals['_RETRIEVALSERVICE'].methods_by_name['GetIndexStatus']._loaded_options = None
-  _globals['_RETRIEVALSERVICE'].methods_by_name['GetIndexStatus']._serialized_options = b'\220\002\001'
+  _globals['_RETRIEVALSERVICE'].methods_by_name['GetIndexStatus']._serialized_options = b'\220\002\001\240\273\030\003'
   _globals['_RETRIEVALSERVICE'].methods_by_name['RebuildIndex']._loaded_options = None
-  _globals['_RETRIEVALSERVICE'].methods_by_name['RebuildIndex']._serialized_options = b'\220\002\002'
-  _globals['_SECTION']._serialized_start=2048
-  _globals['_SECTION']._serialized_end=2163
-  _globals['_SEARCHMODE']._serialized_start=2165
-  _globals['_SEARCHMODE']._serialized_end=2281
-  _globals['_FILTER']._serialized_start=99
-  _globals['_FILTER']._serialized_end=257
-  _globals['_QUERYCONTEXTREQUEST']._serialized_start=260
-  _globals['_QUERYCONTEXTREQUEST']._serialized_end=407
-  _globals['_QUERYCONTEXTRESPONSE']._serialized_start=410
-  _globals['_QUERYCONTEXTRESPONSE']._serialized_end=579
-  _globals['_BUNDLEENTRY']._serialized_start=582
-  _globals['_BUNDLEENTRY']._serialized_end=712
-  _globals['_COST']._serialized_start=715
-  _globals['_COST']._serialized_end=895
-  _globals['_SEARCHREQUEST']._serialized_start=898
-  _globals['_SEARCHREQUEST']._serialized_end=1034
-  _globals['_SEARCHRESPONSE']._serialized_start=1036
-  _globals['_SEARCHRESPONSE']._serialized_end=1142
-  _globals['_SEARCHHIT']._serialized_start=1145
-  _globals['_SEARCHHIT']._serialized_end=1344
-  _globals['_WHY']._serialized_start=1346
-  _globals['_WHY']._serialized_end=1454
-  _globals['_BROWSEREQUEST']._serialized_start=1456
-  _globals['_BROWSEREQUEST']._serialized_end=1522
-  _globals['_BROWSERESPONSE']._serialized_start=1524
-  _globals['_BROWSERESPONSE']._serialized_end=1578
-  _globals['_WAITINDEXEDREQUEST']._serialized_start=1580
-  _globals['_WAITINDEXEDREQUEST']._serialized_end=1681
-  _globals['_INDEXPOINT']._serialized_start=1683
-  _globals['_INDEXPOINT']._serialized_end=1731
-  _globals['_WAITINDEXEDRESPONSE']._serialized_start=1733
-  _globals['_WAITINDEXEDRESPONSE']._serialized_end=1771
-  _globals['_GETINDEXSTATUSREQUEST']._serialized_start=1773
-  _globals['_GETINDEXSTATUSREQUEST']._serialized_end=1796
-  _globals['_GETINDEXSTATUSRESPONSE']._serialized_start=1799
-  _globals['_GETINDEXSTATUSRESPONSE']._serialized_end=1956
-  _globals['_REBUILDINDEXREQUEST']._serialized_start=1958
-  _globals['_REBUILDINDEXREQUEST']._serialized_end=2004
-  _globals['_REBUILDINDEXRESPONSE']._serialized_start=2006
-  _globals['_REBUILDINDEXRESPONSE']._serialized_end=2046
-  _globals['_RETRIEVALSERVICE']._serialized_start=2284
-  _globals['_RETRIEVALSERVICE']._serialized_end=2797
+  _globals['_RETRIEVALSERVICE'].methods_by_name['RebuildIndex']._serialized_options = b'\220\002\002\240\273\030\003'
+  _globals['_SECTION']._serialized_start=2518
+  _globals['_SECTION']._serialized_end=2633
+  _globals['_SEARCHMODE']._serialized_start=2635
+  _globals['_SEARCHMODE']._serialized_end=2751
+  _globals['_FILTER']._serialized_start=161
+  _globals['_FILTER']._serialized_end=319
+  _globals['_QUERYCONTEXTREQUEST']._serialized_start=322
+  _globals['_QUERYCONTEXTREQUEST']._serialized_end=469
+  _globals['_QUERYCONTEXTRESPONSE']._serialized_start=472
+  _globals['_QUERYCONTEXTRESPONSE']._serialized_end=641
+  _globals['_BUNDLEENTRY']._serialized_start=644
+  _globals['_BUNDLEENTRY']._serialized_end=774
+  _globals['_GETRECEIPTREQUEST']._serialized_start=776
+  _globals['_GETRECEIPTREQUEST']._serialized_end=813
+  _globals['_GETRECEIPTRESPONSE']._serialized_start=816
+  _globals['_GETRECEIPTRESPONSE']._serialized_end=1107
+  _globals['_OMISSION']._serialized_start=1109
+  _globals['_OMISSION']._serialized_end=1163
+  _globals['_COST']._serialized_start=1166
+  _globals['_COST']._serialized_end=1346
+  _globals['_SEARCHREQUEST']._serialized_start=1349
+  _globals['_SEARCHREQUEST']._serialized_end=1485
+  _globals['_SEARCHRESPONSE']._serialized_start=1487
+  _globals['_SEARCHRESPONSE']._serialized_end=1593
+  _globals['_SEARCHHIT']._serialized_start=1596
+  _globals['_SEARCHHIT']._serialized_end=1795
+  _globals['_WHY']._serialized_start=1797
+  _globals['_WHY']._serialized_end=1905
+  _globals['_BROWSEREQUEST']._serialized_start=1907
+  _globals['_BROWSEREQUEST']._serialized_end=1973
+  _globals['_BROWSERESPONSE']._serialized_start=1975
+  _globals['_BROWSERESPONSE']._serialized_end=2029
+  _globals['_WAITINDEXEDREQUEST']._serialized_start=2031
+  _globals['_WAITINDEXEDREQUEST']._serialized_end=2132
+  _globals['_INDEXPOINT']._serialized_start=2134
+  _globals['_INDEXPOINT']._serialized_end=2182
+  _globals['_WAITINDEXEDRESPONSE']._serialized_start=2184
+  _globals['_WAITINDEXEDRESPONSE']._serialized_end=2222
+  _globals['_GETINDEXSTATUSREQUEST']._serialized_start=2224
+  _globals['_GETINDEXSTATUSREQUEST']._serialized_end=2247
+  _globals['_GETINDEXSTATUSRESPONSE']._serialized_start=2250
+  _globals['_GETINDEXSTATUSRESPONSE']._serialized_end=2426
+  _globals['_REBUILDINDEXREQUEST']._serialized_start=2428
+  _globals['_REBUILDINDEXREQUEST']._serialized_end=2474
+  _globals['_REBUILDINDEXRESPONSE']._serialized_start=2476
+  _globals['_REBUILDINDEXRESPONSE']._serialized_end=2516
+  _globals['_RETRIEVALSERVICE']._serialized_start=2754
+  _globals['_RETRIEVALSERVICE']._serialized_end=3377
 # @@protoc_insertion_point(module_scope)

@@ -44,6 +44,11 @@ class RetrievalServiceStub:
                 request_serializer=context_dot_v1_dot_retrieval__pb2.SearchRequest.SerializeToString,
                 response_deserializer=context_dot_v1_dot_retrieval__pb2.SearchResponse.FromString,
                 _registered_method=True)
+        self.GetReceipt = channel.unary_unary(
+                '/context.v1.RetrievalService/GetReceipt',
+                request_serializer=context_dot_v1_dot_retrieval__pb2.GetReceiptRequest.SerializeToString,
+                response_deserializer=context_dot_v1_dot_retrieval__pb2.GetReceiptResponse.FromString,
+                _registered_method=True)
         self.Browse = channel.unary_unary(
                 '/context.v1.RetrievalService/Browse',
                 request_serializer=context_dot_v1_dot_retrieval__pb2.BrowseRequest.SerializeToString,
@@ -77,6 +82,13 @@ class RetrievalServiceServicer:
 
     def Search(self, request, context):
         """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetReceipt(self, request, context):
+        """What a query was asked and answered, for 30 days, to those who may read every namespace that it asked.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -120,6 +132,11 @@ def add_RetrievalServiceServicer_to_server(servicer, server):
                     servicer.Search,
                     request_deserializer=context_dot_v1_dot_retrieval__pb2.SearchRequest.FromString,
                     response_serializer=context_dot_v1_dot_retrieval__pb2.SearchResponse.SerializeToString,
+            ),
+            'GetReceipt': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetReceipt,
+                    request_deserializer=context_dot_v1_dot_retrieval__pb2.GetReceiptRequest.FromString,
+                    response_serializer=context_dot_v1_dot_retrieval__pb2.GetReceiptResponse.SerializeToString,
             ),
             'Browse': grpc.unary_unary_rpc_method_handler(
                     servicer.Browse,
@@ -196,6 +213,33 @@ class RetrievalService:
             '/context.v1.RetrievalService/Search',
             context_dot_v1_dot_retrieval__pb2.SearchRequest.SerializeToString,
             context_dot_v1_dot_retrieval__pb2.SearchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetReceipt(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/context.v1.RetrievalService/GetReceipt',
+            context_dot_v1_dot_retrieval__pb2.GetReceiptRequest.SerializeToString,
+            context_dot_v1_dot_retrieval__pb2.GetReceiptResponse.FromString,
             options,
             channel_credentials,
             insecure,

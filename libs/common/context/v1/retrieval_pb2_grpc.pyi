@@ -35,6 +35,8 @@ class RetrievalServiceStub:
     def __new__(cls, channel: _aio.Channel) -> RetrievalServiceAsyncStub: ...
     QueryContext: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.QueryContextRequest, _retrieval_pb2.QueryContextResponse]
     Search: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.SearchRequest, _retrieval_pb2.SearchResponse]
+    GetReceipt: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.GetReceiptRequest, _retrieval_pb2.GetReceiptResponse]
+    """What a query was asked and answered, for 30 days, to those who may read every namespace that it asked."""
     Browse: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.BrowseRequest, _retrieval_pb2.BrowseResponse]
     """Newest items in force, without a question: what changed lately, what carries a tag."""
     WaitIndexed: _grpc.UnaryUnaryMultiCallable[_retrieval_pb2.WaitIndexedRequest, _retrieval_pb2.WaitIndexedResponse]
@@ -48,6 +50,8 @@ class RetrievalServiceAsyncStub(RetrievalServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     QueryContext: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.QueryContextRequest, _retrieval_pb2.QueryContextResponse]  # type: ignore[assignment]
     Search: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.SearchRequest, _retrieval_pb2.SearchResponse]  # type: ignore[assignment]
+    GetReceipt: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.GetReceiptRequest, _retrieval_pb2.GetReceiptResponse]  # type: ignore[assignment]
+    """What a query was asked and answered, for 30 days, to those who may read every namespace that it asked."""
     Browse: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.BrowseRequest, _retrieval_pb2.BrowseResponse]  # type: ignore[assignment]
     """Newest items in force, without a question: what changed lately, what carries a tag."""
     WaitIndexed: _aio.UnaryUnaryMultiCallable[_retrieval_pb2.WaitIndexedRequest, _retrieval_pb2.WaitIndexedResponse]  # type: ignore[assignment]
@@ -70,6 +74,14 @@ class RetrievalServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _retrieval_pb2.SearchRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_retrieval_pb2.SearchResponse, _abc.Awaitable[_retrieval_pb2.SearchResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetReceipt(
+        self,
+        request: _retrieval_pb2.GetReceiptRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_retrieval_pb2.GetReceiptResponse, _abc.Awaitable[_retrieval_pb2.GetReceiptResponse]]:
+        """What a query was asked and answered, for 30 days, to those who may read every namespace that it asked."""
 
     @_abc_1.abstractmethod
     def Browse(

@@ -67,6 +67,34 @@ PROVENANCE_IMPORT: Provenance.ValueType  # 3
 PROVENANCE_EVENT: Provenance.ValueType  # 4
 Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
 
+class _Review:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReviewEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Review.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    REVIEW_UNSPECIFIED: _Review.ValueType  # 0
+    """nobody has, and nothing calls for it"""
+    REVIEW_HELD: _Review.ValueType  # 1
+    """looks like instructions to an agent: out of search and bundles until a verdict"""
+    REVIEW_APPROVED: _Review.ValueType  # 2
+    """as good as a human's"""
+    REVIEW_REJECTED: _Review.ValueType  # 3
+    """out of search and bundles for good"""
+
+class Review(_Review, metaclass=_ReviewEnumTypeWrapper):
+    """Whether somebody has looked at text that nobody vouched for."""
+
+REVIEW_UNSPECIFIED: Review.ValueType  # 0
+"""nobody has, and nothing calls for it"""
+REVIEW_HELD: Review.ValueType  # 1
+"""looks like instructions to an agent: out of search and bundles until a verdict"""
+REVIEW_APPROVED: Review.ValueType  # 2
+"""as good as a human's"""
+REVIEW_REJECTED: Review.ValueType  # 3
+"""out of search and bundles for good"""
+Global___Review: _TypeAlias = Review  # noqa: Y015
+
 class _RelationshipType:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -115,6 +143,7 @@ class Item(_message.Message):
     ACCESS_COUNT_30D_FIELD_NUMBER: _builtins.int
     REFERENCE_COUNT_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
+    REVIEW_FIELD_NUMBER: _builtins.int
     ADR_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     MEETING_FIELD_NUMBER: _builtins.int
@@ -133,6 +162,7 @@ class Item(_message.Message):
     reference_count: _builtins.int
     """edges that point at this item"""
     namespace: _builtins.str
+    review: Global___Review.ValueType
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -165,6 +195,7 @@ class Item(_message.Message):
         access_count_30d: _builtins.int = ...,
         reference_count: _builtins.int = ...,
         namespace: _builtins.str = ...,
+        review: Global___Review.ValueType = ...,
         adr: Global___Adr | None = ...,
         failure: Global___Failure | None = ...,
         meeting: Global___Meeting | None = ...,
@@ -172,7 +203,7 @@ class Item(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["adr", b"adr", "body", b"body", "created_at", b"created_at", "failure", b"failure", "meeting", b"meeting", "snapshot", b"snapshot", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_count_30d", b"access_count_30d", "adr", b"adr", "author", b"author", "body", b"body", "created_at", b"created_at", "failure", b"failure", "id", b"id", "meeting", b"meeting", "namespace", b"namespace", "pinned", b"pinned", "provenance", b"provenance", "reference_count", b"reference_count", "snapshot", b"snapshot", "source_uri", b"source_uri", "status", b"status", "tags", b"tags", "title", b"title", "type", b"type", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_count_30d", b"access_count_30d", "adr", b"adr", "author", b"author", "body", b"body", "created_at", b"created_at", "failure", b"failure", "id", b"id", "meeting", b"meeting", "namespace", b"namespace", "pinned", b"pinned", "provenance", b"provenance", "reference_count", b"reference_count", "review", b"review", "snapshot", b"snapshot", "source_uri", b"source_uri", "status", b"status", "tags", b"tags", "title", b"title", "type", b"type", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["adr", "failure", "meeting", "snapshot"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
@@ -454,3 +485,29 @@ class Relationship(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Relationship: _TypeAlias = Relationship  # noqa: Y015
+
+@_typing.final
+class Redaction(_message.Message):
+    """A secret that was taken out of a text before it was stored."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FIELD_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    field: _builtins.str
+    """as API.md names it: title, decisions[0].rationale"""
+    kind: _builtins.str
+    """api_key, password, private_key, …"""
+    def __init__(
+        self,
+        *,
+        field: _builtins.str = ...,
+        kind: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["field", b"field", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Redaction: _TypeAlias = Redaction  # noqa: Y015
