@@ -11,7 +11,7 @@ from context_common.errors import Unauthenticated
 NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 KEYS = ("x-context-namespace", "x-context-principal", "x-request-id", "x-context-address")
-LISTS = ("x-context-scopes", "x-context-readable")
+LISTS = ("x-context-scopes", "x-context-readable", "x-context-writable")
 READ, WRITE, ADMIN = "context:read", "knowledge:write", "admin"
 SCOPES = frozenset({READ, WRITE, ADMIN})  # what a credential may have
 SERVICE = "service"  # what a service has that works on its own behalf; no credential grants it
@@ -29,6 +29,8 @@ class Caller:
         address: Where the request came from; empty where a service works on its own behalf.
         scopes: Among SCOPES, or SERVICE.
         readable: The namespaces it may read beside its own; EVERY stands for all.
+        writable: The namespaces it may write, as far as its scopes go, its own only where it is named; EVERY stands
+            for all. Nobody hands on more than these.
     """
 
     namespace: str
@@ -37,6 +39,7 @@ class Caller:
     address: str = ""
     scopes: frozenset[str] = frozenset()
     readable: frozenset[str] = frozenset()
+    writable: frozenset[str] = frozenset()
 
     def may(self, scope: str) -> bool:
         """Whether it has `scope`; admin stands for every scope of a credential."""
@@ -46,10 +49,14 @@ class Caller:
         """Whether it may read what is in `namespace`."""
         return namespace == self.namespace or namespace in self.readable or EVERY in self.readable
 
+    def may_write(self, namespace: str) -> bool:
+        """Whether it may write what is in `namespace`, as far as its scopes go."""
+        return namespace in self.writable or EVERY in self.writable
+
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """The caller as gRPC metadata."""
         texts = zip(KEYS, (self.namespace, self.principal, self.request_id, self.address), strict=True)
-        lists = zip(LISTS, (self.scopes, self.readable), strict=True)
+        lists = zip(LISTS, (self.scopes, self.readable, self.writable), strict=True)
         return (*texts, *((key, " ".join(sorted(values))) for key, values in lists))
 
     @classmethod
@@ -60,11 +67,11 @@ class Caller:
             Unauthenticated: The namespace or the principal is missing or malformed.
         """
         namespace, principal, request_id, address = (metadata.get(key, "") for key in KEYS)
-        scopes, readable = (frozenset(metadata.get(key, "").split()) for key in LISTS)
+        scopes, readable, writable = (frozenset(metadata.get(key, "").split()) for key in LISTS)
         if not NAMESPACE.fullmatch(namespace) or not principal:
             raise Unauthenticated("the call does not say for whom it is made")
         request_id = request_id if REQUEST_ID.fullmatch(request_id) else new_request_id()
-        return cls(namespace, principal, request_id, address, scopes, readable)
+        return cls(namespace, principal, request_id, address, scopes, readable, writable)
 
 
 def new_request_id() -> str:
