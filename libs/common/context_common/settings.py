@@ -1,7 +1,11 @@
 """Reads a process's settings from its environment once and complains about everything at once."""
 
+import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
+
+LEAST_SECRET = 32  # characters
+LEAST_DIFFERENT = 8  # of them
 
 
 class SettingsError(Exception):
@@ -84,10 +88,35 @@ class Env:
             self._wrong.append(f"{name} must be host:port, not {value!r}")
         return value
 
+    def reject(self, why: str) -> None:
+        """Keep `why` for `complain`: values that are right each by itself, but not together."""
+        self._wrong.append(why)
+
+    def refuse(self, reason: str) -> None:
+        """Keep one more thing that is wrong."""
+        self._wrong.append(reason)
+
     def complain(self) -> None:
-        """Raise SettingsError with everything that was wrong, if anything was."""
+        """Raise SettingsError with everything that was wrong, each once, if anything was."""
         if self._wrong:
-            raise SettingsError("; ".join(self._wrong))
+            raise SettingsError("; ".join(dict.fromkeys(self._wrong)))
+
+
+def weakness(secret: str) -> str:
+    """What makes `secret` easy to guess; empty where nothing shows."""
+    if len(secret) < LEAST_SECRET:
+        return f"it has {len(secret)} characters, and needs {LEAST_SECRET}"
+    if len(set(secret)) < LEAST_DIFFERENT:
+        return f"it has {len(set(secret))} different characters, and needs {LEAST_DIFFERENT}"
+    return ""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach `host`."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 TRUE = ("true", "1", "yes", "on")

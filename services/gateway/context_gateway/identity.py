@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from starlette.datastructures import Headers
 
 from context.v1 import types_pb2
-from context_common.caller import NAMESPACE, REQUEST_ID, Caller, new_request_id
+from context_common.caller import ADMIN, EVERY, NAMESPACE, REQUEST_ID, Caller, new_request_id
 from context_gateway.problems import Refused
 
 DEV_PRINCIPAL = "dev"
@@ -36,4 +36,6 @@ def identify(headers: Headers, request: str) -> Identity:
     namespace = headers.get(NAMESPACE_HEADER) or DEFAULT_NAMESPACE
     if not NAMESPACE.fullmatch(namespace):
         raise Refused(400, {NAMESPACE_HEADER: ["must be 1 to 64 of a-z 0-9 . _ -, a letter or digit at both ends"]})
-    return Identity(Caller(namespace, DEV_PRINCIPAL, request), types_pb2.PROVENANCE_HUMAN)
+    everywhere = frozenset({EVERY})
+    caller = Caller(namespace, DEV_PRINCIPAL, request, "", frozenset({ADMIN}), everywhere, everywhere)
+    return Identity(caller, types_pb2.PROVENANCE_HUMAN)
