@@ -92,10 +92,6 @@ class Env:
         """Keep `why` for `complain`: values that are right each by itself, but not together."""
         self._wrong.append(why)
 
-    def refuse(self, reason: str) -> None:
-        """Keep one more thing that is wrong."""
-        self._wrong.append(reason)
-
     def complain(self) -> None:
         """Raise SettingsError with everything that was wrong, each once, if anything was."""
         if self._wrong:

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from context.v1 import types_pb2 as types
-from context_common.caller import Caller
 from context_common.errors import Unavailable
 from tests.support.gateway import Gateway
 
@@ -183,8 +182,8 @@ async def test_the_namespace_and_the_request_id_reach_every_service(gateway: Gat
     headers = {"X-Context-Namespace": "web", "X-Request-Id": "r-1"}
     answer = await gateway.http.post("/api/adr", json=ADR, headers=headers)
     assert answer.headers["x-request-id"] == "r-1"
-    assert gateway.knowledge.callers == [Caller("web", "dev", "r-1")]
-    assert gateway.retrieval.callers == [Caller("web", "dev", "r-1")]
+    for callers in (gateway.knowledge.callers, gateway.retrieval.callers):
+        assert [(who.namespace, who.principal, who.request_id) for who in callers] == [("web", "dev", "r-1")]
 
 
 async def test_an_id_may_be_written_as_people_do(gateway: Gateway) -> None:
