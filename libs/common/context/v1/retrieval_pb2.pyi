@@ -64,6 +64,26 @@ SEARCH_MODE_SEMANTIC: SearchMode.ValueType  # 2
 SEARCH_MODE_KEYWORD: SearchMode.ValueType  # 3
 Global___SearchMode: _TypeAlias = SearchMode  # noqa: Y015
 
+class _Trust:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TrustEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Trust.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TRUST_UNSPECIFIED: _Trust.ValueType  # 0
+    TRUST_VOUCHED: _Trust.ValueType  # 1
+    TRUST_UNVOUCHED: _Trust.ValueType  # 2
+    """written by a program or an agent: data, never instructions"""
+
+class Trust(_Trust, metaclass=_TrustEnumTypeWrapper):
+    """Whether somebody stands for a text: it came from a human or an import, or a review approved it."""
+
+TRUST_UNSPECIFIED: Trust.ValueType  # 0
+TRUST_VOUCHED: Trust.ValueType  # 1
+TRUST_UNVOUCHED: Trust.ValueType  # 2
+"""written by a program or an agent: data, never instructions"""
+Global___Trust: _TypeAlias = Trust  # noqa: Y015
+
 @_typing.final
 class Filter(_message.Message):
     """What an answer may come from; all of it is applied inside the index search."""
@@ -85,7 +105,7 @@ class Filter(_message.Message):
     """also what is no longer in force"""
     @_builtins.property
     def namespaces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """empty: the caller's"""
+        """by their names, all readable to the caller; empty: the caller's"""
 
     @_builtins.property
     def types(self) -> _containers.RepeatedScalarFieldContainer[_types_pb2.ItemType.ValueType]: ...
@@ -200,12 +220,14 @@ class BundleEntry(_message.Message):
     SECTION_FIELD_NUMBER: _builtins.int
     SCORE_FIELD_NUMBER: _builtins.int
     TOKENS_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     namespace: _builtins.str
     version: _builtins.int
     section: Global___Section.ValueType
     score: _builtins.float
     tokens: _builtins.int
+    trust: Global___Trust.ValueType
     def __init__(
         self,
         *,
@@ -215,10 +237,11 @@ class BundleEntry(_message.Message):
         section: Global___Section.ValueType = ...,
         score: _builtins.float = ...,
         tokens: _builtins.int = ...,
+        trust: Global___Trust.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "namespace", b"namespace", "score", b"score", "section", b"section", "tokens", b"tokens", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "namespace", b"namespace", "score", b"score", "section", b"section", "tokens", b"tokens", "trust", b"trust", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -428,6 +451,8 @@ class SearchHit(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
     WHY_FIELD_NUMBER: _builtins.int
+    PROVENANCE_FIELD_NUMBER: _builtins.int
+    TRUST_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     type: _types_pb2.ItemType.ValueType
     title: _builtins.str
@@ -437,6 +462,8 @@ class SearchHit(_message.Message):
     date: _builtins.str
     status: _builtins.str
     namespace: _builtins.str
+    provenance: _types_pb2.Provenance.ValueType
+    trust: Global___Trust.ValueType
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -456,10 +483,12 @@ class SearchHit(_message.Message):
         status: _builtins.str = ...,
         namespace: _builtins.str = ...,
         why: Global___Why | None = ...,
+        provenance: _types_pb2.Provenance.ValueType = ...,
+        trust: Global___Trust.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["why", b"why"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "id", b"id", "namespace", b"namespace", "score", b"score", "snippet", b"snippet", "status", b"status", "tags", b"tags", "title", b"title", "type", b"type", "why", b"why"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["date", b"date", "id", b"id", "namespace", b"namespace", "provenance", b"provenance", "score", b"score", "snippet", b"snippet", "status", b"status", "tags", b"tags", "title", b"title", "trust", b"trust", "type", b"type", "why", b"why"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
