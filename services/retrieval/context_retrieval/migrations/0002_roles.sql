@@ -36,7 +36,7 @@ END $$;
 
 -- NULL or empty where the transaction names none: then no namespace is among them.
 CREATE FUNCTION visible_namespaces() RETURNS text[] STABLE LANGUAGE sql AS $$
-    SELECT string_to_array(current_setting('context.namespaces', true), ',')
+    SELECT nullif(current_setting('context.namespaces', true), '')::text[]
 $$;
 
 -- In a subquery, so that the setting is read once per statement and not once per row.
