@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -189,14 +189,21 @@ class Retrieval:
     knowledge: FakeKnowledge
     embedding: FakeEmbedding
     namespace: str = "web"
-    seen: dict[str, Any] = field(default_factory=dict)
+    readable: frozenset[str] = frozenset()  # beside its own
 
-    def as_(self, namespace: str) -> "Retrieval":
-        """The same service for a caller in another namespace."""
-        return Retrieval(self.stub, self.url, self.knowledge, self.embedding, namespace)
+    def as_(self, namespace: str, *readable: str) -> "Retrieval":
+        """The same service for a caller in another namespace, who may read those in `readable` as well."""
+        return replace(self, namespace=namespace, readable=frozenset(readable))
+
+    @property
+    def who(self) -> caller.Caller:
+        """Whom the service is asked for."""
+        return caller.Caller(
+            self.namespace, "ada", "request-1", scopes=frozenset({caller.ADMIN}), readable=self.readable
+        )
 
     async def ask(self, method: str, request: Any, within: float = 30) -> Any:
-        caller.bind(caller.Caller(self.namespace, "ada", "request-1"))
+        caller.bind(self.who)
         return await call(getattr(self.stub, method), request, within=within)
 
     async def put(self, *items: types_pb2.Item, **how: Any) -> None:

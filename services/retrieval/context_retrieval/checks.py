@@ -4,14 +4,15 @@ from collections.abc import Iterable
 from datetime import date
 
 from context.v1 import retrieval_pb2 as pb
-from context_common.caller import NAMESPACE
-from context_common.errors import Invalid
+from context_common.caller import NAMESPACE, Caller
+from context_common.errors import Invalid, NotFound
 from context_retrieval.document import TYPES
 from context_retrieval.model import Filter
 
 QUERY = 10_000  # characters
 TEXT = 200  # characters of a tag or status
 ENTRIES = 200  # of a list in a filter
+NAMESPACES = 50  # of one question
 LEAST_TOKENS, MOST_TOKENS, TOKENS = 200, 32_000, 4_000
 
 
@@ -20,11 +21,14 @@ class Checks:
 
     def __init__(self) -> None:
         self._wrong: dict[str, list[str]] = {}
+        self._hidden = False
 
     def complain(self) -> None:
-        """Raise Invalid with everything that was wrong, if anything was."""
+        """Raise Invalid with everything that was wrong, if anything was; NotFound for what the caller may not see."""
         if self._wrong:
             raise Invalid(self._wrong)
+        if self._hidden:
+            raise NotFound("There is no such namespace.")
 
     def query(self, text: str) -> str:
         """A question: some text, not too long."""
@@ -46,11 +50,18 @@ class Checks:
             self._add(name, "must be from 0 to 1")
         return value
 
-    def filter(self, given: pb.Filter, namespace: str) -> Filter:
-        """What an answer may come from; the caller's `namespace` where none is named."""
-        for name in given.namespaces:
+    def filter(self, given: pb.Filter, who: Caller) -> Filter:
+        """What an answer may come from; the caller's own namespace where none is named.
+
+        Namespaces are asked for by their names, "*" is none: what a new namespace holds is for those who name it.
+        """
+        names = tuple(sorted(set(given.namespaces))) or (who.namespace,)
+        if len(names) > NAMESPACES:
+            self._add("namespaces", f"has more than {NAMESPACES} entries")
+        for name in names:
             if not NAMESPACE.fullmatch(name):
                 self._add("namespaces", f"{name[:80]!r} is no namespace")
+        self._hidden = not all(map(who.may_read, names))
         unknown = [value for value in given.types if value not in TYPES]
         if unknown:
             self._add("types", "has a type that there is not")
@@ -58,7 +69,7 @@ class Checks:
         if from_date and to_date and from_date > to_date:
             self._add("from", "is after to")
         return Filter(
-            namespaces=tuple(sorted(set(given.namespaces))) or (namespace,),
+            namespaces=names,
             types=tuple(TYPES[value] for value in given.types if value in TYPES),
             tags=self._texts("tags", given.tags),
             statuses=self._texts("statuses", given.statuses),

@@ -54,7 +54,7 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
         query = checks.query(request.query)
         budget = checks.number("max_tokens", request.max_tokens, TOKENS, LEAST_TOKENS, MOST_TOKENS)
         floor = checks.share("min_score", request.min_score) if request.HasField("min_score") else None
-        wanted = checks.filter(request.filter, caller.current().namespace)
+        wanted = checks.filter(request.filter, caller.current())
         checks.complain()
         timings = Timings()
         asked = Request(query, wanted, floor=floor)
@@ -74,7 +74,7 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
         checks = Checks()
         query = checks.query(request.query)
         limit = checks.number("top_k", request.top_k, 20, 1, 100)
-        wanted = checks.filter(request.filter, caller.current().namespace)
+        wanted = checks.filter(request.filter, caller.current())
         checks.complain()
         timings = Timings()
         mode = MODES.get(request.mode, Mode.HYBRID)
@@ -86,7 +86,7 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
     async def Browse(self, request: pb.BrowseRequest, context: Any) -> pb.BrowseResponse:
         checks = Checks()
         limit = checks.number("limit", request.limit, 10, 1, 200)
-        wanted = checks.filter(request.filter, caller.current().namespace)
+        wanted = checks.filter(request.filter, caller.current())
         checks.complain()
         return pb.BrowseResponse(items=[_glimpse(item) for item in await self._reader.browse(wanted, limit)])
 
