@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: help run setup model test check fix proto lock unit integration e2e quality bench clean
+.PHONY: help run setup model test check audit fix proto lock unit integration e2e quality bench clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -30,12 +30,18 @@ model: ## Export the embedding model where it is absent; SOURCE=directory or hub
 test: setup check ## Everything: check, then unit, integration, end to end, quality
 	$(PYTEST) tests/unit tests/integration tests/e2e tests/quality -n 2 --dist loadfile
 
-check: ## Lint, format, types, import law, stubs; changes nothing
+check: ## Lint, format, types, import law, stubs, audit of the locks; changes nothing
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy $(SOURCES)
 	$(BIN)/python protos/generate.py --check
+	$(BIN)/python deploy/audit/audit.py
 	$(PYTEST) -q tests/unit/test_architecture.py tests/unit/test_protos.py
+
+audit: ## Ask the advisory database about every locked version; needs one that the package index serves
+	$(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet pip-audit
+	set -e; for lock in requirements.lock requirements-dev.lock $(SERVICES:%=services/%/requirements.lock); do \
+	  .venv/audit/bin/pip-audit --strict --disable-pip --require-hashes -r $$lock; done
 
 fix: ## Format, and repair what the linter can
 	$(BIN)/ruff check --fix-only $(SOURCES)
