@@ -27,6 +27,7 @@ from context_gateway.__main__ import server_config
 from context_gateway.app import create_app
 from context_gateway.clients import EMBEDDING, KNOWLEDGE, RETRIEVAL, open_clients
 from context_gateway.settings import Settings
+from tests.support.trust import trust
 
 PREFIXES = {
     types.ITEM_TYPE_ADR: "ADR",
@@ -321,9 +322,11 @@ async def serve(**settings: Any) -> AsyncIterator[Gateway]:
             ("embedding_addr", embedding, embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EMBEDDING),
             ("retrieval_addr", retrieval, retrieval_pb2_grpc.add_RetrievalServiceServicer_to_server, RETRIEVAL),
         )
-        chosen: dict[str, Any] = {"port": 0}
+        chosen: dict[str, Any] = {"port": 0, "trust": trust("gateway")}
         for name, servicer, register, descriptor in parts:
-            server = Server("127.0.0.1:0", ready=servicer.ping, grace=0.0, ready_every=0.1)
+            server = Server(
+                "127.0.0.1:0", trust=trust(name.removesuffix("_addr")), ready=servicer.ping, grace=0.0, ready_every=0.1
+            )
             server.add(register, servicer, descriptor)
             chosen[name] = f"127.0.0.1:{(await stack.enter_async_context(server)).port}"
         configured = Settings(**(chosen | settings))

@@ -15,8 +15,10 @@ from context.v1 import types_pb2 as types
 from context_common import caller
 from context_common.client import call
 from context_knowledge.feed import Feed
+from tests.support.trust import admin, service
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)  # what the service takes for now
+SERVICE = "service:"
 
 
 @dataclass
@@ -34,7 +36,9 @@ class Knowledge:
         return Knowledge(self.stub, self.url, self.feed, namespace, principal)
 
     async def ask(self, method: str, request: Any) -> Any:
-        caller.bind(caller.Caller(self.namespace, self.principal, "request-1"))
+        is_service = self.principal.startswith(SERVICE)
+        name = self.principal.removeprefix(SERVICE)
+        caller.bind(service(name, self.namespace) if is_service else admin(self.namespace, name))
         return await call(getattr(self.stub, method), request, within=30)
 
     async def create(self, item: types.Item) -> pb.Recorded:

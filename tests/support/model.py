@@ -15,6 +15,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from context_embedding import files
 from context_local.health import LOOPBACK, free_ports
+from tests.support.trust import SECRET
 
 SERVICE = "context.v1.EmbeddingService"
 STARTS_WITHIN = 30.0  # seconds
@@ -42,7 +43,7 @@ def embedding_service(directory: Path, environ: Mapping[str, str]) -> Iterator[s
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "context_embedding"],
-            env={**os.environ, **environ, "LISTEN": addr},
+            env={**os.environ, "SERVICE_SECRET": SECRET, **environ, "LISTEN": addr},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

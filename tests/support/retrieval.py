@@ -26,6 +26,7 @@ from context_common.errors import AppError
 from context_common.server import Server
 from context_retrieval.service import EMBEDDING, KNOWLEDGE, RETRIEVAL, build
 from context_retrieval.settings import Settings
+from tests.support.trust import trust
 
 DIMENSION = 384
 WINDOW = 64  # tokens of the stand-in's model: small, so that short texts already need several passages
@@ -264,9 +265,10 @@ async def ready() -> None:
 
 
 @asynccontextmanager
-async def serving(servicer: Any, register: Any, descriptor: Any) -> AsyncIterator[str]:
+async def serving(name: str, servicer: Any, register: Any, descriptor: Any) -> AsyncIterator[str]:
     """The address at which `servicer` answers."""
-    async with Server("127.0.0.1:0", ready=ready, grace=0.2).add(register, servicer, descriptor) as server:
+    server = Server("127.0.0.1:0", trust=trust(name), ready=ready, grace=0.2)
+    async with server.add(register, servicer, descriptor):
         yield f"127.0.0.1:{server.port}"
 
 
@@ -283,14 +285,18 @@ async def running(
     knowledge, embedding = knowledge or FakeKnowledge(), embedding or FakeEmbedding()
     async with AsyncExitStack() as stack:
         knowledge_addr = await stack.enter_async_context(
-            serving(knowledge, knowledge_pb2_grpc.add_KnowledgeServiceServicer_to_server, KNOWLEDGE)
+            serving("knowledge", knowledge, knowledge_pb2_grpc.add_KnowledgeServiceServicer_to_server, KNOWLEDGE)
         )
         if embedding_addr is None:
             embedding_addr = await stack.enter_async_context(
-                serving(embedding, embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EMBEDDING)
+                serving("embedding", embedding, embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EMBEDDING)
             )
-        settings = Settings("127.0.0.1:0", "", url, 10, "info", knowledge_addr, embedding_addr, indexers)
+        settings = Settings(
+            "127.0.0.1:0", "", url, 10, "info", knowledge_addr, embedding_addr, indexers, trust("retrieval")
+        )
         server = await stack.enter_async_context(build(settings))
         await stack.enter_async_context(server)
-        channel: grpc.aio.Channel = await stack.enter_async_context(connect(f"127.0.0.1:{server.port}", RETRIEVAL))
+        channel: grpc.aio.Channel = await stack.enter_async_context(
+            connect(f"127.0.0.1:{server.port}", RETRIEVAL, trust=trust("gateway"), to="retrieval")
+        )
         yield Retrieval(rpc.RetrievalServiceStub(channel), url, knowledge, embedding)

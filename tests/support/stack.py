@@ -55,6 +55,11 @@ class Stack:
         self.url = self._at.url
         self.database_url = database_url
 
+    @property
+    def service_secret(self) -> str:
+        """What the services of this run sign their calls with."""
+        return self._rows["gateway"].environment["SERVICE_SECRET"]
+
     def addr(self, name: str) -> str:
         """`host:port` of a gRPC service."""
         return f"{health.LOOPBACK}:{self._at.grpc[name]}"

@@ -1,5 +1,6 @@
 """The table: every process of the local system, where it listens and what it needs."""
 
+import secrets
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -50,6 +51,8 @@ def postgres(cluster: Cluster) -> Process:
 def services(at: Addresses, database_url: str, *, needs: Sequence[str] = (), migrate: bool = True) -> list[Process]:
     """The four services, after their migrations unless those ran already; what uses the database waits for `needs`."""
     found = {f"{name.upper()}_ADDR": f"{LOOPBACK}:{port}" for name, port in at.grpc.items()}
+    # New with every start and in no file: the services of one run know each other by it.
+    found |= {"SERVICE_SECRET": secrets.token_urlsafe(32), "SERVICE_SECRET_FILE": ""}
     common = {**found, "DATABASE_URL": database_url}
 
     def grpc(name: str, needs: Sequence[str] = ()) -> Process:

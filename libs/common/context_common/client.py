@@ -10,8 +10,10 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from context_common import caller, deadline, metrics
+from context_common.channel import Channel, Method
 from context_common.errors import TooLate, Unavailable, from_rpc
 from context_common.server import MAX_MESSAGE
+from context_common.trust import Trust
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -32,25 +34,33 @@ RETRY = {
 }
 
 
-def connect(addr: str, service: ServiceDescriptor) -> grpc.aio.Channel:
-    """A channel to `addr` (`host:port` or `dns:///name:port`) for `service`; it connects at its first call.
+def connect(addr: str, *services: ServiceDescriptor, trust: Trust, to: str) -> Channel:
+    """A channel to the process called `to`, which serves `services`; it connects at its first call.
 
     Calls spread over every address behind the name whose health says it serves. Only methods that the proto marks
     idempotent are retried, and only when the service could not be reached.
+
+    Args:
+        addr: `host:port` or `dns:///name:port`.
+        services: What is called there; the health of the first is that of all.
+        trust: As whom we call.
+        to: The name by which `addr` knows itself; a service token is good for no other.
     """
-    return grpc.aio.insecure_channel(addr, options=[*CHANNEL_OPTIONS, ("grpc.service_config", service_config(service))])
+    options = [*CHANNEL_OPTIONS, ("grpc.service_config", service_config(*services))]
+    return Channel(addr, to, trust, options)
 
 
-def service_config(service: ServiceDescriptor) -> str:
-    """The gRPC service config of `service`, from the idempotency levels in its proto."""
+def service_config(*services: ServiceDescriptor) -> str:
+    """The gRPC service config of `services`, from the idempotency levels in their protos."""
     retried = [
         {"service": service.full_name, "method": method.name}
+        for service in services
         for method in service.methods
         if method.GetOptions().idempotency_level != MethodOptions.IDEMPOTENCY_UNKNOWN
     ]
     config: dict[str, Any] = {
         "loadBalancingConfig": [{"round_robin": {}}],
-        "healthCheckConfig": {"serviceName": service.full_name},
+        "healthCheckConfig": {"serviceName": services[0].full_name},
         "retryThrottling": {"maxTokens": 20, "tokenRatio": 0.2},
     }
     if retried:
@@ -68,9 +78,10 @@ async def call(
     """
     who = caller.current()
     seconds = deadline.remaining(within)
-    with metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, _path(method)) as observed:
+    door = _door(method)
+    with metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed:
         try:
-            return await method(request, timeout=seconds, metadata=who.metadata())
+            return await method(request, timeout=seconds, metadata=door.channel.metadata(who, door.path))
         except grpc.aio.AioRpcError as error:
             observed.code = error.code().name
             raise from_rpc(error) from error
@@ -85,9 +96,10 @@ async def stream(
     """Call a streaming `method` with `requests` and give its answers as they come; as `call` otherwise."""
     who = caller.current()
     seconds = deadline.remaining(within)
-    with metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, _path(method)) as observed:
+    door = _door(method)
+    with metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed:
         try:
-            async for response in method(requests, timeout=seconds, metadata=who.metadata()):
+            async for response in method(requests, timeout=seconds, metadata=door.channel.metadata(who, door.path)):
                 yield response
         except grpc.aio.AioRpcError as error:
             observed.code = error.code().name
@@ -99,6 +111,8 @@ def away(error: Exception) -> bool:
     return isinstance(error, Unavailable | TooLate)
 
 
-def _path(method: Any) -> str:
-    """The `/package.Service/Method` of a stub's method."""
-    return str(method._method.decode())  # noqa: SLF001 - grpc offers no public way to it
+def _door(method: object) -> Method:
+    """What a stub made over a channel from `connect` calls."""
+    if not isinstance(method, Method):
+        raise TypeError("the stub was not made over a channel from connect()")
+    return method

@@ -12,6 +12,7 @@ RPC = ("grpc_service", "grpc_method")
 
 SERVER_HANDLED = Counter("grpc_server_handled_total", "Calls answered, by status code", [*RPC, "grpc_code"])
 SERVER_SECONDS = Histogram("grpc_server_handling_seconds", "Time to answer a call", RPC, buckets=BUCKETS)
+SERVER_REFUSED = Counter("grpc_server_refused_total", "Calls refused before any work, by reason", [*RPC, "reason"])
 CLIENT_HANDLED = Counter("grpc_client_handled_total", "Calls made, by status code", [*RPC, "grpc_code"])
 CLIENT_SECONDS = Histogram("grpc_client_handling_seconds", "Time until a call was answered", RPC, buckets=BUCKETS)
 
@@ -23,10 +24,16 @@ class Observed:
     code: str = "OK"
 
 
+def names(path: str) -> tuple[str, str]:
+    """Service and method of `/package.Service/Method`, as labels."""
+    service, _, method = path.lstrip("/").partition("/")
+    return service, method
+
+
 @contextmanager
 def observe(handled: Counter, seconds: Histogram, path: str) -> Iterator[Observed]:
     """Count and time one call to `path`, `/package.Service/Method`."""
-    service, _, method = path.lstrip("/").partition("/")
+    service, method = names(path)
     observed = Observed()
     start = perf_counter()
     try:

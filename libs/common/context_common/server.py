@@ -13,6 +13,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from context_common.interceptors import CallInterceptor
+from context_common.permissions import Permission, of_service
+from context_common.trust import Trust
 
 MAX_MESSAGE = 64 * 1024 * 1024  # bytes
 OPTIONS = (
@@ -34,6 +36,7 @@ class Server:
 
     Args:
         listen: `host:port`; port 0 takes a free one.
+        trust: Which service this is, and how it knows who calls.
         ready: Returns when the service can answer and raises when it cannot; asked every `ready_every` seconds.
         drain: Seconds between "not serving" and closing, for balancers to notice.
         grace: Seconds that calls under way may still take.
@@ -46,6 +49,7 @@ class Server:
         self,
         listen: str,
         *,
+        trust: Trust,
         ready: Callable[[], Awaitable[Any]],
         drain: float = 0.0,
         grace: float = 10.0,
@@ -55,9 +59,9 @@ class Server:
     ) -> None:
         self._on_drain = on_drain
         self._ready, self._drain, self._grace, self._ready_every = ready, drain, grace, ready_every
-        self._server = grpc.aio.server(
-            interceptors=[CallInterceptor()], options=OPTIONS, maximum_concurrent_rpcs=max_calls
-        )
+        self._permissions: dict[str, Permission] = {}
+        interceptor = CallInterceptor(trust, self._permissions)
+        self._server = grpc.aio.server(interceptors=[interceptor], options=OPTIONS, maximum_concurrent_rpcs=max_calls)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._services = [reflection.SERVICE_NAME, health.SERVICE_NAME]
@@ -70,8 +74,9 @@ class Server:
     def add(
         self, register: Callable[[Any, grpc.aio.Server], None], servicer: object, descriptor: ServiceDescriptor
     ) -> Self:
-        """Serve `servicer` by the stub's `add_…_to_server`; `descriptor` names it for health and reflection."""
+        """Serve `servicer` by the stub's `add_…_to_server`; `descriptor` names it and says who may call what."""
         register(servicer, self._server)
+        self._permissions |= of_service(descriptor)
         self._names.append(descriptor.full_name)
         self._services.append(descriptor.full_name)
         return self

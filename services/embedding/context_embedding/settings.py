@@ -7,6 +7,7 @@ from typing import Self
 
 from context_common.logs import LEVELS
 from context_common.settings import Env
+from context_common.trust import Trust
 from context_embedding import files
 
 
@@ -38,6 +39,7 @@ class Settings:
     cache_seconds: int
     redis_url: str
     external: External | None
+    trust: Trust
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -47,8 +49,9 @@ class Settings:
             SettingsError: Names everything that is missing or wrong.
         """
         read = Env(environ)
+        listen = read.listen("LISTEN", "127.0.0.1:50052")
         settings = cls(
-            listen=read.listen("LISTEN", "0.0.0.0:50052"),
+            listen=listen,
             metrics_listen=read.text("METRICS_LISTEN", ""),
             log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
             model_dir=files.default_directory(environ),
@@ -61,6 +64,7 @@ class Settings:
             cache_seconds=read.integer("EMBEDDING_CACHE_SECONDS", 86_400, least=1),
             redis_url=read.secret("REDIS_URL", ""),
             external=_external(read),
+            trust=Trust.read(read, "embedding", listen),
         )
         read.complain()
         return settings

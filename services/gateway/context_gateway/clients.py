@@ -10,6 +10,8 @@ from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from context.v1 import (
+    admin_pb2,
+    admin_pb2_grpc,
     embedding_pb2,
     embedding_pb2_grpc,
     knowledge_pb2,
@@ -23,6 +25,7 @@ from context_gateway.settings import Settings
 
 HEALTH_SECONDS = 1.0  # a service that takes longer to say how it is, is not well
 
+ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"]  # a part of the knowledge service
 KNOWLEDGE = knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
 EMBEDDING = embedding_pb2.DESCRIPTOR.services_by_name["EmbeddingService"]
 RETRIEVAL = retrieval_pb2.DESCRIPTOR.services_by_name["RetrievalService"]
@@ -35,6 +38,7 @@ class Clients:
     knowledge: "knowledge_pb2_grpc.KnowledgeServiceAsyncStub"
     embedding: "embedding_pb2_grpc.EmbeddingServiceAsyncStub"
     retrieval: "retrieval_pb2_grpc.RetrievalServiceAsyncStub"
+    admin: "admin_pb2_grpc.AdminServiceAsyncStub"
     health: Mapping[str, Any]
 
     async def serves(self, service: ServiceDescriptor) -> bool:
@@ -53,14 +57,21 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
     async with AsyncExitStack() as stack:
         health: dict[str, Any] = {}
 
-        async def channel(addr: str, service: ServiceDescriptor) -> grpc.aio.Channel:
-            opened = await stack.enter_async_context(connect(addr, service))
+        async def channel(to: str, addr: str, service: ServiceDescriptor) -> grpc.aio.Channel:
+            opened = await stack.enter_async_context(connect(addr, service, trust=settings.trust, to=to))
             health[service.full_name] = health_pb2_grpc.HealthStub(opened)
             return opened
 
         yield Clients(
-            knowledge=knowledge_pb2_grpc.KnowledgeServiceStub(await channel(settings.knowledge_addr, KNOWLEDGE)),
-            embedding=embedding_pb2_grpc.EmbeddingServiceStub(await channel(settings.embedding_addr, EMBEDDING)),
-            retrieval=retrieval_pb2_grpc.RetrievalServiceStub(await channel(settings.retrieval_addr, RETRIEVAL)),
+            knowledge=knowledge_pb2_grpc.KnowledgeServiceStub(
+                await channel("knowledge", settings.knowledge_addr, KNOWLEDGE)
+            ),
+            embedding=embedding_pb2_grpc.EmbeddingServiceStub(
+                await channel("embedding", settings.embedding_addr, EMBEDDING)
+            ),
+            retrieval=retrieval_pb2_grpc.RetrievalServiceStub(
+                await channel("retrieval", settings.retrieval_addr, RETRIEVAL)
+            ),
+            admin=admin_pb2_grpc.AdminServiceStub(await channel("knowledge", settings.knowledge_addr, ADMIN)),
             health=health,
         )

@@ -1,12 +1,12 @@
 """What the gateway reads from its environment."""
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
 from context_common.logs import LEVELS
-from context_common.settings import Env, SettingsError
+from context_common.settings import Env, SettingsError, is_loopback
+from context_common.trust import Trust
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,7 @@ class Settings:
     knowledge_addr: str
     embedding_addr: str
     retrieval_addr: str
+    trust: Trust
     host: str = "127.0.0.1"
     port: int = 4000
     app_env: str = "dev"
@@ -41,6 +42,7 @@ class Settings:
             knowledge_addr=read.text("KNOWLEDGE_ADDR", "127.0.0.1:50051"),
             embedding_addr=read.text("EMBEDDING_ADDR", "127.0.0.1:50052"),
             retrieval_addr=read.text("RETRIEVAL_ADDR", "127.0.0.1:50053"),
+            trust=Trust.read(read, "gateway"),
             host=read.text("HOST", "127.0.0.1"),
             port=read.integer("PORT", 4000, most=65535),
             app_env=read.choice("APP_ENV", "dev", "dev", "prod"),
@@ -53,11 +55,3 @@ class Settings:
         if settings.app_env == "prod" and settings.exposed:
             raise SettingsError(f"HOST={settings.host} would serve other machines without authentication")
         return settings
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach `host`."""
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -13,7 +13,7 @@ import uvloop
 from context.v1 import knowledge_pb2 as pb
 from context.v1.knowledge_pb2_grpc import add_KnowledgeServiceServicer_to_server
 from context_common import logs, metrics, postgres
-from context_common.caller import Caller, new_request_id
+from context_common.caller import SERVICE, Caller, new_request_id
 from context_common.errors import AppError
 from context_common.server import Server
 from context_common.settings import SettingsError
@@ -46,7 +46,7 @@ async def serve(settings: Settings) -> None:
         feed = Feed(store, notifications)
         items = Items(store, vocabulary, lambda: datetime.now(UTC))
         servicer = KnowledgeServicer(store, items, Graph(store), feed)
-        server = Server(settings.listen, ready=store.ping, on_drain=feed.close)
+        server = Server(settings.listen, trust=settings.trust, ready=store.ping, on_drain=feed.close)
         server.add(add_KnowledgeServiceServicer_to_server, servicer, pb.DESCRIPTOR.services_by_name["KnowledgeService"])
         measuring = asyncio.create_task(measure(feed))
         await server.run_until_signal()
@@ -55,7 +55,7 @@ async def serve(settings: Settings) -> None:
 
 async def measure(feed: Feed) -> None:
     """Keep the gauges of the feed current."""
-    who = Caller("default", "service:knowledge", new_request_id())
+    who = Caller("default", "service:knowledge", new_request_id(), scopes=frozenset({SERVICE}))
     while True:
         with contextlib.suppress(AppError):
             await feed.status(who)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from context_common import deadline
 from context_common.caller import Caller
-from context_common.errors import Denied, Invalid
+from context_common.errors import Invalid
 from context_common.postgres import Notifications
 from context_knowledge import metrics
 from context_knowledge.store import Store
@@ -18,11 +18,10 @@ BATCH = 32
 MOST = 500
 SOONEST_LOOK = 0.2  # seconds; changes that another transaction holds just now are looked at again after this
 MOST_ACCESSES = 1_000_000_000  # of one item in one report
-SERVICE = "service:"
 
 
 class Feed:
-    """What read models follow. It spans namespaces, so it answers to services only."""
+    """What read models follow. It spans namespaces, so the protos let services only ask."""
 
     def __init__(self, store: Store, notifications: Notifications) -> None:
         self._store, self._notifications = store, notifications
@@ -39,10 +38,8 @@ class Feed:
         Where there are none, waits up to `wait` seconds for the first, holding no connection.
 
         Raises:
-            Denied: The caller is no service.
             Invalid: A value is negative or too large.
         """
-        _services_only(who)
         _check_lease(worker, most, seconds, wait)
         until = time.monotonic() + (deadline.remaining(wait) if wait else 0)
         while True:
@@ -57,18 +54,15 @@ class Feed:
 
     async def acknowledge(self, who: Caller, done: Sequence[tuple[str, str, int]]) -> int:
         """Take (namespace, item, change) off the feed; one that changed again meanwhile stays."""
-        _services_only(who)
         _check_names("done", done)
         return await self._store.run(who, lambda session: session.feed.acknowledge(done))
 
     async def replay(self, who: Caller, *, every_namespace: bool) -> int:
         """Put every item of the caller's namespace, or of all, on the feed again; answers how many."""
-        _services_only(who)
         return await self._store.run(who, lambda session: session.feed.replay(every_namespace=every_namespace))
 
     async def status(self, who: Caller) -> Status:
         """How much is pending, over all namespaces."""
-        _services_only(who)
         status = await self._store.run(who, lambda session: session.feed.status())
         metrics.FEED_PENDING.set(status.pending)
         metrics.FEED_LAG.set(status.lag.total_seconds())
@@ -76,7 +70,6 @@ class Feed:
 
     async def count_access(self, who: Caller, seen: Sequence[tuple[str, str, int]]) -> None:
         """Count (namespace, item, times) as handed out today."""
-        _services_only(who)
         _check_names("accesses", seen)
         if not all(0 <= count <= MOST_ACCESSES for _, _, count in seen):
             raise Invalid({"accesses": [f"have counts that are not from 0 to {MOST_ACCESSES}"]})
@@ -86,11 +79,6 @@ class Feed:
         """Seconds until a lease ends, which nobody notifies of."""
         expiry = await self._store.run(who, lambda session: session.feed.next_expiry())
         return otherwise if expiry is None else max(expiry, SOONEST_LOOK)
-
-
-def _services_only(who: Caller) -> None:
-    if not who.principal.startswith(SERVICE):
-        raise Denied("the feed answers to services only")
 
 
 def _check_names(name: str, entries: Sequence[tuple[str, str, int]]) -> None:

@@ -6,6 +6,7 @@ from typing import Self
 
 from context_common.logs import LEVELS
 from context_common.settings import Env
+from context_common.trust import Trust
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Settings:
     pool_size: int
     log_level: str
     tag_vocabulary: str
+    trust: Trust
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -27,13 +29,15 @@ class Settings:
             SettingsError: Names everything that is missing or wrong.
         """
         read = Env(environ)
+        listen = read.listen("LISTEN", "127.0.0.1:50051")
         settings = cls(
-            listen=read.listen("LISTEN", "0.0.0.0:50051"),
+            listen=listen,
             metrics_listen=read.text("METRICS_LISTEN", ""),
             database_url=read.secret("DATABASE_URL"),
             pool_size=read.integer("POOL_SIZE", 50, least=2, most=1000),
             log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
             tag_vocabulary=read.text("TAG_VOCABULARY", ""),
+            trust=Trust.read(read, "knowledge", listen),
         )
         read.complain()
         return settings

@@ -37,7 +37,8 @@ log = structlog.get_logger()
 
 def as_service(namespace: str = "default") -> None:
     """Let this task call the other services as retrieval itself."""
-    caller.bind(caller.Caller(namespace, "service:retrieval", caller.new_request_id()))
+    scopes = frozenset({caller.SERVICE})
+    caller.bind(caller.Caller(namespace, "service:retrieval", caller.new_request_id(), scopes=scopes))
 
 
 class Indexer:

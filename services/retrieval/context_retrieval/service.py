@@ -49,8 +49,12 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
             )
         )
         indexed = await stack.enter_async_context(postgres.Notifications(settings.database_url, CHANNEL))
-        knowledge_channel = await stack.enter_async_context(connect(settings.knowledge_addr, KNOWLEDGE))
-        embedding_channel = await stack.enter_async_context(connect(settings.embedding_addr, EMBEDDING))
+        knowledge_channel = await stack.enter_async_context(
+            connect(settings.knowledge_addr, KNOWLEDGE, trust=settings.trust, to="knowledge")
+        )
+        embedding_channel = await stack.enter_async_context(
+            connect(settings.embedding_addr, EMBEDDING, trust=settings.trust, to="embedding")
+        )
         knowledge: knowledge_pb2_grpc.KnowledgeServiceAsyncStub = knowledge_pb2_grpc.KnowledgeServiceStub(
             knowledge_channel
         )
@@ -69,7 +73,7 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
         stack.push_async_callback(_end, [asyncio.create_task(task) for task in work])
         searcher = Searcher(reader, embedder, Scale())
         progress = Progress(Status(pool), indexed, knowledge, embedder)
-        server = Server(settings.listen, ready=lambda: postgres.ping(pool))
+        server = Server(settings.listen, trust=settings.trust, ready=lambda: postgres.ping(pool))
         servicer = RetrievalServicer(searcher, reader, progress, accesses)
         yield server.add(add_RetrievalServiceServicer_to_server, servicer, RETRIEVAL)
 

@@ -6,6 +6,7 @@ from typing import Self
 
 from context_common.logs import LEVELS
 from context_common.settings import Env
+from context_common.trust import Trust
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Settings:
     knowledge_addr: str
     embedding_addr: str
     indexers: int
+    trust: Trust
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -29,8 +31,9 @@ class Settings:
             SettingsError: Names everything that is missing or wrong.
         """
         read = Env(environ)
+        listen = read.listen("LISTEN", "127.0.0.1:50053")
         settings = cls(
-            listen=read.listen("LISTEN", "0.0.0.0:50053"),
+            listen=listen,
             metrics_listen=read.text("METRICS_LISTEN", ""),
             database_url=read.secret("DATABASE_URL"),
             pool_size=read.integer("POOL_SIZE", 50, least=4, most=1000),
@@ -38,6 +41,7 @@ class Settings:
             knowledge_addr=read.text("KNOWLEDGE_ADDR", "127.0.0.1:50051"),
             embedding_addr=read.text("EMBEDDING_ADDR", "127.0.0.1:50052"),
             indexers=read.integer("INDEXERS", 2, least=0, most=32),
+            trust=Trust.read(read, "retrieval", listen),
         )
         read.complain()
         return settings

@@ -21,6 +21,7 @@ from context_local.health import free_ports
 from tests.integration.embedding.conftest import SERVICE
 from tests.integration.embedding.reference import TEXTS, vectors
 from tests.support.model import embedding_service
+from tests.support.trust import admin, trust
 
 Stub: TypeAlias = "rpc.EmbeddingServiceAsyncStub"
 LONG = "The ledger keeps every posting twice. " * 60
@@ -167,8 +168,8 @@ async def test_a_full_queue_is_overloaded_and_drops_callers_who_leave(model_dir:
     environ = {"MODEL_DIR": str(model_dir), "EMBEDDING_BULK_QUEUE_TOKENS": "1000", "METRICS_LISTEN": shown}
     many = [f"{number} {LONG}" for number in range(256)]
     with embedding_service(tmp_path, environ) as addr:
-        channel = connect(addr, SERVICE)
-        caller.bind(caller.Caller("web", "ada", "request-1"))
+        channel = connect(addr, SERVICE, trust=trust("retrieval"), to="embedding")
+        caller.bind(admin())
         stub: Stub = rpc.EmbeddingServiceStub(channel)
         filling = await fill(stub, many)
         # Bulk work is full; whoever waits for an answer is neither refused nor last.

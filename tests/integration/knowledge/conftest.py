@@ -18,6 +18,7 @@ from context_knowledge.store import Store
 from context_knowledge.store.feed import CHANNEL
 from context_knowledge.tags import Vocabulary
 from tests.support.knowledge import NOW, Knowledge
+from tests.support.trust import trust
 
 SERVICE = pb.DESCRIPTOR.services_by_name["KnowledgeService"]
 
@@ -32,10 +33,10 @@ async def knowledge(database_url: str) -> AsyncIterator[Knowledge]:
         store = Store(pool)
         feed = Feed(store, notifications)
         items = Items(store, Vocabulary.load(), lambda: NOW)
-        server = Server("127.0.0.1:0", ready=store.ping, on_drain=feed.close)
+        server = Server("127.0.0.1:0", trust=trust("knowledge"), ready=store.ping, on_drain=feed.close)
         servicer = KnowledgeServicer(store, items, Graph(store), feed)
         server.add(rpc.add_KnowledgeServiceServicer_to_server, servicer, SERVICE)
         await stack.enter_async_context(server)
-        channel = connect(f"127.0.0.1:{server.port}", SERVICE)
+        channel = connect(f"127.0.0.1:{server.port}", SERVICE, trust=trust("retrieval"), to="knowledge")
         stack.push_async_callback(channel.close)
         yield Knowledge(rpc.KnowledgeServiceStub(channel), database_url, feed)

@@ -81,13 +81,13 @@ async def test_deleting_mine_leaves_theirs(other: Knowledge) -> None:
 async def test_a_replay_is_of_ones_own(other: Knowledge) -> None:
     await other.drain()
     request = pb.ReplayChangesRequest()
-    assert (await other.as_("billing", "service:x").ask("ReplayChanges", request)).replayed == 0
+    assert (await other.as_("billing", "service:retrieval").ask("ReplayChanges", request)).replayed == 0
     assert await other.lease() == []
 
 
 async def test_access_counts_are_of_the_named_namespace(other: Knowledge) -> None:
     await other.create(adr())
     request = pb.RecordAccessRequest(accesses=[pb.Access(namespace="web", item_id="ADR-001", count=5)])
-    await other.as_("billing", "service:x").ask("RecordAccess", request)
+    await other.as_("billing", "service:retrieval").ask("RecordAccess", request)
     assert (await other.get("ADR-001")).access_count_30d == 0
     assert (await other.as_("web").get("ADR-001")).access_count_30d == 5

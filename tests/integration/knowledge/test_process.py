@@ -17,6 +17,7 @@ from context.v1 import knowledge_pb2_grpc as rpc
 from context_common import caller
 from context_common.client import call, connect
 from tests.support.items import adr
+from tests.support.trust import SECRET, admin, service, trust
 
 SERVICE = pb.DESCRIPTOR.services_by_name["KnowledgeService"]
 
@@ -47,13 +48,16 @@ async def test_it_migrates_serves_and_stops_while_a_worker_waits(make_database: 
     for _ in range(2):
         migrating = await start("migrate", DATABASE_URL=url)
         assert await migrating.wait() == 0
-    process = await start(DATABASE_URL=url, LISTEN="127.0.0.1:0", METRICS_LISTEN="", POOL_SIZE="4")
+    process = await start(
+        DATABASE_URL=url, LISTEN="127.0.0.1:0", METRICS_LISTEN="", POOL_SIZE="4", SERVICE_SECRET=SECRET
+    )
     try:
-        channel = connect(f"127.0.0.1:{await port_of(process)}", SERVICE)
+        channel = connect(f"127.0.0.1:{await port_of(process)}", SERVICE, trust=trust("retrieval"), to="knowledge")
         stub = rpc.KnowledgeServiceStub(channel)
-        caller.bind(caller.Caller("web", "service:retrieval", "r"))
+        caller.bind(admin())
         created = await call(stub.CreateItem, pb.CreateItemRequest(item=adr()), within=10)
         assert created.recorded.item.id == "ADR-001"
+        caller.bind(service("retrieval"))
         request = pb.LeaseChangesRequest(worker="w", wait=Duration(seconds=50))
         await call(stub.LeaseChanges, request, within=10)
         waiting = asyncio.create_task(call(stub.LeaseChanges, request, within=60))

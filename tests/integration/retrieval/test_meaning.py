@@ -12,6 +12,7 @@ from context_common.client import call, connect
 from context_retrieval.service import EMBEDDING
 from tests.support import items
 from tests.support.retrieval import Retrieval, ids, running
+from tests.support.trust import admin, trust
 
 RECORDS = [
     items.adr(
@@ -130,8 +131,8 @@ async def test_a_question_longer_than_the_window_is_read_to_its_end(retrieval: R
 
 
 async def test_the_model_is_named(retrieval: Retrieval, embedding_addr: str) -> None:
-    caller.bind(caller.Caller("web", "ada", "request-1"))
-    async with connect(embedding_addr, EMBEDDING) as channel:
+    caller.bind(admin())
+    async with connect(embedding_addr, EMBEDDING, trust=trust("retrieval"), to="embedding") as channel:
         stub: Any = embedding_pb2_grpc.EmbeddingServiceStub(channel)
         model = (await call(stub.DescribeModel, embedding_pb2.DescribeModelRequest(), within=5)).model
     status = await retrieval.status()

@@ -25,9 +25,10 @@ from context_common.errors import (
     Unavailable,
 )
 from context_common.server import Server
+from tests.support.trust import admin, trust
 
 SERVICE = pb.DESCRIPTOR.services_by_name["EmbeddingService"]
-WHO = caller.Caller("web", "ada", "request-1")
+WHO = admin()
 
 
 class Scripted(rpc.EmbeddingServiceServicer):
@@ -55,12 +56,12 @@ class Door:
     """A served behaviour, and the stub to it."""
 
     def __init__(self, behaviour: Callable[[], Awaitable[Any]], ready: Callable[[], Awaitable[Any]]) -> None:
-        self.server = Server("127.0.0.1:0", ready=ready, ready_every=0.2)
+        self.server = Server("127.0.0.1:0", trust=trust("embedding"), ready=ready, ready_every=0.2)
         self.server.add(rpc.add_EmbeddingServiceServicer_to_server, Scripted(behaviour), SERVICE)
 
     async def __aenter__(self) -> "rpc.EmbeddingServiceAsyncStub":
         await self.server.__aenter__()
-        self.channel = connect(f"127.0.0.1:{self.server.port}", SERVICE)
+        self.channel = connect(f"127.0.0.1:{self.server.port}", SERVICE, trust=trust("gateway"), to="embedding")
         caller.bind(WHO)
         return rpc.EmbeddingServiceStub(self.channel)
 
@@ -156,7 +157,7 @@ async def test_an_idempotent_call_is_tried_again_when_the_service_is_away() -> N
 
 
 async def test_nobody_at_the_address_is_unavailable() -> None:
-    channel = connect("127.0.0.1:1", SERVICE)
+    channel = connect("127.0.0.1:1", SERVICE, trust=trust("gateway"), to="embedding")
     caller.bind(WHO)
     stub: rpc.EmbeddingServiceAsyncStub = rpc.EmbeddingServiceStub(channel)
     with pytest.raises(Unavailable):

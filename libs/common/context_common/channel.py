@@ -1,0 +1,99 @@
+"""A channel to one service: knows whom it calls and as whom, which the calls made over it need."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+
+from context_common.caller import Caller
+from context_common.trust import Trust
+
+OURS = "/context."  # health and reflection answer anybody
+
+
+class Method:
+    """One method as a stub calls it."""
+
+    def __init__(self, channel: "Channel", kind: str, path: str, codecs: dict[str, Any]) -> None:
+        self.channel, self.path = channel, path
+        self._kind, self._codecs = kind, codecs
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Begin a call."""
+        return self._inner(*arguments, **options)
+
+    @cached_property
+    def _inner(self) -> Any:
+        return getattr(self.channel.open(), self._kind)(self.path, **self._codecs)
+
+
+class Channel(grpc.aio.Channel):
+    """Stands where gRPC's own channel does, below stubs.
+
+    Args:
+        addr: `host:port` or `dns:///name:port`.
+        to: The name of the service there.
+        trust: As whom we call.
+        options: gRPC's.
+    """
+
+    def __init__(self, addr: str, to: str, trust: Trust, options: Sequence[tuple[str, Any]]) -> None:
+        self._addr, self._to, self._trust, self._options = addr, to, trust, options
+        self._channel: grpc.aio.Channel | None = None
+
+    def open(self) -> grpc.aio.Channel:
+        """The channel of gRPC itself; it connects at its first call."""
+        if self._channel is None:
+            self._channel = grpc.aio.insecure_channel(self._addr, options=self._options)
+        return self._channel
+
+    def metadata(self, who: Caller, path: str) -> tuple[tuple[str, str], ...]:
+        """What a call for `who` to `path` carries."""
+        return self._trust.metadata(who, self._to, path) if path.startswith(OURS) else ()
+
+    async def close(self, grace: float | None = None) -> None:
+        """End every call, those under way after `grace` seconds."""
+        if self._channel:
+            await self._channel.close(grace)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
+        """Whether it is connected."""
+        return self.open().get_state(try_to_connect)
+
+    async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
+        """Return when the state is another one."""
+        await self.open().wait_for_state_change(last_observed_state)
+
+    async def channel_ready(self) -> None:
+        """Return when it is connected."""
+        await self.open().channel_ready()
+
+    def unary_unary(self, method: str, *codecs: Any, **named: Any) -> Any:
+        """A method with one request and one answer."""
+        return self._method("unary_unary", method, codecs, named)
+
+    def unary_stream(self, method: str, *codecs: Any, **named: Any) -> Any:
+        """A method with one request and a stream of answers."""
+        return self._method("unary_stream", method, codecs, named)
+
+    def stream_unary(self, method: str, *codecs: Any, **named: Any) -> Any:
+        """A method with a stream of requests and one answer."""
+        return self._method("stream_unary", method, codecs, named)
+
+    def stream_stream(self, method: str, *codecs: Any, **named: Any) -> Any:
+        """A method with streams both ways."""
+        return self._method("stream_stream", method, codecs, named)
+
+    def _method(self, kind: str, path: str, codecs: tuple[Any, ...], named: dict[str, Any]) -> Method:
+        names = ("request_serializer", "response_deserializer")
+        return Method(self, kind, path, {**dict(zip(names, codecs, strict=False)), **named})

@@ -1,0 +1,65 @@
+"""Who this process is to the other services, and what it takes as proof of who they are."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from context_common.caller import Caller
+from context_common.settings import Env, is_loopback, weakness
+from context_common.token import Scope, Untrusted, derive_key, sign, verify
+
+AUTHORIZATION = "authorization"
+SCHEME = "Bearer "
+
+
+@dataclass(frozen=True)
+class Trust:
+    """One process's name, and the key that the services share.
+
+    Args:
+        service: Its name: knowledge, embedding, retrieval or gateway.
+        key: Signs and verifies service tokens. With one only tokens count; without one, which is for one machine in
+            development, everybody is who they say.
+    """
+
+    service: str
+    key: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def read(cls, env: Env, service: str, listen: str = "") -> Self:
+        """What the environment sets up for `service`; `listen` is where its gRPC server listens, if it has one.
+
+        A secret is needed in prod and wherever other machines could reach the server; what is wrong with it is kept for
+        `env.complain`.
+        """
+        prod = env.choice("APP_ENV", "dev", "dev", "prod") == "prod"
+        own, base = env.secret("SERVICE_SECRET", ""), env.secret("SECRET_KEY_BASE", "")
+        name, secret = ("SERVICE_SECRET", own) if own else ("SECRET_KEY_BASE", base)
+        exposed = bool(listen) and not is_loopback(listen.rpartition(":")[0])
+        if prod or exposed:
+            why = "APP_ENV=prod" if prod else f"LISTEN={listen}, which other machines can reach,"
+            if not secret:
+                env.reject(f"{why} needs SERVICE_SECRET or SECRET_KEY_BASE")
+            elif weak := weakness(secret):
+                env.reject(f"{why} needs a stronger {name}: {weak}")
+        return cls(service, derive_key(secret) if secret else None)
+
+    def metadata(self, who: Caller, audience: str, method: str) -> tuple[tuple[str, str], ...]:
+        """What a call for `who` carries to `method` of the service `audience`."""
+        if self.key is None:
+            return who.metadata()
+        token = sign(self.key, who, Scope(self.service, audience, method))
+        return ((AUTHORIZATION, SCHEME + token),)
+
+    def caller(self, metadata: Mapping[str, str], method: str) -> Caller:
+        """For whom a call to our `method` is made.
+
+        Raises:
+            Unauthenticated: It does not say, or does not prove it.
+        """
+        if self.key is None:
+            return Caller.from_metadata(metadata)
+        given = metadata.get(AUTHORIZATION, "")
+        if not given.startswith(SCHEME):
+            raise Untrusted("the call carries no service token", "missing")
+        return verify(self.key, given.removeprefix(SCHEME), audience=self.service, method=method)
