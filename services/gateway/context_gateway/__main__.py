@@ -12,7 +12,7 @@ import uvicorn
 import uvloop
 from starlette.types import ASGIApp
 
-from context_common import logs
+from context_common import logs, metrics
 from context_common.settings import SettingsError
 from context_gateway.app import create_app
 from context_gateway.clients import open_clients
@@ -27,12 +27,14 @@ async def main() -> None:
     """One gateway process."""
     settings = Settings.from_env(os.environ)
     logs.configure("gateway", settings.log_level)
-    if settings.exposed:
-        log.warning("serving_other_machines_without_authentication", host=settings.host)
+    metrics.serve(settings.metrics_listen)
+    if not settings.auth_required:
+        log.warning("development_mode", reason="this machine needs no credential", host=settings.host)
     async with open_clients(settings) as clients:
-        server = Server(server_config(create_app(clients, settings), settings))
-        log.info("listening", host=settings.host, port=settings.port)
-        await server.serve()
+        app = create_app(clients, settings)
+        async with app.state.gate.denials:
+            log.info("listening", host=settings.host, port=settings.port)
+            await Server(server_config(app, settings)).serve()
     log.info("stopped")
 
 

@@ -2,7 +2,6 @@
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -12,7 +11,9 @@ from context_gateway import VERSION, openapi, problems
 from context_gateway.answers import answer
 from context_gateway.api import admin, bulk, context, embeddings, graph, health
 from context_gateway.api.items import item_routes
+from context_gateway.bodies import JsonRoute
 from context_gateway.clients import Clients
+from context_gateway.identity import Gate
 from context_gateway.middleware import RequestMiddleware
 from context_gateway.pages import docs
 from context_gateway.schemas.items import KINDS
@@ -32,12 +33,16 @@ def create_app(clients: Clients, settings: Settings) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.clients, app.state.settings = clients, settings
+    app.state.gate = Gate(settings, clients)
+    app.router.route_class = JsonRoute
     routers = [module.routes for module in (context, health, bulk, graph, embeddings, admin)]
     routers += [item_routes(kind) for kind in KINDS.values()]
     # Taken over one by one: routers that are included are searched one after the other, at twice the cost of a request.
     app.router.routes.extend(route for router in routers for route in router.routes)
     _add_pages(app)
     _add_handlers(app)
+    app.add_middleware(RequestMiddleware, seconds=settings.request_timeout, gate=app.state.gate)
+    # Outermost: a preflight shows no credential, and a page may read why it was refused.
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -46,7 +51,6 @@ def create_app(clients: Clients, settings: Settings) -> FastAPI:
             allow_headers=["*"],
             expose_headers=EXPOSED,
         )
-    app.add_middleware(RequestMiddleware, seconds=settings.request_timeout)
     return app
 
 
@@ -71,12 +75,4 @@ def _add_handlers(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     @app.exception_handler(HTTPException)
     async def refuse(request: Request, error: Exception) -> Response:
-        if isinstance(error, HTTPException) and error.status_code == 405:
-            error = HTTPException(405, headers={"Allow": ", ".join(sorted(_methods(app, request.url.path)))})
         return problems.respond(error, request.state.request_id)
-
-
-def _methods(app: FastAPI, path: str) -> set[str]:
-    """Every method that `path` knows; the framework names those of the first route only."""
-    matching = [route for route in app.routes if isinstance(route, APIRoute) and route.path_regex.match(path)]
-    return {method for route in matching for method in route.methods or ()}

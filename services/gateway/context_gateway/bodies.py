@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from context_gateway.access import confirm
 from context_gateway.problems import Refused
 
 
@@ -35,6 +36,7 @@ class JsonRoute(APIRoute):
         handler = super().get_route_handler()
 
         async def handle(request: Request) -> Response:
+            confirm(request.scope)
             return await handler(JsonRequest(request.scope, request.receive))
 
         return handle

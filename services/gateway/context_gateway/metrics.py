@@ -1,6 +1,6 @@
-"""What HTTP callers get, counted by route template so that the labels stay few."""
+"""What HTTP callers get, counted by route template so that the labels stay few, and what the limits did."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from context_common.metrics import BUCKETS
 
@@ -11,6 +11,12 @@ SECONDS = Histogram(
     ["method", "route"],
     buckets=BUCKETS,
 )
+RATE_LIMITED = Counter("rate_limited_total", "Requests beyond their rate", ["policy"])
+RATE_STORE_AWAY = Gauge("rate_limit_store_away", "1 while Redis is away and each replica counts by itself")
+SHED = Counter("http_shed_total", "Requests refused because too many were under way", ["lane"])
+IN_FLIGHT = Gauge("http_in_flight", "Requests being worked on", ["lane"])
+CONCURRENCY_LIMIT = Gauge("http_concurrency_limit", "Requests that are let in at once", ["lane"])
+CUT_OFF = Counter("http_cut_off_total", "Connections ended because of what the client did or did not send", ["reason"])
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from context_common import caller, deadline
 from context_common.errors import TooLate
 from context_gateway import identity, metrics, problems
+from context_gateway.identity import Gate
 from context_gateway.problems import Refused
 
 MIB = 1024 * 1024
@@ -32,8 +33,8 @@ log = structlog.get_logger()
 class RequestMiddleware:
     """Gives each request to `app`, and answers for whatever `app` raises. `seconds`: in which a request is answered."""
 
-    def __init__(self, app: ASGIApp, seconds: float) -> None:
-        self._app, self._seconds = app, seconds
+    def __init__(self, app: ASGIApp, seconds: float, gate: Gate) -> None:
+        self._app, self._seconds, self._gate = app, seconds, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -50,6 +51,7 @@ class RequestMiddleware:
             exchange.status = CALLER_LEFT
             exchange.task.uncancel()
         except Exception as error:  # noqa: BLE001 - the border: whatever it is, the caller gets a problem
+            self._gate.denials.note(scope, exchange.address, error)
             await exchange.fail(error)
         finally:
             exchange.close()
@@ -67,7 +69,7 @@ class RequestMiddleware:
 
     async def _answer(self, exchange: "Exchange") -> None:
         scope = exchange.scope
-        who = identity.identify(exchange.headers, exchange.request_id)
+        who = await self._gate.identify(scope, exchange.request_id, exchange.address)
         scope["state"]["identity"] = who
         structlog.contextvars.bind_contextvars(namespace=who.caller.namespace, user_id=who.caller.principal)
         caller.bind(who.caller)
@@ -91,6 +93,8 @@ class Exchange:
         self.scope, self._receive, self._send = scope, receive, send
         self.headers = Headers(scope=scope)
         self.request_id = identity.request_id(self.headers)
+        client = scope.get("client")
+        self.address: str = client[0] if client else ""
         self.limit = STREAMS.get(scope["path"], LARGEST_BODY)
         self.status = 500
         self.left = False

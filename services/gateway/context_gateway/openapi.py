@@ -7,7 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from context_gateway import VERSION
-from context_gateway.identity import NAMESPACE_HEADER
+from context_gateway.credential import NAMESPACE_HEADER
 from context_gateway.problems import MEDIA_TYPE
 
 TITLE = "Context engine"

@@ -25,7 +25,7 @@ KINDS: tuple[tuple[type[errors.AppError], int, str, str], ...] = (
     (errors.NotFound, 404, "not_found", "Not found"),
     (errors.Stale, 412, "version_mismatch", "Version mismatch"),
     (errors.Conflict, 409, "conflict", "Conflict"),
-    (errors.Unauthenticated, 401, "unauthenticated", "Not authenticated"),
+    (errors.Unauthenticated, 401, "unauthenticated", "Unauthorized"),
     (errors.Denied, 403, "denied", "Not allowed"),
     (errors.Overloaded, 429, "overloaded", "Too many requests"),
     (errors.Unavailable, 503, "unavailable", "Service unavailable"),
@@ -83,6 +83,22 @@ class Refused(HTTPException):
     def __init__(self, status: int, details: Details | None = None, detail: str = "") -> None:
         super().__init__(status, detail or phrase(details or {}))
         self.details = details or {}
+
+
+class BadCredential(errors.Unauthenticated):
+    """The credential that was shown is not good."""
+
+
+class MissingScope(errors.Denied):
+    """The credential is good, and not enough."""
+
+    def __init__(self, scope: str, message: str = "") -> None:
+        super().__init__(message or f"the credential lacks the scope {scope}")
+        self.scope = scope
+
+
+class OtherNamespace(errors.NotFound):
+    """There is no such namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +179,21 @@ def field_name(loc: Iterable[int | str]) -> str:
 def _kind(error: errors.AppError, detail: str, details: Details) -> Problem:
     _, status, code, title = next(row for row in KINDS if isinstance(error, row[0]))
     retry_after = None if error.retry_after is None else max(1, math.ceil(error.retry_after))
-    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+    challenge = _challenge(error)
+    headers = {"WWW-Authenticate": challenge} if challenge else {}
     return Problem(status, code, title, detail, details, retry_after, headers)
+
+
+def _challenge(error: errors.AppError) -> str:
+    """What a client is told of credentials (RFC 6750)."""
+    match error:
+        case BadCredential():
+            return 'Bearer error="invalid_token"'
+        case errors.Unauthenticated():
+            return "Bearer"
+        case MissingScope():
+            return f'Bearer error="insufficient_scope", scope="{error.scope}"'
+    return ""
 
 
 def _refusal(error: HTTPException) -> Problem:

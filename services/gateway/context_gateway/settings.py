@@ -1,12 +1,15 @@
 """What the gateway reads from its environment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
+from urllib.parse import urlsplit
 
 from context_common.logs import LEVELS
-from context_common.settings import Env, SettingsError, is_loopback
+from context_common.protection import Protection
+from context_common.settings import Env, is_loopback
 from context_common.trust import Trust
+from context_gateway.tokens import JwtSettings
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,9 @@ class Settings:
     log_level: str = "info"
     prometheus_enabled: bool = True
     cors_origins: tuple[str, ...] = ()
+    auth_required: bool = False
+    jwt: JwtSettings = field(default_factory=JwtSettings)
+    metrics_listen: str = ""
     request_timeout: float = 30.0  # seconds in which a request is answered; bulk streams take as long as they take
 
     @property
@@ -35,23 +41,44 @@ class Settings:
         """The settings in `environ`.
 
         Raises:
-            SettingsError: Something is missing or malformed, or prod would serve strangers without authentication.
+            SettingsError: Something is missing or malformed, or strangers would be let in. It names everything.
         """
         read = Env(environ)
+        host = read.text("HOST", "127.0.0.1")
+        protection = Protection.read(read, host)
         settings = cls(
             knowledge_addr=read.text("KNOWLEDGE_ADDR", "127.0.0.1:50051"),
             embedding_addr=read.text("EMBEDDING_ADDR", "127.0.0.1:50052"),
             retrieval_addr=read.text("RETRIEVAL_ADDR", "127.0.0.1:50053"),
             trust=Trust.read(read, "gateway"),
-            host=read.text("HOST", "127.0.0.1"),
+            host=host,
             port=read.integer("PORT", 4000, most=65535),
-            app_env=read.choice("APP_ENV", "dev", "dev", "prod"),
+            app_env=protection.app_env,
             log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
             prometheus_enabled=read.flag("PROMETHEUS_ENABLED", True),
-            cors_origins=tuple(read.text("CORS_ORIGINS", "").replace(",", " ").split()),
+            cors_origins=protection.cors_origins,
+            auth_required=protection.auth_required,
+            jwt=read_jwt(read, protection.secret_key_base),
+            metrics_listen=read.text("METRICS_LISTEN", ""),
             request_timeout=read.number("REQUEST_TIMEOUT", 30.0, least=0.1, most=600),
         )
         read.complain()
-        if settings.app_env == "prod" and settings.exposed:
-            raise SettingsError(f"HOST={settings.host} would serve other machines without authentication")
         return settings
+
+
+def read_jwt(read: Env, secret: str) -> JwtSettings:
+    """How JWTs are verified; with a URL the secret signs none."""
+    settings = JwtSettings(
+        secret=secret,
+        jwks_url=read.text("JWT_JWKS_URL", ""),
+        issuer=read.text("JWT_ISSUER", ""),
+        audience=read.text("JWT_AUDIENCE", ""),
+    )
+    if settings.jwks_url:
+        url = urlsplit(settings.jwks_url)
+        secure = url.scheme == "https" or (url.scheme == "http" and is_loopback(url.hostname or ""))
+        if not secure or not url.hostname:
+            read.reject(f"JWT_JWKS_URL must be https://…, not {settings.jwks_url!r}")
+        if not settings.issuer or not settings.audience:
+            read.reject("JWT_JWKS_URL needs JWT_ISSUER and JWT_AUDIENCE, or anybody's tokens of that issuer would do")
+    return settings

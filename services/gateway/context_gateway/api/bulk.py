@@ -9,9 +9,8 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from context.v1 import types_pb2 as types
 from context_gateway.answers import MOST_WAIT, Preference, preference
-from context_gateway.api import clients, router
+from context_gateway.api import clients, identity, router
 from context_gateway.bodies import require_media_type
 from context_gateway.ingest import Ingest
 from context_gateway.problems import Refused
@@ -55,7 +54,7 @@ class BulkResponse(Response):
         async def send_part(part: bytes) -> None:
             await send({"type": "http.response.body", "body": part, "more_body": True})
 
-        ingest = Ingest(clients(self._request), types.PROVENANCE_IMPORT, self._seconds)
+        ingest = Ingest(clients(self._request), identity(self._request).imported, self._seconds)
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             await ingest.run(_chunks(self._request), send_part)

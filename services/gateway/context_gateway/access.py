@@ -1,0 +1,128 @@
+"""Who may do what: one table over every operation that HTTP can reach. What is not in it is refused."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import Scope
+
+from context_common.caller import ADMIN, READ, WRITE
+from context_gateway.problems import Refused
+
+RateClass: TypeAlias = Literal["open", "read", "write", "bulk", "admin"]
+ANYBODY = ""  # in place of a scope: no credential is asked for, and none is looked at
+ANY_METHOD = "*"
+REST = "{path:path}"  # the end of a mounted application's template
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A method and a route template, the scope it takes and the class under which its rate is limited."""
+
+    name: str
+    scope: str
+    rate: RateClass
+
+    @property
+    def open(self) -> bool:
+        """Whether anybody may, without saying who they are."""
+        return self.scope == ANYBODY
+
+
+def _rows(scope: str, rate: RateClass, *names: str) -> dict[str, Operation]:
+    return {name: Operation(name, scope, rate) for name in names}
+
+
+def _items(kind: str) -> dict[str, Operation]:
+    one = f"/api/{kind}/{{id}}"
+    create = "/api/context/snapshot" if kind == "snapshot" else f"/api/{kind}"
+    return {
+        **_rows(READ, "read", f"GET /api/{kind}", f"GET {one}"),
+        **_rows(WRITE, "write", f"POST {create}", f"PUT {one}", f"PATCH {one}"),
+        **_rows(ADMIN, "write", f"DELETE {one}"),
+    }
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    # Nothing that is stored shows here: how the system is, and what its interface looks like.
+    **_rows(ANYBODY, "open", "GET /", "GET /docs", "GET /openapi.json", "GET /health", "GET /livez", "GET /readyz"),
+    **_items("adr"),
+    **_items("failure"),
+    **_items("meeting"),
+    **_items("snapshot"),
+    **_rows(WRITE, "bulk", "POST /api/bulk"),
+    **_rows(READ, "read", "POST /api/context/query", "POST /api/search", "GET /api/context/recent"),
+    **_rows(READ, "read", "GET /api/context/timeline", "GET /api/context/domain/{tag}", "GET /api/graph/related/{id}"),
+    **_rows(WRITE, "write", "POST /api/graph/relationships", "DELETE /api/graph/relationships"),
+    **_rows(READ, "read", "POST /v1/embeddings"),
+    **_rows(ADMIN, "admin", "GET /api/admin/index", "POST /api/admin/reindex", "GET /api/admin/audit"),
+    **_rows(ADMIN, "admin", "GET /api/admin/keys", "POST /api/admin/keys", "GET /api/admin/keys/{id}"),
+    **_rows(ADMIN, "admin", "DELETE /api/admin/keys/{id}", "POST /api/admin/keys/{id}/rotate"),
+    # They count what every namespace does. Prometheus has METRICS_LISTEN, and needs no administrator's credential.
+    **_rows(ADMIN, "admin", "GET /metrics"),
+}
+
+
+class Table:
+    """Finds the operation that a request asks for, by the templates of `operations`."""
+
+    def __init__(self, operations: Mapping[str, Operation] = OPERATIONS) -> None:
+        self._operations = operations
+        self._tree: dict[str, Any] = {}
+        for operation in operations.values():
+            method, _, template = operation.name.partition(" ")
+            node = self._tree
+            for segment in template.split("/"):
+                name = REST if segment == REST else "{}" if segment.startswith("{") else segment
+                node = node.setdefault(f"/{name}", {})
+            node[method] = operation
+
+    def find(self, method: str, path: str) -> Operation:
+        """The operation that is `method` on `path`.
+
+        Raises:
+            HTTPException: 404 where there is none, 405 where the path takes other methods.
+        """
+        methods = self._methods(self._tree, path.split("/"))
+        operation = methods.get(method) or methods.get(ANY_METHOD)
+        if operation:
+            return operation
+        if not methods:
+            raise Refused(404, detail="There is no such address.")
+        raise HTTPException(405, headers={"Allow": ", ".join(sorted(methods))})
+
+    def _methods(self, node: Mapping[str, Any], segments: list[str]) -> Mapping[str, Operation]:
+        """What stands at the end of a path; a literal segment goes before a parameter, both before a mount's rest."""
+        if not segments:
+            return {name: operation for name, operation in node.items() if not name.startswith("/")}
+        first, *others = segments
+        if f"/{first}" in node and (found := self._methods(node[f"/{first}"], others)):
+            return found
+        if first and "/{}" in node and (found := self._methods(node["/{}"], others)):
+            return found
+        return self._methods(node[f"/{REST}"], []) if f"/{REST}" in node else {}
+
+    def uncovered(self, routes: Iterable[BaseRoute]) -> set[str]:
+        """The operations of `routes` that have no row."""
+        return set(names(routes)) - self._operations.keys()
+
+
+def names(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    """Every operation that `routes` answer, as the table calls it."""
+    for route in routes:
+        if isinstance(route, APIRoute | Route):
+            yield from (f"{method} {route.path}" for method in sorted(route.methods or {ANY_METHOD}))
+        elif isinstance(route, Mount):
+            yield f"{ANY_METHOD} {route.path}/{REST}"
+        else:
+            yield f"{ANY_METHOD} {type(route).__name__}"
+
+
+def confirm(scope: Scope) -> None:
+    """Refuse, as if it was not there, a route that is not the one that was allowed: two readings of a path differ."""
+    operation = scope["state"]["identity"].operation
+    if operation.name.partition(" ")[2] != scope["route"].path:
+        raise Refused(404, detail="There is no such address.")
