@@ -142,7 +142,7 @@ async def _create(session: Session, edge: Edge) -> tuple[bool, int]:
     if supersedes:
         await supersession.refuse_cycle(session, edge.from_id, "to")
         ids |= set(await supersession.settle(session, (edge.from_id, edge.to_id)))
-    await session.edges.audit("relationship_created" if created else "relationship_changed", edge)
+    await _audit(session, "relate", edge, f" {edge.strength:g}")
     return created, (await session.feed.mark(ids))[edge.from_id]
 
 
@@ -158,7 +158,7 @@ async def _delete(session: Session, edge: Edge) -> int:
         ids |= set(await supersession.settle(session, (edge.from_id, edge.to_id)))
     elif source and edge.type is RelationshipType.REFERENCES:
         await _unlist(session, source, edge.to_id)
-    await session.edges.audit("relationship_deleted", edge)
+    await _audit(session, "unrelate", edge)
     return (await session.feed.mark(ids))[edge.from_id]
 
 
@@ -167,6 +167,11 @@ async def _unlist(session: Session, source: Item, target: str) -> None:
     if isinstance(source.body, Snapshot) and target in source.body.references:
         kept = tuple(name for name in source.body.references if name != target)
         await session.items.update(source.replace({"references": kept}), Change.UPDATED, ["references"])
+
+
+async def _audit(session: Session, action: str, edge: Edge, more: str = "") -> None:
+    """Write down what somebody did to an edge, with the item that it starts from."""
+    await session.audit.write(action, edge.from_id, detail=f"{edge.from_id} {edge.type} {edge.to_id}{more}")
 
 
 async def _get(session: Session, item_id: str) -> Item:

@@ -11,3 +11,5 @@ FEED_LEASED = Counter("feed_leased_total", "Changes handed to workers")
 FEED_REDELIVERED = Counter(
     "feed_redelivered_total", "Changes handed out again after a lease ended without acknowledgement"
 )
+FEED_FAILED = Counter("feed_failed_total", "Changes that a worker gave back because it could not index them")
+FEED_SET_ASIDE = Gauge("feed_set_aside", "Changes given up on until somebody calls for them, over all namespaces")

@@ -20,6 +20,7 @@ from context_knowledge.items import Items, Patch
 from context_knowledge.lists import list_items
 from context_knowledge.model import Edge, Filter
 from context_knowledge.store import Store
+from context_knowledge.store.aside import Failed
 from context_knowledge.store.feed import Leased
 
 BULK = 200  # items in one call
@@ -126,6 +127,13 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         done = [(ref.namespace, ref.item_id, ref.change_id) for ref in request.done]
         return pb.AckChangesResponse(acknowledged=await self._feed.acknowledge(caller.current(), done))
 
+    async def FailChanges(self, request: pb.FailChangesRequest, context: Context) -> pb.FailChangesResponse:
+        failed = [
+            Failed(given.change.namespace, given.change.item_id, given.change.change_id, given.reason)
+            for given in request.failed
+        ]
+        return pb.FailChangesResponse(set_aside=await self._feed.fail(caller.current(), failed))
+
     async def ReplayChanges(self, request: pb.ReplayChangesRequest, context: Context) -> pb.ReplayChangesResponse:
         replayed = await self._feed.replay(caller.current(), every_namespace=request.every_namespace)
         return pb.ReplayChangesResponse(replayed=replayed)
@@ -134,7 +142,7 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         status = await self._feed.status(caller.current())
         lag = Duration()
         lag.FromTimedelta(status.lag)
-        return pb.GetFeedStatusResponse(pending=status.pending, lag=lag)
+        return pb.GetFeedStatusResponse(pending=status.pending, lag=lag, set_aside=status.set_aside)
 
     async def RecordAccess(self, request: pb.RecordAccessRequest, context: Context) -> pb.RecordAccessResponse:
         if len(request.accesses) > ACCESSES:

@@ -114,7 +114,7 @@ async def test_an_edge_is_drawn_once_and_its_strength_may_change(knowledge: Know
     assert other.change_id > first.change_id
     assert await knowledge.count("relationships") == 1
     audit = await knowledge.rows("SELECT action, detail FROM audit WHERE action LIKE 'relationship%%' ORDER BY entry")
-    assert [row["action"] for row in audit] == ["relationship_created", "relationship_changed"]
+    assert [row["action"] for row in audit] == ["relate", "relate"]
     assert audit[0]["detail"] == "ADR-001 related_to ADR-002"
 
 

@@ -241,8 +241,8 @@ async def test_every_write_leaves_a_version_and_an_audit_entry(knowledge: Knowle
     assert versions[0]["valid_from"].date().isoformat() == "2020-05-01"
     audit = await knowledge.rows("SELECT * FROM audit ORDER BY entry")
     assert [(a["principal"], a["action"], a["item_id"], a["version"], a["request_id"]) for a in audit] == [
-        ("ada", "item_created", "ADR-001", 1, "request-1"),
-        ("bob", "item_updated", "ADR-001", 2, "request-1"),
+        ("ada", "create", "ADR-001", 1, "request-1"),
+        ("bob", "update", "ADR-001", 2, "request-1"),
     ]
 
 

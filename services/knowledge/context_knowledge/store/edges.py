@@ -72,10 +72,6 @@ AROUND = """
      ORDER BY near.type = 'references', near.strength DESC, near.type, near.outgoing DESC,
               length(i.id), i.id, length(near.here), near.here
 """
-AUDIT = """
-    INSERT INTO audit (namespace, principal, request_id, action, item_id, detail)
-    VALUES (%(namespace)s, %(principal)s, %(request_id)s, %(action)s, %(id)s, %(detail)s)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,17 +162,6 @@ class Edges:
             )
             for row in rows
         ]
-
-    async def audit(self, action: str, edge: Edge) -> None:
-        """Write down who did what to an edge."""
-        params = self._params(
-            principal=self._who.principal,
-            request_id=self._who.request_id,
-            action=action,
-            id=edge.from_id,
-            detail=f"{edge.from_id} {edge.type} {edge.to_id}",
-        )
-        await self._connection.execute(AUDIT, params)
 
     def _params(self, **params: Any) -> dict[str, Any]:
         return {"namespace": self._who.namespace, **params}

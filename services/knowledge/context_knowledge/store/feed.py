@@ -8,9 +8,12 @@ from psycopg import sql
 
 from context_common.postgres import Connection
 from context_knowledge.model import Edge, Item, Origin, RelationshipType
+from context_knowledge.store.aside import CHANNEL as CHANNEL
+from context_knowledge.store.aside import HOLD_SET_ASIDE, NUMBER_AGAIN
 from context_knowledge.store.rows import COLUMNS, COUNTS, to_item
 
-CHANNEL = "knowledge_changes"
+ALONE = 2  # attempts after which a change is handed out by itself
+LOST = "its worker ended without a word"
 
 # Two statements: the first takes hold of the rows, in one order; only then are change ids drawn, so that the ids of
 # an item grow in the order in which its changes commit.
@@ -18,7 +21,8 @@ HOLD = """
     INSERT INTO changes (namespace, item_id, change_id, changed_at)
     SELECT %(namespace)s, id, 0, clock_timestamp() FROM unnest(%(ids)s::text[]) AS id ORDER BY id COLLATE "C"
     ON CONFLICT (namespace, item_id) DO UPDATE
-       SET changed_at = excluded.changed_at, leased_by = '', lease_until = '-infinity', attempts = 0
+       SET changed_at = excluded.changed_at, leased_by = '', lease_until = '-infinity', attempts = 0,
+           reason = '', set_aside_at = NULL
 """
 NUMBER = """
     WITH numbered AS (
@@ -33,25 +37,40 @@ HOLD_AGAIN = """
     SELECT namespace, id, 0, clock_timestamp() FROM items
      WHERE %(every)s OR namespace = %(namespace)s ORDER BY namespace, id
     ON CONFLICT (namespace, item_id) DO UPDATE
-       SET change_id = 0, changed_at = excluded.changed_at, leased_by = '', lease_until = '-infinity', attempts = 0
+       SET change_id = 0, changed_at = excluded.changed_at, leased_by = '', lease_until = '-infinity', attempts = 0,
+           reason = '', set_aside_at = NULL
 """
-NUMBER_AGAIN = """
-    WITH numbered AS (
-        UPDATE changes SET change_id = nextval('change_ids') WHERE change_id = 0 RETURNING 1
-    )
-    SELECT (SELECT count(*) FROM numbered) AS replayed, pg_notify(%(channel)s, '')
+# Who asks again has survived what it held: where it could do nothing about it, because something else was away, that
+# was no attempt. What stays counted is what was reported as failed, and what its worker never came back from.
+SURVIVED = """
+    UPDATE changes c SET leased_by = '', attempts = greatest(c.attempts - 1, 0)
+      FROM (SELECT namespace, item_id FROM changes WHERE leased_by = %(worker)s
+             ORDER BY namespace, item_id FOR UPDATE SKIP LOCKED) held
+     WHERE c.namespace = held.namespace AND c.item_id = held.item_id
 """
+# Oldest first. What came back more than once is handed out alone, so that a change that kills its worker takes no
+# other with it; what came back too often without a word is handed out no more.
 LEASE = """
-    WITH free AS (
-        SELECT namespace, item_id FROM changes WHERE lease_until <= clock_timestamp()
+    WITH due AS MATERIALIZED (
+        SELECT namespace, item_id, change_id, attempts FROM changes
+         WHERE lease_until <= clock_timestamp() AND set_aside_at IS NULL
          ORDER BY change_id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    ), lost AS (
+        UPDATE changes c SET set_aside_at = clock_timestamp(), leased_by = '', reason = %(lost)s
+          FROM due WHERE c.namespace = due.namespace AND c.item_id = due.item_id AND due.attempts >= %(attempts)s
+    ), free AS (
+        SELECT namespace, item_id, row_number() OVER oldest AS place,
+               greatest(attempts, first_value(attempts) OVER oldest) < %(alone)s AS together
+          FROM due WHERE attempts < %(attempts)s WINDOW oldest AS (ORDER BY change_id)
     )
     UPDATE changes c SET leased_by = %(worker)s, lease_until = clock_timestamp() + %(lease)s, attempts = attempts + 1
-      FROM free WHERE c.namespace = free.namespace AND c.item_id = free.item_id
+      FROM free
+     WHERE c.namespace = free.namespace AND c.item_id = free.item_id AND (free.place = 1 OR free.together)
     RETURNING c.namespace, c.item_id, c.change_id, c.changed_at, c.attempts
 """
 NEXT_EXPIRY = """
-    SELECT extract(epoch FROM min(lease_until) - clock_timestamp())::float8 AS seconds FROM changes
+    SELECT extract(epoch FROM min(lease_until) - clock_timestamp())::float8 AS seconds
+      FROM changes WHERE set_aside_at IS NULL
 """
 LEASED_ITEMS = sql.SQL("""
     SELECT {columns}, {counts} FROM items i
@@ -74,7 +93,10 @@ ACKNOWLEDGE = """
     DELETE FROM changes c USING done WHERE c.namespace = done.namespace AND c.item_id = done.item_id
 """
 STATUS = """
-    SELECT count(*) AS pending, coalesce(clock_timestamp() - min(changed_at), interval '0') AS lag FROM changes
+    SELECT count(*) FILTER (WHERE set_aside_at IS NULL) AS pending,
+           coalesce(clock_timestamp() - min(changed_at) FILTER (WHERE set_aside_at IS NULL), interval '0') AS lag,
+           count(*) FILTER (WHERE set_aside_at IS NOT NULL) AS set_aside
+      FROM changes
 """
 COUNT_ACCESS = """
     INSERT INTO access_counts (namespace, item_id, day, count)
@@ -101,10 +123,14 @@ class Leased:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How far behind the read models are; `lag` is the age of the oldest pending change."""
+    """How far behind the read models are; `lag` is the age of the oldest pending change.
+
+    What was set aside is not pending.
+    """
 
     pending: int
     lag: timedelta
+    set_aside: int
 
 
 class Changes:
@@ -121,15 +147,21 @@ class Changes:
         return {row["item_id"]: row["change_id"] for row in rows}
 
     async def replay(self, *, every_namespace: bool) -> int:
-        """Put every item on the feed again; answers how many."""
-        params = {"namespace": self._namespace, "every": every_namespace, "channel": CHANNEL}
+        """Put every item, and what was set aside, on the feed again; answers how many."""
+        params = {"namespace": self._namespace, "every": every_namespace, "channel": CHANNEL, "ids": None}
         await self._connection.execute(HOLD_AGAIN, params)
+        await self._connection.execute(HOLD_SET_ASIDE, params)
         row = await (await self._connection.execute(NUMBER_AGAIN, params)).fetchone()
         return int(row["replayed"]) if row else 0
 
-    async def lease(self, worker: str, most: int, seconds: float) -> list[Leased]:
-        """Take up to `most` changes that nobody holds, oldest first, for `seconds`."""
+    async def lease(self, worker: str, most: int, seconds: float, attempts: int) -> list[Leased]:
+        """Take up to `most` changes that nobody holds, oldest first, for `seconds`.
+
+        What was taken `attempts` times, and neither acknowledged nor failed, is set aside.
+        """
         params = {"worker": worker, "most": most, "lease": timedelta(seconds=seconds)}
+        params |= {"attempts": attempts, "alone": ALONE, "lost": LOST}
+        await self._connection.execute(SURVIVED, params)
         rows = await (await self._connection.execute(LEASE, params)).fetchall()
         if not rows:
             return []
@@ -168,7 +200,7 @@ class Changes:
     async def status(self) -> Status:
         """How much is pending, over all namespaces."""
         row = await (await self._connection.execute(STATUS)).fetchone()
-        return Status(row["pending"], row["lag"]) if row else Status(0, timedelta())
+        return Status(**row) if row else Status(0, timedelta(), 0)
 
     async def count_access(self, seen: Sequence[tuple[str, str, int]]) -> None:
         """Add to today's access counts of (namespace, item, times); items that are gone are left out."""

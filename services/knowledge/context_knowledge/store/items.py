@@ -62,10 +62,18 @@ REMEMBER = """
         VALUES (%(namespace)s, %(id)s, %(version)s, clock_timestamp(), %(principal)s, %(change)s, %(fields)s,
                 %(content)s, least(coalesce(%(since)s::date::timestamp AT TIME ZONE 'UTC', 'infinity'), now()))
     )
-    INSERT INTO audit (namespace, principal, request_id, action, item_id, version)
-    VALUES (%(namespace)s, %(principal)s, %(request_id)s, 'item_' || %(change)s, %(id)s, %(version)s)
+    INSERT INTO audit (namespace, principal, request_id, address, action, item_id, version, detail)
+    VALUES (%(namespace)s, %(principal)s, %(request_id)s, %(address)s, %(action)s, %(id)s, %(version)s, %(detail)s)
 """
 DELETE = "DELETE FROM items WHERE namespace = %(namespace)s AND id = %(id)s"
+# What the audit trail calls a change.
+ACTIONS = {
+    Change.CREATED: "create",
+    Change.UPDATED: "update",
+    Change.SUPERSEDED: "supersede",
+    Change.RESTORED: "restore",
+    Change.DELETED: "delete",
+}
 FORGET_ACCESS = "DELETE FROM access_counts WHERE namespace = %(namespace)s AND item_id = %(id)s"
 
 
@@ -148,6 +156,9 @@ class Items:
             since=date.fromisoformat(since) if since else None,
             principal=self._who.principal,
             request_id=self._who.request_id,
+            address=self._who.address,
+            action=ACTIONS[change],
+            detail=" ".join(fields) if change is Change.UPDATED else "",
         )
         await self._connection.execute(REMEMBER, row)
 

@@ -1,6 +1,5 @@
 """SQL of API keys. They span namespaces, so what a caller may see of them is asked for by its namespaces."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
@@ -163,7 +162,7 @@ def _sure(row: Row | None) -> Row:
 
 
 def _to_key(row: Row) -> Key:
-    lists: Sequence[str] = ("scopes", "namespaces", "read_namespaces")
-    grants = Grants(*(tuple(row[name]) for name in lists), provenance=row["provenance"])
+    scopes, namespaces, reading = (tuple(row[name]) for name in ("scopes", "namespaces", "read_namespaces"))
+    grants = Grants(scopes, namespaces, reading, row["provenance"])
     plain = ("id", "prefix", "name", "created_at", "created_by", "expires_at", "last_used_at", "revoked_at")
     return Key(**{name: row[name] for name in plain}, grants=grants, replaced_by=row["replaced_by"])

@@ -1,6 +1,6 @@
 """The transaction that a write shares, tried again when it collides with another."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import psycopg
@@ -9,13 +9,19 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt,
 from context_common import postgres
 from context_common.caller import Caller
 from context_common.errors import Conflict
+from context_knowledge.store.aside import Aside
+from context_knowledge.store.audit import Audit
 from context_knowledge.store.edges import Edges
 from context_knowledge.store.feed import Changes
 from context_knowledge.store.items import Items
+from context_knowledge.store.keys import Keys
 from context_knowledge.store.lists import Lists
+from context_knowledge.store.once import Once
 
 Answer = TypeVar("Answer")
 
+SESSION = postgres.Options("knowledge", role="context_knowledge")
+EVERYWHERE = "context_feed"  # the role that spans namespaces
 ATTEMPTS = 5
 # A broken unique constraint means that two callers raced: looking again finds what the other one wrote.
 COLLISIONS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation)
@@ -34,6 +40,10 @@ class Session:
         self.lists = Lists(connection, who.namespace)
         self.edges = Edges(connection, who)
         self.feed = Changes(connection, who.namespace)
+        self.aside = Aside(connection, who.namespace)
+        self.keys = Keys(connection, who)
+        self.audit = Audit(connection, who)
+        self.once = Once(connection, who)
 
 
 class Store:
@@ -42,13 +52,27 @@ class Store:
     def __init__(self, pool: postgres.Pool) -> None:
         self._pool = pool
 
-    async def run(self, who: Caller, work: "Callable[[Session], Awaitable[Answer]]") -> Answer:
+    async def run(
+        self,
+        who: Caller,
+        work: "Callable[[Session], Awaitable[Answer]]",
+        *,
+        namespaces: Sequence[str] | None = None,
+        everywhere: bool = False,
+    ) -> Answer:
         """Do `work` in one transaction, again from the start when it collides with another.
 
+        It sees the caller's namespace, or `namespaces` where they are given; the empty one is that of audit lines that
+        concern no one namespace. `everywhere` is for the feed: it sees all of them, as far as the feed needs.
+
         Raises:
-            Unavailable: The database is away, or too busy after several attempts.
-            Overloaded: No connection became free in time.
+            Unavailable: The database is away, has no connection free, or is too busy after several attempts. Or the
+                connection broke while committing: then nobody knows whether the work is stored, and it is not tried
+                again here.
         """
+        reach = postgres.Reach((who.namespace,) if namespaces is None else tuple(namespaces))
+        if everywhere:
+            reach = postgres.Reach(role=EVERYWHERE)
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(COLLISIONS),
             stop=stop_after_attempt(ATTEMPTS),
@@ -56,11 +80,11 @@ class Store:
             reraise=True,
         )
         async with postgres.translate_errors(TAKEN):
-            answer: Answer = await attempts(self._once, who, work)
+            answer: Answer = await attempts(self._once, who, work, reach)
             return answer
 
-    async def _once(self, who: Caller, work: "Callable[[Session], Awaitable[Answer]]") -> Answer:
-        async with self._pool.connection() as connection:
+    async def _once(self, who: Caller, work: "Callable[[Session], Awaitable[Answer]]", reach: postgres.Reach) -> Answer:
+        async with postgres.transaction(self._pool, reach) as connection:
             return await work(Session(connection, who))
 
     async def ping(self) -> None:
