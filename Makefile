@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: help run setup model test check audit fix proto lock unit integration e2e quality bench clean
+.PHONY: help run setup model test check audit fix proto lock unit integration e2e quality bench chaos clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -72,6 +72,9 @@ quality: ## Do questions find their records?
 
 bench: ## Where the time of one warm question goes
 	$(BIN)/python -m tests.bench.query
+
+chaos: ## Faults under load, and what was lost; RUN="--seconds 60 --faults 10 --seed 5"
+	$(BIN)/python -m tests.chaos.run storm $(RUN)
 
 clean: ## Remove caches and the environment; never data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
