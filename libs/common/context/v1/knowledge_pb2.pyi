@@ -68,7 +68,7 @@ Global___Direction: _TypeAlias = Direction  # noqa: Y015
 class CreateItemRequest(_message.Message):
     """A set `item.id` asks for that id, which must be free. Server-kept fields of `item` are ignored.
     With an `idempotency_key` the same item again, within a day and from the same principal, is answered as the first time;
-    another item under that key is ABORTED.
+    another item under that key is ALREADY_EXISTS.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -117,16 +117,24 @@ class RecordItemsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEYS_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def items(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Item]: ...
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[_types_pb2.Item]:
+        """at most 200"""
+
+    @_builtins.property
+    def idempotency_keys(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """none, or one for each item as in CreateItemRequest; an empty one counts as none"""
+
     def __init__(
         self,
         *,
         items: _abc.Iterable[_types_pb2.Item] | None = ...,
+        idempotency_keys: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["idempotency_keys", b"idempotency_keys", "items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
