@@ -17,6 +17,7 @@ SHED = Counter("http_shed_total", "Requests refused because too many were under 
 IN_FLIGHT = Gauge("http_in_flight", "Requests being worked on", ["lane"])
 CONCURRENCY_LIMIT = Gauge("http_concurrency_limit", "Requests that are let in at once", ["lane"])
 CUT_OFF = Counter("http_cut_off_total", "Connections ended because of what the client did or did not send", ["reason"])
+DENIALS_LOST = Counter("denials_lost_total", "Denied calls that the audit trail never heard of")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

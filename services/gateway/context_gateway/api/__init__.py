@@ -7,7 +7,7 @@ from starlette.requests import Request
 
 from context_gateway.bodies import JsonRoute
 from context_gateway.clients import Clients
-from context_gateway.identity import Identity
+from context_gateway.identity import Gate, Identity
 
 BUDGET = 30.0  # seconds of one call where the request itself has no deadline
 
@@ -20,6 +20,11 @@ def router(tag: str) -> APIRouter:
 def clients(request: Request) -> Clients:
     """The services behind the gateway."""
     return cast("Clients", request.app.state.clients)
+
+
+def gate(request: Request) -> Gate:
+    """What let the request in."""
+    return cast("Gate", request.app.state.gate)
 
 
 def identity(request: Request) -> Identity:

@@ -41,8 +41,8 @@ def item(message: types.Item) -> Json:
         "source_uri": message.source_uri or None,
         "provenance": PROVENANCES[message.provenance],
         "pinned": message.pinned,
-        "created_at": _time(message, "created_at"),
-        "updated_at": _time(message, "updated_at"),
+        "created_at": time(message, "created_at"),
+        "updated_at": time(message, "updated_at"),
         "version": message.version,
         "access_count_30d": message.access_count_30d,
         "reference_count": message.reference_count,
@@ -167,8 +167,8 @@ def _failure(message: types.Item) -> Json:
         "app_name": body.app_name or None,
         "environment": body.environment or None,
         "occurrence_count": body.occurrence_count,
-        "first_seen": _time(body, "first_seen"),
-        "last_seen": _time(body, "last_seen"),
+        "first_seen": time(body, "first_seen"),
+        "last_seen": time(body, "last_seen"),
     }
 
 
@@ -202,7 +202,8 @@ def _snapshot(message: types.Item) -> Json:
     }
 
 
-def _time(message: Any, name: str) -> str | None:
+def time(message: Any, name: str) -> str | None:
+    """A time of a message; null where it is unset."""
     value: Timestamp = getattr(message, name)
     return value.ToJsonString() if message.HasField(name) else None
 

@@ -56,7 +56,8 @@ def not_blank(value: str) -> str:
     return value
 
 
-def _day(value: str) -> str:
+def read_day(value: str) -> str:
+    """A day as we write it."""
     try:
         if date.fromisoformat(value).isoformat() == value:
             return value
@@ -65,7 +66,8 @@ def _day(value: str) -> str:
     raise _refuse("is no date of the form YYYY-MM-DD")
 
 
-def _time(value: Any) -> datetime:
+def read_time(value: Any) -> datetime:
+    """The moment that a text names."""
     if isinstance(value, str) and TIME.fullmatch(value):
         try:
             return datetime.fromisoformat(value.upper()).astimezone(UTC)
@@ -115,8 +117,10 @@ Tag: TypeAlias = Annotated[str, Field(max_length=TAG), AfterValidator(storable),
 Address: TypeAlias = Annotated[str, Field(max_length=ADDRESS), AfterValidator(storable)]
 RequiredText: TypeAlias = Annotated[Text, AfterValidator(not_blank)]
 RequiredName: TypeAlias = Annotated[Name, AfterValidator(not_blank)]
-Day: TypeAlias = Annotated[str, AfterValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
-Time: TypeAlias = Annotated[datetime, PlainValidator(_time), WithJsonSchema({"type": "string", "format": "date-time"})]
+Day: TypeAlias = Annotated[str, AfterValidator(read_day), WithJsonSchema({"type": "string", "format": "date"})]
+Time: TypeAlias = Annotated[
+    datetime, PlainValidator(read_time), WithJsonSchema({"type": "string", "format": "date-time"})
+]
 AnyId: TypeAlias = Annotated[str, AfterValidator(_id())]
 AdrId: TypeAlias = Annotated[str, AfterValidator(_id("ADR"))]
 FailureId: TypeAlias = Annotated[str, AfterValidator(_id("FAIL"))]
