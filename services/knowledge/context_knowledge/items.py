@@ -1,9 +1,9 @@
 """The rules of writing items: each write is one transaction, from its id to its place on the feed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 from context_common.caller import Caller
 from context_common.errors import Conflict, Invalid, NotFound, Stale
@@ -12,6 +12,9 @@ from context_knowledge.checks import check, check_texts
 from context_knowledge.model import Adr, Change, Item, ItemType, Outcome, Recorded, Snapshot, public_name
 from context_knowledge.store import Session, Store
 from context_knowledge.tags import Vocabulary
+
+# What happens to an item in the transaction that it shares with whatever else has to happen or not at all.
+Work: TypeAlias = Callable[[Session], Awaitable[Recorded]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,29 +32,29 @@ class Items:
     def __init__(self, store: Store, vocabulary: Vocabulary, now: Callable[[], datetime]) -> None:
         self._store, self._vocabulary, self._now = store, vocabulary, now
 
-    async def create(self, who: Caller, item: Item) -> Recorded:
-        """Store a new item; a snapshot whose commit is known is answered as it stands.
+    def create(self, item: Item) -> Work:
+        """What stores a new item, in a transaction; a snapshot whose commit is known is answered as it stands.
 
         Raises:
             Invalid: Names every field that is wrong.
-            Conflict: The id or the source_uri belongs to another item.
+            Conflict: In the transaction: the id or the source_uri belongs to another item.
         """
         whole = self._complete(_with_canonical_id(item))
-        return _counted(await self._store.run(who, lambda session: self._create(session, whole)))
+        return lambda session: self._create(session, whole)
 
-    async def record(self, who: Caller, item: Item) -> Recorded:
-        """Store a new item, or bring up to date the one with its source_uri, commit_hash or id.
+    def record(self, item: Item) -> Work:
+        """What stores a new item, or brings up to date the one with its source_uri, commit_hash or id.
 
         Of a standing item those fields change that `item` gives a value; `supersedes` only grows, and a status gives
         way to the edge that supersedes the item. So the same import again changes nothing.
 
         Raises:
             Invalid: Names every field that is wrong.
-            Conflict: The id, the source_uri and the commit_hash belong to different items.
+            Conflict: In the transaction: the id, the source_uri and the commit_hash belong to different items.
         """
         given = defaults.canonical(_with_canonical_id(item))
         check_texts(given)
-        return _counted(await self._store.run(who, lambda session: self._record(session, given)))
+        return lambda session: self._record(session, given)
 
     async def update(self, who: Caller, patch: Patch) -> Recorded:
         """Give the fields of an item new values.
@@ -61,7 +64,7 @@ class Items:
             Stale: Its version is not the expected one.
             Invalid: Names every field that is wrong.
         """
-        return _counted(await self._store.run(who, lambda session: self._update(session, patch)))
+        return counted(await self._store.run(who, lambda session: self._update(session, patch)))
 
     async def delete(self, who: Caller, item_id: str, expected_version: int) -> int:
         """Remove an item and its edges for good; answers the change id of its tombstone.
@@ -223,7 +226,7 @@ async def _get(session: Session, item_id: str) -> Item:
     return item
 
 
-def _counted(recorded: Recorded) -> Recorded:
+def counted(recorded: Recorded) -> Recorded:
     """`recorded`, now that it is committed, in the metrics."""
     if recorded.outcome is Outcome.CREATED:
         metrics.ITEMS_CREATED.labels(recorded.item.type).inc()

@@ -1,11 +1,19 @@
 """Requests that their callers may send again: the first answer counts for a day, in the transaction of what it did."""
 
-from collections.abc import Awaitable, Callable
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Self
 
+from google.protobuf.message import Message
+
+from context.v1 import knowledge_pb2 as pb
+from context_common.caller import Caller
 from context_common.errors import Conflict, Invalid
-from context_knowledge.store import Session
+from context_knowledge import wire
+from context_knowledge.items import Work, counted
+from context_knowledge.model import Recorded
+from context_knowledge.store import Session, Store
 
 KEPT = timedelta(hours=24)
 LONGEST = 255  # characters of a key
@@ -19,27 +27,60 @@ class Request:
     key: str
     digest: bytes
 
-    def __post_init__(self) -> None:
-        """Refuse a key that cannot be.
+    @classmethod
+    def of(cls, key: str, asked: Message) -> Self | None:
+        """The request for what `asked` says; None where it has no key.
 
         Raises:
-            Invalid: It is longer than 255 characters or has others than printable ASCII.
+            Invalid: The key is longer than 255 characters or has others than printable ASCII.
         """
-        if not (0 < len(self.key) <= LONGEST and self.key.isascii() and self.key.isprintable()):
+        if not key:
+            return None
+        if len(key) > LONGEST or not (key.isascii() and key.isprintable()):
             raise Invalid({"idempotency_key": [f"must be 1 to {LONGEST} printable ASCII characters"]})
+        name = asked.DESCRIPTOR.full_name.encode()
+        return cls(key, hashlib.sha256(name + b"\0" + asked.SerializeToString(deterministic=True)).digest())
 
 
-async def answer(session: Session, request: Request, work: Callable[[Session], Awaitable[bytes]]) -> bytes:
-    """What `work` answers, or answered when the request came first; of two at once the second waits for the first.
+class Once:
+    """Does what a request asks for once, however often it comes."""
 
-    Raises:
-        Conflict: The key was another request's.
-    """
-    first = await session.once.claim(request.key, request.digest, KEPT)
-    if first is None:
-        answered = await work(session)
-        await session.once.keep(request.key, answered)
-        return answered
-    if first.digest != request.digest:
-        raise Conflict("that idempotency key was used for another request")
-    return first.answer
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def write(self, who: Caller, work: Work, request: Request | None) -> pb.Recorded:
+        """What `work` did, or what it did when the request came first; of two at once the second waits for the first.
+
+        Raises:
+            Conflict: The key was another request's.
+        """
+        if request is None:
+            return wire.write_recorded(counted(await self._store.run(who, work)))
+        done: Recorded | None = None
+
+        async def once(session: Session) -> bytes:
+            nonlocal done
+            done = None
+            first = await session.once.claim(request.key, request.digest, KEPT)
+            if first is None:
+                done = await work(session)
+                answer = wire.write_recorded(done).SerializeToString()
+                await session.once.keep(request.key, answer)
+                return answer
+            if first.digest != request.digest:
+                raise Conflict("that idempotency key was used for another request")
+            return first.answer
+
+        answered = await self._store.run(who, once)
+        if done:
+            counted(done)
+        return pb.Recorded.FromString(answered)
+
+    async def purge(self, who: Caller) -> int:
+        """Forget what is older than a day, in small batches; answers how much went."""
+        gone = 0
+        while batch := await self._store.run(who, lambda s: s.once.purge(KEPT, PURGED), everywhere=True):
+            gone += batch
+            if batch < PURGED:
+                break
+        return gone

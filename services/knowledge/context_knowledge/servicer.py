@@ -19,6 +19,7 @@ from context_knowledge.graph import Graph, Related, Walk
 from context_knowledge.items import Items, Patch
 from context_knowledge.lists import list_items
 from context_knowledge.model import Edge, Filter
+from context_knowledge.once import Once, Request
 from context_knowledge.store import Store
 from context_knowledge.store.aside import Failed
 from context_knowledge.store.feed import Leased
@@ -36,19 +37,24 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
 
     def __init__(self, store: Store, items: Items, graph: Graph, feed: Feed) -> None:
         self._store, self._items, self._graph, self._feed = store, items, graph, feed
+        self._once = Once(store)
 
     async def CreateItem(self, request: pb.CreateItemRequest, context: Context) -> pb.CreateItemResponse:
-        recorded = await self._items.create(caller.current(), wire.read_item(request.item))
-        return pb.CreateItemResponse(recorded=wire.write_recorded(recorded))
+        asked = Request.of(request.idempotency_key, request.item)
+        work = self._items.create(wire.read_item(request.item))
+        return pb.CreateItemResponse(recorded=await self._once.write(caller.current(), work, asked))
 
     async def RecordItems(self, request: pb.RecordItemsRequest, context: Context) -> pb.RecordItemsResponse:
         if len(request.items) > BULK:
             raise Invalid({"items": [f"has more than {BULK} entries"]})
+        keys = request.idempotency_keys or [""] * len(request.items)
+        if len(keys) != len(request.items):
+            raise Invalid({"idempotency_keys": ["must be none, or one for each item"]})
         response = pb.RecordItemsResponse()
         broken: Status | None = None
-        for item in request.items:
+        for item, key in zip(request.items, keys, strict=True):
             if broken is None:
-                result, broken = await self._record(item)
+                result, broken = await self._record(item, key)
                 response.results.append(result)
             else:
                 # Without a database the rest would only wait for the same answer, one by one.
@@ -151,11 +157,11 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         await self._feed.count_access(caller.current(), seen)
         return pb.RecordAccessResponse()
 
-    async def _record(self, item: types.Item) -> tuple[pb.RecordResult, Status | None]:
+    async def _record(self, item: types.Item, key: str) -> tuple[pb.RecordResult, Status | None]:
         """The result of one item of many, and the error that will also be that of those after it."""
         try:
-            recorded = await self._items.record(caller.current(), wire.read_item(item))
-            return pb.RecordResult(recorded=wire.write_recorded(recorded)), None
+            asked, work = Request.of(key, item), self._items.record(wire.read_item(item))
+            return pb.RecordResult(recorded=await self._once.write(caller.current(), work, asked)), None
         except TooLate:
             raise
         except AppError as error:
