@@ -72,7 +72,7 @@ def foreign(module: Module) -> list[str]:
 def drivers(module: Module) -> list[str]:
     """Database drivers that a module imports and may not."""
     is_store = module.path.name == "store.py" or "store" in module.path.parts[:-1]
-    if is_store or module.path.parts[-2:] == ("context_common", "postgres.py"):
+    if is_store or module.path.parts[-3:-1] == ("context_common", "postgres"):
         return []
     return sorted({name for name in imports(module) if name in DRIVERS})
 

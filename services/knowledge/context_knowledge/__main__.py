@@ -22,15 +22,21 @@ from context_knowledge.graph import Graph
 from context_knowledge.items import Items
 from context_knowledge.servicer import KnowledgeServicer
 from context_knowledge.settings import Settings
-from context_knowledge.store import Store
+from context_knowledge.store import SESSION, Store
 from context_knowledge.store.feed import CHANNEL
 from context_knowledge.tags import Vocabulary
 
-SCHEMA = "knowledge"
 MIGRATIONS = Path(__file__).parent / "migrations"
 MEASURE_EVERY = 10.0  # seconds between looks at how long the feed is
 
 log = structlog.get_logger()
+
+
+async def migrate(settings: Settings) -> None:
+    """Bring the schema up to date, as its owner, and make the login that the service is to have."""
+    owner = settings.owner_url or settings.database_url
+    await postgres.migrate(owner, schema=SESSION.schema, directory=MIGRATIONS)
+    await postgres.make_login(owner, settings.database_url, SESSION.role)
 
 
 async def serve(settings: Settings) -> None:
@@ -38,8 +44,9 @@ async def serve(settings: Settings) -> None:
     vocabulary = Vocabulary.load(settings.tag_vocabulary)
     metrics.serve(settings.metrics_listen)
     url = settings.database_url
+    await postgres.check_session(url, SESSION, strict=settings.prod)
     async with (
-        postgres.open_pool(url, name="knowledge", size=settings.pool_size, schema=SCHEMA) as pool,
+        postgres.open_pool(url, SESSION, name="knowledge", size=settings.pool_size) as pool,
         postgres.Notifications(url, CHANNEL) as notifications,
     ):
         store = Store(pool)
@@ -72,10 +79,10 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"knowledge: {error}")
     logs.configure("knowledge", settings.log_level)
-    if arguments:
-        uvloop.run(postgres.migrate(settings.database_url, schema=SCHEMA, directory=MIGRATIONS))
-    else:
-        uvloop.run(serve(settings))
+    try:
+        uvloop.run(migrate(settings) if arguments else serve(settings))
+    except SettingsError as error:
+        sys.exit(f"knowledge: {error}")
 
 
 if __name__ == "__main__":

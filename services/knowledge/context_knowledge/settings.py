@@ -20,6 +20,8 @@ class Settings:
     log_level: str
     tag_vocabulary: str
     trust: Trust
+    owner_url: str = ""  # whom migrations run as; empty: as who serves
+    prod: bool = False
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -32,12 +34,14 @@ class Settings:
         listen = read.listen("LISTEN", "127.0.0.1:50051")
         settings = cls(
             listen=listen,
-            metrics_listen=read.text("METRICS_LISTEN", ""),
+            metrics_listen=read.listen("METRICS_LISTEN", ""),
             database_url=read.secret("DATABASE_URL"),
             pool_size=read.integer("POOL_SIZE", 50, least=2, most=1000),
             log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
             tag_vocabulary=read.text("TAG_VOCABULARY", ""),
             trust=Trust.read(read, "knowledge", listen),
+            owner_url=read.secret("MIGRATION_DATABASE_URL", ""),
+            prod=read.choice("APP_ENV", "dev", "dev", "prod") == "prod",
         )
         read.complain()
         return settings

@@ -10,13 +10,16 @@ from context_common import logs, metrics, postgres
 from context_common.settings import SettingsError
 from context_retrieval.service import build
 from context_retrieval.settings import Settings
+from context_retrieval.store import SESSION
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 async def migrate(settings: Settings) -> None:
-    """Bring the schema up to date."""
-    await postgres.migrate(settings.database_url, schema="retrieval", directory=MIGRATIONS)
+    """Bring the schema up to date, as its owner, and make the login that the service is to have."""
+    owner = settings.owner_url or settings.database_url
+    await postgres.migrate(owner, schema=SESSION.schema, directory=MIGRATIONS)
+    await postgres.make_login(owner, settings.database_url, SESSION.role)
 
 
 async def serve(settings: Settings) -> None:
@@ -33,7 +36,10 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"context_retrieval: {error}")
     logs.configure("retrieval", settings.log_level)
-    uvloop.run(migrate(settings) if sys.argv[1:] == ["migrate"] else serve(settings))
+    try:
+        uvloop.run(migrate(settings) if sys.argv[1:] == ["migrate"] else serve(settings))
+    except SettingsError as error:
+        sys.exit(f"context_retrieval: {error}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from context_retrieval.rank import Scale
 from context_retrieval.search import Searcher
 from context_retrieval.servicer import Progress, RetrievalServicer
 from context_retrieval.settings import Settings
-from context_retrieval.store import CHANNEL, Index, Reader, Status, configure
+from context_retrieval.store import CHANNEL, SESSION, Index, Reader, Status, configure
 
 GAUGES_EVERY = 5.0  # seconds
 KNOWLEDGE = knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
@@ -38,14 +38,11 @@ log = structlog.get_logger()
 @asynccontextmanager
 async def build(settings: Settings) -> AsyncIterator[Server]:
     """The server, not listening yet, with its indexers at work; leave the block to end them."""
+    await postgres.check_session(settings.database_url, SESSION, strict=settings.prod)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
             postgres.open_pool(
-                settings.database_url,
-                name="retrieval",
-                size=settings.pool_size,
-                schema="retrieval",
-                configure=configure,
+                settings.database_url, SESSION, name="retrieval", size=settings.pool_size, configure=configure
             )
         )
         indexed = await stack.enter_async_context(postgres.Notifications(settings.database_url, CHANNEL))

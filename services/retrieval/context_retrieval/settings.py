@@ -22,6 +22,8 @@ class Settings:
     embedding_addr: str
     indexers: int
     trust: Trust
+    owner_url: str = ""  # whom migrations run as; empty: as who serves
+    prod: bool = False
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -34,7 +36,7 @@ class Settings:
         listen = read.listen("LISTEN", "127.0.0.1:50053")
         settings = cls(
             listen=listen,
-            metrics_listen=read.text("METRICS_LISTEN", ""),
+            metrics_listen=read.listen("METRICS_LISTEN", ""),
             database_url=read.secret("DATABASE_URL"),
             pool_size=read.integer("POOL_SIZE", 50, least=4, most=1000),
             log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
@@ -42,6 +44,8 @@ class Settings:
             embedding_addr=read.text("EMBEDDING_ADDR", "127.0.0.1:50052"),
             indexers=read.integer("INDEXERS", 2, least=0, most=32),
             trust=Trust.read(read, "retrieval", listen),
+            owner_url=read.secret("MIGRATION_DATABASE_URL", ""),
+            prod=read.choice("APP_ENV", "dev", "dev", "prod") == "prod",
         )
         read.complain()
         return settings

@@ -8,7 +8,9 @@ import psycopg
 import pytest
 
 from context_common import postgres
-from context_common.errors import Conflict, Overloaded, Unavailable
+from context_common.errors import Conflict, Unavailable
+
+PUBLIC = postgres.Options("public")
 
 
 def write(directory: Path, name: str, content: str) -> None:
@@ -58,9 +60,9 @@ async def test_a_notification_between_ticket_and_wait_is_not_missed(make_databas
         assert not await news.wait(news.ticket(), 0.05)
 
 
-async def test_an_exhausted_pool_is_overloaded(make_database: Callable[[], str]) -> None:
-    async with postgres.open_pool(make_database(), name="test", size=1, schema="public") as pool, pool.connection():
-        with pytest.raises(Overloaded):
+async def test_an_exhausted_pool_is_unavailable(make_database: Callable[[], str]) -> None:
+    async with postgres.open_pool(make_database(), PUBLIC, name="test", size=1) as pool, pool.connection():
+        with pytest.raises(Unavailable, match="no database connection became free"):
             async with postgres.translate_errors(), pool.connection(timeout=0.05):
                 pass
 
@@ -73,7 +75,7 @@ async def test_an_absent_server_is_unavailable() -> None:
 
 async def test_a_known_constraint_is_the_error_it_stands_for(make_database: Callable[[], str]) -> None:
     known = Conflict("id is taken")
-    async with postgres.open_pool(make_database(), name="test", size=2, schema="public") as pool:
+    async with postgres.open_pool(make_database(), PUBLIC, name="test", size=2) as pool:
 
         async def break_it() -> None:
             async with postgres.translate_errors({"things_pkey": known}), pool.connection() as connection:

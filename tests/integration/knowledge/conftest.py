@@ -14,7 +14,7 @@ from context_knowledge.feed import Feed
 from context_knowledge.graph import Graph
 from context_knowledge.items import Items
 from context_knowledge.servicer import KnowledgeServicer
-from context_knowledge.store import Store
+from context_knowledge.store import SESSION, Store
 from context_knowledge.store.feed import CHANNEL
 from context_knowledge.tags import Vocabulary
 from tests.support.knowledge import NOW, Knowledge
@@ -27,7 +27,7 @@ SERVICE = pb.DESCRIPTOR.services_by_name["KnowledgeService"]
 async def knowledge(database_url: str) -> AsyncIterator[Knowledge]:
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
-            postgres.open_pool(database_url, name="test", size=20, schema="knowledge")
+            postgres.open_pool(database_url, SESSION, name="test", size=20)
         )
         notifications = await stack.enter_async_context(postgres.Notifications(database_url, CHANNEL))
         store = Store(pool)

@@ -1,5 +1,5 @@
 """All the SQL there is: one module per group of tables, and the transaction they share."""
 
-from context_knowledge.store.session import Session, Store
+from context_knowledge.store.session import SESSION, Session, Store
 
-__all__ = ["Session", "Store"]
+__all__ = ["SESSION", "Session", "Store"]

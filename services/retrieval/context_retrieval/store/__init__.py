@@ -1,8 +1,8 @@
 """All the SQL of retrieval: `Index` writes the read model, `Reader` searches it, `Status` counts it."""
 
 from context_retrieval.store.index import Index
-from context_retrieval.store.pool import CHANNEL, configure
+from context_retrieval.store.pool import CHANNEL, SESSION, configure
 from context_retrieval.store.reader import Reader
 from context_retrieval.store.status import Status
 
-__all__ = ["CHANNEL", "Index", "Reader", "Status", "configure"]
+__all__ = ["CHANNEL", "SESSION", "Index", "Reader", "Status", "configure"]

@@ -3,16 +3,17 @@
 # ruff: noqa: S608 - statements are put together from constants; every value is a parameter
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from pgvector import HalfVector
 from psycopg.types.json import Jsonb
 
 from context_common.errors import Unavailable
-from context_common.postgres import Connection, Pool, Row, translate_errors
+from context_common.postgres import Connection, Pool, Reach, Row, transaction, translate_errors
 from context_retrieval.model import Chunk, Document, Entry, Key, Known
-from context_retrieval.store.pool import CHANNEL
+from context_retrieval.store.pool import CHANNEL, EVERYWHERE
 
 KEYS = "SELECT * FROM unnest(%(namespaces)s::text[], %(ids)s::text[])"
 CLAIM = 25  # seconds for which missing vectors are one filler's to compute
@@ -104,7 +105,7 @@ class Index:
     async def known(self, keys: Sequence[Key], model_id: str) -> dict[Key, Known]:
         """What is held of these items' texts already, so that it need not be embedded again."""
         wanted = {**_keys(keys), "model": model_id}
-        async with translate_errors(), self._pool.connection() as connection:
+        async with self._within(keys) as connection:
             texts = await (await connection.execute(KNOWN_TEXTS, wanted)).fetchall()
             vectors = await (await connection.execute(KNOWN_VECTORS, wanted, binary=True)).fetchall()
         found: dict[Key, dict[bytes, Chunk]] = {}
@@ -120,7 +121,7 @@ class Index:
             Unavailable: The database is away, or an item whose text had not changed has changed since.
         """
         ordered = sorted(entries, key=lambda entry: entry.document.key)
-        async with translate_errors(), self._pool.connection() as connection, connection.transaction():
+        async with self._within(entry.document.key for entry in ordered) as connection:
             held = await self._lock(connection, [entry.document.key for entry in ordered])
             fresh = [e for e in ordered if e.document.change_id >= held[e.document.key]["change_id"]]
             for entry in fresh:
@@ -133,7 +134,7 @@ class Index:
     async def fill(self, entries: Sequence[Entry]) -> int:
         """Put the vectors of `entries` in their place, where the items are still those; answers how many were."""
         ordered = sorted(entries, key=lambda entry: entry.document.key)
-        async with translate_errors(), self._pool.connection() as connection, connection.transaction():
+        async with self._within(entry.document.key for entry in ordered) as connection:
             held = await self._lock(connection, [entry.document.key for entry in ordered])
             same = [e for e in ordered if e.document.change_id == held[e.document.key]["change_id"]]
             more = await self._replace_chunks(connection, same)
@@ -146,24 +147,31 @@ class Index:
     async def claim_incomplete(self, model_id: str, limit: int, without: Sequence[Key] = ()) -> list[Document]:
         """Take items that lack vectors of `model_id`, not those in `without`; for a while no other filler gets them."""
         wanted = {**_keys(without), "model": model_id, "limit": limit, "seconds": CLAIM}
-        async with translate_errors(), self._pool.connection() as connection:
+        async with translate_errors(), transaction(self._pool, EVERYWHERE) as connection:
             rows = await (await connection.execute(CLAIM_INCOMPLETE, wanted)).fetchall()
         return [_document(row) for row in rows]
 
     async def release(self, keys: Sequence[Key]) -> None:
         """Give back what was claimed and could not be filled."""
-        async with translate_errors(), self._pool.connection() as connection:
+        async with self._within(keys) as connection:
             await connection.execute(RELEASE, _keys(keys))
 
     async def set_aside(self, key: Key, change_id: int, reason: str) -> None:
         """Keep a note of a change that cannot be indexed."""
-        async with translate_errors(), self._pool.connection() as connection:
+        async with self._within([key]) as connection:
             await connection.execute(SET_ASIDE, (*key, change_id, reason))
 
     async def analyze(self) -> None:
         """Renew the planner's statistics: without them it filters vectors after the search, and finds too few."""
         async with translate_errors(), self._pool.connection() as connection:
             await connection.execute("ANALYZE documents, chunks, edges, terms")
+
+    @asynccontextmanager
+    async def _within(self, keys: Iterable[Key]) -> AsyncIterator[Connection]:
+        """A transaction in the namespaces of `keys`."""
+        reach = Reach(tuple(sorted({key.namespace for key in keys})))
+        async with translate_errors(), transaction(self._pool, reach) as connection:
+            yield connection
 
     async def _lock(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, Row]:
         await connection.execute(MAKE_ROWS, _keys(keys))

@@ -4,15 +4,14 @@ Statements are put together from constant parts, so that each combination of fil
 value travels as a parameter.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pgvector import HalfVector
 from psycopg.rows import DictRow
 
-from context_common.postgres import Connection, Pool, Row, translate_errors
+from context_common.postgres import Pool, Reach, Row, fetch
 from context_retrieval.model import Candidate, Expansion, Filter, Glimpse, Key, Link, Page, Question
 from context_retrieval.store.sql import (
     BROWSE,
@@ -58,15 +57,13 @@ class Reader:
 
     async def size(self, namespaces: Sequence[str]) -> int:
         """How many chunks there are."""
-        async with self._connection() as connection:
-            rows = await _rows(connection, SIZE, {"namespaces": list(namespaces)})
+        rows = await self._rows(SIZE, {"namespaces": list(namespaces)})
         return int(rows[0]["chunks"])
 
     async def few(self, wanted: Filter) -> bool:
         """Whether `wanted` leaves so few documents that comparing all their vectors is cheap, and exact."""
         statement = FEW.format(passes=_passes(wanted), limit=FILTERED_FEW)
-        async with self._connection() as connection:
-            rows = await _rows(connection, statement, _filter_values(wanted))
+        rows = await self._rows(statement, _filter_values(wanted))
         return int(rows[0]["documents"]) < FILTERED_FEW
 
     async def search(self, question: Question, wanted: Filter, plan: Plan) -> list[Candidate]:
@@ -87,8 +84,7 @@ class Reader:
             " FROM found JOIN documents d USING (namespace, item_id), attainable, corpus, exact,"
             f" {WORDS if plan.lexical else NO_WORDS}"
         )
-        async with self._connection() as connection:
-            rows = await _rows(connection, statement, {**_filter_values(wanted), **_question_values(question)})
+        rows = await self._rows(statement, {**_filter_values(wanted), **_question_values(question)})
         return [_candidate(row) for row in rows]
 
     async def expand(
@@ -108,15 +104,13 @@ class Reader:
         for name, keys in (("show", show), ("lead", leads), ("gone", gone)):
             values[f"{name}_namespaces"] = [key.namespace for key in keys]
             values[f"{name}_ids"] = [key.item_id for key in keys]
-        async with self._connection() as connection:
-            rows = await _rows(connection, statement, values)
+        rows = await self._rows(statement, values)
         return _expansion(rows)
 
     async def browse(self, wanted: Filter, limit: int) -> list[Glimpse]:
         """The newest documents, with the beginning of each."""
         statement = BROWSE.format(passes=_passes(wanted, superseded=False))
-        async with self._connection() as connection:
-            rows = await _rows(connection, statement, {**_filter_values(wanted), "limit": limit})
+        rows = await self._rows(statement, {**_filter_values(wanted), "limit": limit})
         return [
             Glimpse(
                 _key(row),
@@ -130,14 +124,8 @@ class Reader:
             for row in rows
         ]
 
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[Connection]:
-        async with translate_errors(), self._pool.connection() as connection:
-            yield connection
-
-
-async def _rows(connection: Connection, statement: str, values: dict[str, Any]) -> list[DictRow]:
-    return await (await connection.execute(statement.encode(), values)).fetchall()
+    async def _rows(self, statement: str, values: dict[str, Any]) -> list[DictRow]:
+        return await fetch(self._pool, Reach(tuple(values["namespaces"])), statement, values)
 
 
 def _passes(wanted: Filter, *, superseded: bool = True, any_status: bool = False) -> str:

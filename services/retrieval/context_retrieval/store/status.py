@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from context_common.postgres import Pool, translate_errors
+from context_common.postgres import Pool, Reach, fetch
 
 REACHED = """
 SELECT coalesce(d.change_id >= point.change_id, false) AS reached
@@ -40,13 +40,10 @@ class Status:
             "ids": [item_id for item_id, _ in points],
             "changes": [change_id for _, change_id in points],
         }
-        async with translate_errors(), self._pool.connection() as connection:
-            rows = await (await connection.execute(REACHED, wanted)).fetchall()
+        rows = await fetch(self._pool, Reach((namespace,)), REACHED, wanted)
         return [row["reached"] for row in rows]
 
     async def counts(self, namespace: str, model_id: str) -> Counts:
         """How much is indexed in `namespace`."""
-        async with translate_errors(), self._pool.connection() as connection:
-            found = await connection.execute(COUNTS, {"namespace": namespace, "model": model_id})
-            row = await found.fetchone() or {}
+        (row,) = await fetch(self._pool, Reach((namespace,)), COUNTS, {"namespace": namespace, "model": model_id})
         return Counts(row["items"], row["chunks"], row["unembedded"])
