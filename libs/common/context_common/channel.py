@@ -1,16 +1,18 @@
 """A channel to one service: knows whom it calls and as whom, which the calls made over it need."""
 
+import asyncio
 from collections.abc import Sequence
-from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
 import grpc
 
+from context_common import tls
 from context_common.caller import Caller
 from context_common.trust import Trust
 
 OURS = "/context."  # health and reflection answer anybody
+RETIRED_FOR = 120.0  # seconds: no call takes longer
 
 
 class Method:
@@ -19,14 +21,15 @@ class Method:
     def __init__(self, channel: "Channel", kind: str, path: str, codecs: dict[str, Any]) -> None:
         self.channel, self.path = channel, path
         self._kind, self._codecs = kind, codecs
+        self._opened: grpc.aio.Channel | None = None
+        self._inner: Any = None
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Begin a call."""
+        if self._opened is not (opened := self.channel.open()):
+            self._inner = getattr(opened, self._kind)(self.path, **self._codecs)
+            self._opened = opened
         return self._inner(*arguments, **options)
-
-    @cached_property
-    def _inner(self) -> Any:
-        return getattr(self.channel.open(), self._kind)(self.path, **self._codecs)
 
 
 class Channel(grpc.aio.Channel):
@@ -42,12 +45,39 @@ class Channel(grpc.aio.Channel):
     def __init__(self, addr: str, to: str, trust: Trust, options: Sequence[tuple[str, Any]]) -> None:
         self._addr, self._to, self._trust, self._options = addr, to, trust, options
         self._channel: grpc.aio.Channel | None = None
+        self._loaded: tls.Loaded | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
 
     def open(self) -> grpc.aio.Channel:
-        """The channel of gRPC itself; it connects at its first call."""
-        if self._channel is None:
-            self._channel = grpc.aio.insecure_channel(self._addr, options=self._options)
+        """The channel of gRPC itself; it connects at its first call.
+
+        It keeps the certificates that it was opened with: where there are new ones, another takes its place.
+        """
+        certificates = self._trust.certificates
+        loaded = certificates.current() if certificates else None
+        if self._channel is None or loaded is not self._loaded:
+            if self._channel:
+                self._retire(self._channel)
+            self._channel, self._loaded = self._new(loaded), loaded
         return self._channel
+
+    def _new(self, loaded: tls.Loaded | None) -> grpc.aio.Channel:
+        if loaded is None:
+            return grpc.aio.insecure_channel(self._addr, options=self._options)
+        return grpc.aio.secure_channel(self._addr, tls.for_channel(loaded), options=self._options)
+
+    def _retire(self, channel: grpc.aio.Channel) -> None:
+        """Close `channel` when the calls under way on it have had the time to end."""
+
+        async def later() -> None:
+            try:
+                await asyncio.sleep(RETIRED_FOR)
+            finally:
+                await channel.close()
+
+        task = asyncio.create_task(later())
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
 
     def metadata(self, who: Caller, path: str) -> tuple[tuple[str, str], ...]:
         """What a call for `who` to `path` carries."""
@@ -57,6 +87,9 @@ class Channel(grpc.aio.Channel):
         """End every call, those under way after `grace` seconds."""
         if self._channel:
             await self._channel.close(grace)
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
 
     async def __aenter__(self) -> Self:
         return self

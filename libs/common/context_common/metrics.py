@@ -47,4 +47,4 @@ def serve(listen: str) -> None:
     """Answer GET /metrics on `host:port` from a thread of its own; an empty `listen` serves nothing."""
     if listen:
         host, _, port = listen.rpartition(":")
-        start_http_server(int(port), host.strip("[]"))
+        start_http_server(int(port), host.strip("[]") or "127.0.0.1")

@@ -68,7 +68,7 @@ class Server:
         self._names: list[str] = []
         self._serving: bool | None = None
         self._probe: asyncio.Task[None] | None = None
-        self._listen = listen
+        self._listen, self._certificates = listen, trust.certificates
         self.port = 0
 
     def add(
@@ -84,7 +84,7 @@ class Server:
     async def __aenter__(self) -> Self:
         """Listen, and begin to report health."""
         reflection.enable_server_reflection(self._services, self._server)
-        self.port = self._server.add_insecure_port(self._listen)
+        self.port = self._bind()
         await self._report()
         await self._server.start()
         self._probe = asyncio.create_task(self._keep_reporting())
@@ -103,6 +103,11 @@ class Server:
             self._on_drain()
         await self._server.stop(self._grace)
         log.info("stopped")
+
+    def _bind(self) -> int:
+        if self._certificates:
+            return self._server.add_secure_port(self._listen, self._certificates.for_server())
+        return self._server.add_insecure_port(self._listen)
 
     async def run_until_signal(self) -> None:
         """Serve until SIGTERM or SIGINT, then drain."""

@@ -81,8 +81,10 @@ class Env:
         return value
 
     def listen(self, name: str, default: str) -> str:
-        """`host:port` to listen on."""
+        """`host:port` to listen on; where the default is empty, so may the value be, which stands for nowhere."""
         value = self.text(name, default)
+        if not (value or default):
+            return ""
         host, _, port = value.rpartition(":")
         if not host or not port.isdecimal() or int(port) > 65535:
             self._wrong.append(f"{name} must be host:port, not {value!r}")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
+from context_common import tls
 from context_common.caller import Caller
 from context_common.settings import Env, is_loopback, weakness
 from context_common.token import Scope, Untrusted, derive_key, sign, verify
@@ -20,10 +21,12 @@ class Trust:
         service: Its name: knowledge, embedding, retrieval or gateway.
         key: Signs and verifies service tokens. With one only tokens count; without one, which is for one machine in
             development, everybody is who they say.
+        certificates: Ours and whose we trust; without, connections are in the clear.
     """
 
     service: str
     key: bytes | None = field(default=None, repr=False)
+    certificates: tls.Certificates | None = None
 
     @classmethod
     def read(cls, env: Env, service: str, listen: str = "") -> Self:
@@ -42,7 +45,7 @@ class Trust:
                 env.reject(f"{why} needs SERVICE_SECRET or SECRET_KEY_BASE")
             elif weak := weakness(secret):
                 env.reject(f"{why} needs a stronger {name}: {weak}")
-        return cls(service, derive_key(secret) if secret else None)
+        return cls(service, derive_key(secret) if secret else None, tls.read(env))
 
     def metadata(self, who: Caller, audience: str, method: str) -> tuple[tuple[str, str], ...]:
         """What a call for `who` carries to `method` of the service `audience`."""

@@ -52,7 +52,7 @@ class Settings:
         listen = read.listen("LISTEN", "127.0.0.1:50052")
         settings = cls(
             listen=listen,
-            metrics_listen=read.text("METRICS_LISTEN", ""),
+            metrics_listen=read.listen("METRICS_LISTEN", ""),
             log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
             model_dir=files.default_directory(environ),
             quantization=read.choice("QUANTIZATION", "int8", *files.ONNX),
