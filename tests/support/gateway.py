@@ -26,6 +26,7 @@ from context_common.server import Server
 from context_gateway.__main__ import server_config
 from context_gateway.app import create_app
 from context_gateway.clients import EMBEDDING, KNOWLEDGE, RETRIEVAL, open_clients
+from context_gateway.rates import open_limiter
 from context_gateway.settings import Settings
 from tests.support.trust import trust
 
@@ -330,7 +331,8 @@ async def serve(**settings: Any) -> AsyncIterator[Gateway]:
             server.add(register, servicer, descriptor)
             chosen[name] = f"127.0.0.1:{(await stack.enter_async_context(server)).port}"
         configured = Settings(**(chosen | settings))
-        app = create_app(await stack.enter_async_context(open_clients(configured)), configured)
+        opened = await stack.enter_async_context(open_clients(configured))
+        app = create_app(opened, configured, await stack.enter_async_context(open_limiter(configured.limits)))
         port = await stack.enter_async_context(_listen(app, configured))
         http = await stack.enter_async_context(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20))
         yield Gateway(http, port, app, knowledge, retrieval, embedding)

@@ -8,13 +8,14 @@ from fastapi import FastAPI
 from context_gateway import openapi
 from context_gateway.app import create_app
 from context_gateway.clients import open_clients
+from context_gateway.rates import open_limiter
 from context_gateway.settings import Settings
 
 
 async def _app() -> FastAPI:
     settings = Settings.from_env({})
-    async with open_clients(settings) as clients:
-        return create_app(clients, settings)
+    async with open_clients(settings) as clients, open_limiter(settings.limits) as limiter:
+        return create_app(clients, settings, limiter)
 
 
 def document() -> dict[str, Any]:

@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -16,9 +17,14 @@ from context_common import logs, metrics
 from context_common.settings import SettingsError
 from context_gateway.app import create_app
 from context_gateway.clients import open_clients
+from context_gateway.exchange import STREAMS
+from context_gateway.middleware import refuse_connection
+from context_gateway.protocol import protocol
+from context_gateway.rates import open_limiter
 from context_gateway.settings import Settings
 
 GRACE = 10  # seconds that requests under way may still take after SIGTERM
+BACKLOG = 512  # connections that wait to be accepted
 
 log = structlog.get_logger()
 
@@ -30,8 +36,8 @@ async def main() -> None:
     metrics.serve(settings.metrics_listen)
     if not settings.auth_required:
         log.warning("development_mode", reason="this machine needs no credential", host=settings.host)
-    async with open_clients(settings) as clients:
-        app = create_app(clients, settings)
+    async with open_clients(settings) as clients, open_limiter(settings.limits) as limiter:
+        app = create_app(clients, settings, limiter)
         async with app.state.gate.denials:
             log.info("listening", host=settings.host, port=settings.port)
             await Server(server_config(app, settings)).serve()
@@ -55,7 +61,7 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
-        http="httptools",
+        http=cast("Any", protocol(settings.limits, frozenset(STREAMS), refuse_connection)),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -63,6 +69,8 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         reset_contextvars=True,
+        backlog=BACKLOG,
+        timeout_keep_alive=cast("int", settings.limits.keep_alive_seconds),
         timeout_graceful_shutdown=GRACE,
     )
 

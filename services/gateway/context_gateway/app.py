@@ -8,22 +8,35 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from context_gateway import VERSION, openapi, problems
+from context_gateway.admission import Admission
 from context_gateway.answers import answer
-from context_gateway.api import admin, bulk, context, embeddings, graph, health
+from context_gateway.api import admin, audit, bulk, context, embeddings, graph, health, keys
 from context_gateway.api.items import item_routes
 from context_gateway.bodies import JsonRoute
 from context_gateway.clients import Clients
 from context_gateway.identity import Gate
 from context_gateway.middleware import RequestMiddleware
 from context_gateway.pages import docs
+from context_gateway.rates import Limiter
 from context_gateway.schemas.items import KINDS
 from context_gateway.settings import Settings
+from context_gateway.web import HEADERS, HSTS
 
-EXPOSED = ("ETag", "Location", "Preference-Applied", "Retry-After", "X-Request-Id")
+LIMITS = ("RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
+EXPOSED = ("ETag", "Location", "Preference-Applied", "Retry-After", "X-Request-Id", *LIMITS)
+TAKEN = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "Prefer",
+    "X-Context-Namespace",
+    "X-Request-Id",
+)
 
 
-def create_app(clients: Clients, settings: Settings) -> FastAPI:
-    """The gateway over `clients`. It owns nothing: who opened the clients closes them."""
+def create_app(clients: Clients, settings: Settings, limiter: Limiter) -> FastAPI:
+    """The gateway over `clients`. It owns nothing: who opened the clients and the limiter closes them."""
     app = FastAPI(
         title=openapi.TITLE,
         version=VERSION,
@@ -35,22 +48,24 @@ def create_app(clients: Clients, settings: Settings) -> FastAPI:
     app.state.clients, app.state.settings = clients, settings
     app.state.gate = Gate(settings, clients)
     app.router.route_class = JsonRoute
-    routers = [module.routes for module in (context, health, bulk, graph, embeddings, admin)]
+    routers = [module.routes for module in (context, health, bulk, graph, embeddings, admin, keys, audit)]
     routers += [item_routes(kind) for kind in KINDS.values()]
     # Taken over one by one: routers that are included are searched one after the other, at twice the cost of a request.
     app.router.routes.extend(route for router in routers for route in router.routes)
     _add_pages(app)
     _add_handlers(app)
-    app.add_middleware(RequestMiddleware, seconds=settings.request_timeout, gate=app.state.gate)
-    # Outermost: a preflight shows no credential, and a page may read why it was refused.
+    app.add_middleware(Admission, settings=settings, gate=app.state.gate, limiter=limiter)
+    # Around admission: a preflight shows no credential, and a page may read why it was refused.
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["*"],
+            allow_headers=TAKEN,
             expose_headers=EXPOSED,
         )
+    said = HEADERS | HSTS if settings.app_env == "prod" else HEADERS
+    app.add_middleware(RequestMiddleware, limits=settings.limits, said=said)
     return app
 
 

@@ -19,8 +19,8 @@ from context_common.errors import AppError, Invalid, from_status
 from context_gateway.answers import encode
 from context_gateway.bodies import parse
 from context_gateway.clients import Clients
+from context_gateway.exchange import MIB, too_large
 from context_gateway.indexed import wait_indexed
-from context_gateway.middleware import MIB, too_large
 from context_gateway.problems import Problem, Refused, describe
 from context_gateway.schemas.answers import OUTCOMES, Json
 from context_gateway.schemas.items import KINDS, Kind, to_item

@@ -1,40 +1,29 @@
-"""What happens around every request: its id, caller, time and size limits, headers, metrics and log line."""
+"""What happens around every request: its id, the name it is addressed to, headers, metrics and log line."""
 
 import asyncio
+from collections.abc import Mapping
 from time import perf_counter
-from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from context_common import caller, deadline
-from context_common.errors import TooLate
-from context_gateway import identity, metrics, problems
-from context_gateway.identity import Gate
-from context_gateway.problems import Refused
+from context_gateway import metrics
+from context_gateway.address import client_address
+from context_gateway.exchange import Exchange
+from context_gateway.lanes import Busy
+from context_gateway.limits import Limits
+from context_gateway.web import HEADERS, check_host
 
-MIB = 1024 * 1024
-LARGEST_BODY = MIB
-STREAMS = {"/api/bulk": 64 * MIB}  # bodies that are streamed: their size limit; time does not limit them
-WATCH_AFTER = 0.05  # seconds; what is answered sooner need not know that its caller left
 CALLER_LEFT = 499  # as nginx logs it; nobody sees it
-HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-}
 
 log = structlog.get_logger()
 
 
 class RequestMiddleware:
-    """Gives each request to `app`, and answers for whatever `app` raises. `seconds`: in which a request is answered."""
+    """Gives each request to `app`, and answers for whatever `app` raises. `said`: what every answer says."""
 
-    def __init__(self, app: ASGIApp, seconds: float, gate: Gate) -> None:
-        self._app, self._seconds, self._gate = app, seconds, gate
+    def __init__(self, app: ASGIApp, limits: Limits, said: Mapping[str, str]) -> None:
+        self._app, self._limits, self._said = app, limits, said
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -42,144 +31,37 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         start = perf_counter()
-        exchange = Exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self._said)
         try:
-            await self._answer(exchange)
+            peer = scope.get("client")
+            exchange.address = client_address(peer[0] if peer else "", exchange.headers, self._limits.trusted_proxies)
+            check_host(exchange.headers, self._limits.allowed_hosts, scope.get("server"))
+            await self._app(scope, exchange.receive, exchange.send)
         except asyncio.CancelledError:
             if not exchange.left:
                 raise
             exchange.status = CALLER_LEFT
             exchange.task.uncancel()
         except Exception as error:  # noqa: BLE001 - the border: whatever it is, the caller gets a problem
-            self._gate.denials.note(scope, exchange.address, error)
             await exchange.fail(error)
         finally:
             exchange.close()
-            seconds = perf_counter() - start
-            route = getattr(scope.get("route"), "path", "")
-            metrics.observe(scope["method"], route, exchange.status, seconds)
-            log.info(
-                "request",
-                method=scope["method"],
-                route=route,
-                path=scope["path"],
-                status=exchange.status,
-                ms=round(seconds * 1000, 2),
-            )
-
-    async def _answer(self, exchange: "Exchange") -> None:
-        scope = exchange.scope
-        who = await self._gate.identify(scope, exchange.request_id, exchange.address)
-        scope["state"]["identity"] = who
-        structlog.contextvars.bind_contextvars(namespace=who.caller.namespace, user_id=who.caller.principal)
-        caller.bind(who.caller)
-        _check_query(scope["query_string"])
-        _check_length(exchange)
-        if scope["path"] in STREAMS:
-            await self._app(scope, exchange.receive, exchange.send)
-            return
-        deadline.bind(self._seconds)
-        try:
-            async with asyncio.timeout(self._seconds):
-                await self._app(scope, exchange.receive, exchange.send)
-        except TimeoutError as error:
-            raise TooLate from error
+            _record(exchange, perf_counter() - start)
 
 
-class Exchange:
-    """One request and what has become of it so far."""
-
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope, self._receive, self._send = scope, receive, send
-        self.headers = Headers(scope=scope)
-        self.request_id = identity.request_id(self.headers)
-        client = scope.get("client")
-        self.address: str = client[0] if client else ""
-        self.limit = STREAMS.get(scope["path"], LARGEST_BODY)
-        self.status = 500
-        self.left = False
-        self.task: asyncio.Task[Any] = asyncio.current_task()  # type: ignore[assignment]  # a request is a task
-        self._read = 0
-        self._started = self._done = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        scope.setdefault("state", {})["request_id"] = self.request_id
-        structlog.contextvars.bind_contextvars(request_id=self.request_id)
-        if scope["method"] == "GET":
-            self._watch_soon()
-
-    async def receive(self) -> Message:
-        """The next part of the body; refuses the one that passes the limit."""
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._read += len(message.get("body", b""))
-            if self._read > self.limit:
-                raise too_large(self.limit)
-            if not message.get("more_body", False):
-                self._watch_soon()
-        return message
-
-    async def send(self, message: Message) -> None:
-        """Send a part of the answer, with the headers that every answer has."""
-        if message["type"] == "http.response.start":
-            self._started, self.status = True, message["status"]
-            headers = MutableHeaders(scope=message)
-            headers["X-Request-Id"] = self.request_id
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-        elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            self._done = True
-        await self._send(message)
-
-    async def fail(self, error: Exception) -> None:
-        """Answer with the problem that `error` is, unless an answer is on its way already."""
-        if self._started:
-            log.error("answer_broken_off", exc_info=error)
-            raise error
-        response = problems.respond(error, self.request_id, reading=self.scope["method"] == "GET")
-        await response(self.scope, self.receive, self.send)
-
-    def close(self) -> None:
-        """Stop watching the caller."""
-        if self._timer:
-            self._timer.cancel()
-        if self._watcher:
-            self._watcher.cancel()
-
-    def _watch_soon(self) -> None:
-        if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER, self._watch)
-
-    def _watch(self) -> None:
-        self._watcher = asyncio.create_task(self._wait_for_leaving())
-
-    async def _wait_for_leaving(self) -> None:
-        """Stop the work when nobody waits for it any more. The body was read, so nothing else can come in."""
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if not self._done:
-            self.left = True
-            self.task.cancel()
+async def refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the requests of a connection for which there is no room."""
+    metrics.SHED.labels("connections").inc()
+    exchange = Exchange(scope, receive, send, {**HEADERS, "Connection": "close"})
+    try:
+        await exchange.fail(Busy("too many connections"))
+    finally:
+        exchange.close()
 
 
-def too_large(limit: int) -> Refused:
-    """The refusal of a body, or a line, of more than `limit` bytes."""
-    return Refused(413, detail=f"the limit is {limit // MIB} MiB")
-
-
-def _check_length(exchange: Exchange) -> None:
-    """Refuse a body that announces itself as too large before any of it is read."""
-    declared = exchange.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > exchange.limit:
-        raise too_large(exchange.limit)
-
-
-def _check_query(query: bytes) -> None:
-    """Refuse a query that is not UTF-8, which would otherwise be mended silently."""
-    if b"%" in query or not query.isascii():
-        try:
-            unquote_to_bytes(query).decode()
-        except UnicodeDecodeError as error:
-            raise Refused(400, detail="the query string is not UTF-8") from error
-        if not query.isascii():
-            raise Refused(400, detail="the query string must be percent-encoded")
+def _record(exchange: Exchange, seconds: float) -> None:
+    scope = exchange.scope
+    route = getattr(scope.get("route"), "path", "")
+    metrics.observe(scope["method"], route, exchange.status, seconds)
+    ms = round(seconds * 1000, 2)
+    log.info("request", method=scope["method"], route=route, path=scope["path"], status=exchange.status, ms=ms)

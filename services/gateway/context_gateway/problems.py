@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from context_common import errors
 from context_gateway.answers import encode
+from context_gateway.lanes import Busy
 
 MEDIA_TYPE = "application/problem+json"
 Details = Mapping[str, Sequence[str]]
@@ -34,10 +35,12 @@ KINDS: tuple[tuple[type[errors.AppError], int, str, str], ...] = (
 # What only HTTP can get wrong.
 REFUSALS = {
     400: ("bad_request", "Malformed request"),
+    403: ("denied", "Not allowed"),
     404: ("not_found", "Not found"),
     405: ("method_not_allowed", "Method not allowed"),
     413: ("too_large", "Too large"),
     415: ("unsupported_media_type", "Unsupported media type"),
+    421: ("misdirected", "Misdirected request"),
 }
 INTERNAL = ("internal", "Internal error")
 # How pydantic's complaints read here; `{…}` is filled from their context.
@@ -73,6 +76,9 @@ PUBLIC = {
     "to_date": "to",
     "from_id": "from",
     "to_id": "to",
+    "since": "from",
+    "until": "to",
+    "overlap": "overlap_seconds",
 }
 BODIES = ("item.", "adr.", "failure.", "meeting.", "snapshot.", "relationship.", "filter.")
 
@@ -145,7 +151,7 @@ def respond(error: BaseException, request_id: str, *, reading: bool = False) -> 
     problem = describe(error, reading=reading)
     if problem.status == 500:
         log.error("request_failed", exc_info=error)
-    elif problem.status > 500:
+    elif problem.status > 500 and not isinstance(error, Busy):  # of which there are many, and counted
         log.warning("request_refused", code=problem.code, reason=str(error.__cause__ or error))
     headers = dict(problem.headers)
     if problem.retry_after is not None:

@@ -9,6 +9,7 @@ from context_common.logs import LEVELS
 from context_common.protection import Protection
 from context_common.settings import Env, is_loopback
 from context_common.trust import Trust
+from context_gateway.limits import Limits
 from context_gateway.tokens import JwtSettings
 
 
@@ -30,6 +31,7 @@ class Settings:
     jwt: JwtSettings = field(default_factory=JwtSettings)
     metrics_listen: str = ""
     request_timeout: float = 30.0  # seconds in which a request is answered; bulk streams take as long as they take
+    limits: Limits = field(default_factory=Limits)
 
     @property
     def exposed(self) -> bool:
@@ -61,6 +63,7 @@ class Settings:
             jwt=read_jwt(read, protection.secret_key_base),
             metrics_listen=read.text("METRICS_LISTEN", ""),
             request_timeout=read.number("REQUEST_TIMEOUT", 30.0, least=0.1, most=600),
+            limits=Limits.read(read, prod=protection.prod, host=host),
         )
         read.complain()
         return settings

@@ -1,0 +1,96 @@
+"""Who is let in, and how many: their credential, their rate, a place among the requests under way, and their time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from functools import partial
+from typing import TypeAlias, cast
+
+import structlog
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from context_common import caller, deadline
+from context_common.errors import TooLate, Unauthenticated
+from context_gateway.address import network_of
+from context_gateway.exchange import STREAMS, Exchange, check_length, check_query
+from context_gateway.identity import Gate, Identity
+from context_gateway.lanes import lanes
+from context_gateway.rates import Limiter, Standing, TooMany
+from context_gateway.settings import Settings
+from context_gateway.web import check_origin
+
+Charge: TypeAlias = Callable[[int], Awaitable[Standing | None]]
+
+
+class Admission:
+    """Gives `app` the requests that may be served now."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, gate: Gate, limiter: Limiter) -> None:
+        self._app, self._gate, self._limiter = app, gate, limiter
+        self._seconds = settings.request_timeout
+        self._origins: Collection[str] = settings.cors_origins
+        self._lanes = lanes(settings.limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or say why not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange: Exchange = scope["state"]["exchange"]
+        try:
+            check_query(scope["query_string"])
+            check_length(exchange)
+            check_origin(scope["method"], exchange.headers, self._origins)
+            who = await self._identify(exchange)
+            await self._count(exchange, who)
+            await self._serve(who.operation.rate, scope, receive, send)
+        except Exception as error:  # noqa: BLE001 - a page that may call may also read why it was refused
+            self._gate.denials.note(scope, exchange.address, error)
+            await exchange.fail(error, send)
+
+    async def _identify(self, exchange: Exchange) -> Identity:
+        scope = exchange.scope
+        try:
+            who = await self._gate.identify(scope, exchange.request_id, exchange.address)
+        except Unauthenticated as error:
+            standing = await self._limiter.count("auth", network_of(exchange.address))
+            if standing and standing.over:
+                raise TooMany(standing) from error
+            raise
+        scope["state"]["identity"] = who
+        structlog.contextvars.bind_contextvars(namespace=who.caller.namespace, user_id=who.caller.principal)
+        caller.bind(who.caller)
+        return who
+
+    async def _count(self, exchange: Exchange, who: Identity) -> None:
+        """Hold the caller to their rate, by address where there is no credential."""
+        if who.operation.open:
+            return
+        shown = "authorization" in exchange.headers
+        counted_as = who.caller.principal if shown else network_of(exchange.address)
+        exchange.scope["state"]["charge"] = partial(self._limiter.count, "bulk", counted_as)
+        standing = await self._limiter.count(who.operation.rate, counted_as)
+        if standing:
+            exchange.said.update(standing.headers())
+            if standing.over:
+                raise TooMany(standing)
+
+    async def _serve(self, lane_name: str, scope: Scope, receive: Receive, send: Send) -> None:
+        lane = self._lanes[lane_name]
+        entered = await lane.enter()
+        try:
+            if scope["path"] in STREAMS:
+                await self._app(scope, receive, send)
+                return
+            deadline.bind(self._seconds)
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await self._app(scope, receive, send)
+            except TimeoutError as error:
+                raise TooLate from error
+        finally:
+            lane.leave(entered)
+
+
+def charge(scope: Scope) -> Charge:
+    """Counts further items of the request against its caller's rate for bulk work."""
+    return cast("Charge", scope["state"]["charge"])

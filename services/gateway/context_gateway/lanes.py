@@ -1,0 +1,109 @@
+"""Lets in as many requests at once as are still answered in time; of the rest a few wait shortly, the others are told.
+
+Each class of route has a lane of its own, so that none can crowd out another and health always answers.
+"""
+
+import asyncio
+from collections import deque
+from time import monotonic
+
+from context_common.errors import Unavailable
+from context_gateway import metrics
+from context_gateway.limits import Limits
+
+START = 16  # requests at once in a lane that adapts, until it knows better
+LEAST = 2  # that it never goes below
+SHRINK = 0.9
+STREAMS = 8  # bulk calls at once
+SIDE = 16  # requests at once to health, metrics and administration
+NEVER = float("inf")
+
+
+class Busy(Unavailable):
+    """Too many requests at once."""
+
+
+class Lane:
+    """A limit on requests at once. With a `target` in seconds it grows while requests stay below and shrinks above.
+
+    Args:
+        name: The value of its label in metrics.
+        most: Requests at once.
+        wait: Seconds that a request may wait; as many wait as are let in.
+        target: Seconds that a request should take.
+    """
+
+    def __init__(self, name: str, most: int, wait: float, target: float = NEVER) -> None:
+        self._name, self._most, self._wait, self._target = name, most, wait, target
+        self._limit = float(most if target == NEVER else min(START, most))
+        self._running = 0
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self._shrunk = 0.0
+        metrics.IN_FLIGHT.labels(name).set_function(lambda: self._running)
+        metrics.CONCURRENCY_LIMIT.labels(name).set_function(lambda: int(self._limit))
+
+    async def enter(self) -> float:
+        """Take a place; answers the time, for `leave`.
+
+        Raises:
+            Busy: There is none, and none became free in time.
+        """
+        if self._running < int(self._limit) and not self._waiting:
+            self._running += 1
+        elif len(self._waiting) >= int(self._limit) or not await self._queue():
+            metrics.SHED.labels(self._name).inc()
+            raise Busy
+        return monotonic()
+
+    def leave(self, entered: float) -> None:
+        """Give the place to the next, and learn from how long it was taken."""
+        now = monotonic()
+        self._running -= 1
+        if now - entered > self._target:
+            # Once per round of requests: those that run together were all let in by the same limit.
+            if self._running >= self._limit / 2 and entered > self._shrunk:
+                self._limit, self._shrunk = max(LEAST, self._limit * SHRINK), now
+        elif self._running + 1 >= int(self._limit):
+            self._limit = min(self._most, self._limit + 1 / self._limit)
+        self._let_in()
+
+    def _let_in(self) -> None:
+        while self._waiting and self._running < int(self._limit):
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(True)
+                self._running += 1
+
+    async def _queue(self) -> bool:
+        """Whether a place became free in time."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[bool] = loop.create_future()
+        self._waiting.append(waiter)
+        timer = loop.call_later(self._wait, self._give_up, waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.result():
+                self._running -= 1
+                self._let_in()
+            raise
+        finally:
+            timer.cancel()
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+
+    def _give_up(self, waiter: "asyncio.Future[bool]") -> None:
+        if not waiter.done():
+            waiter.set_result(False)
+
+
+def lanes(limits: Limits) -> dict[str, Lane]:
+    """The lane of each class of route."""
+    return {
+        "read": Lane("read", limits.concurrency, limits.queue_seconds, limits.latency_target),
+        # A write waits for the index most of its time, which says nothing about how busy anything is.
+        "write": Lane("write", limits.concurrency, limits.queue_seconds),
+        "bulk": Lane("bulk", STREAMS, limits.queue_seconds),
+        "admin": Lane("admin", SIDE, limits.queue_seconds),
+        "open": Lane("open", SIDE, limits.queue_seconds),
+    }

@@ -1,0 +1,148 @@
+"""Counts requests against their rates: in Redis, where replicas share one, else here; here too while Redis is away."""
+
+import asyncio
+import hashlib
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from time import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from limits import RateLimitItem
+from limits.aio.storage import MemoryStorage, RedisStorage
+
+from context_common.errors import Overloaded
+from context_gateway import metrics
+from context_gateway.limits import SHARED, Limits
+
+if TYPE_CHECKING:
+    from redis.asyncio import BlockingConnectionPool
+
+PATIENCE = 0.1  # seconds that Redis has to count
+PAUSE = 2.0  # seconds between attempts to reach a Redis that is away; no request waits for them
+CONNECTIONS = 32  # to Redis
+OWN_WINDOWS = ("bulk", "auth")  # classes that never count with the others, rate or no rate
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a caller stands after a request was counted."""
+
+    policy: str  # a class of route, or SHARED
+    rate: RateLimitItem
+    over: int  # how much of what was counted is beyond the rate
+    left: int
+    seconds: int  # until the count starts anew
+
+    def headers(self) -> dict[str, str]:
+        """What an answer says about it: the usual names, and the fields of the IETF draft."""
+        amount, window = self.rate.amount, self.rate.get_expiry()
+        return {
+            "X-RateLimit-Limit": str(amount),
+            "X-RateLimit-Remaining": str(self.left),
+            "X-RateLimit-Reset": str(self.seconds),
+            "RateLimit-Policy": f'"{self.policy}";q={amount};w={window}',
+            "RateLimit": f'"{self.policy}";r={self.left};t={self.seconds}',
+        }
+
+
+class TooMany(Overloaded):
+    """More requests than the rate allows."""
+
+    def __init__(self, standing: Standing) -> None:
+        rate = f"{standing.rate.amount} in {standing.rate.get_expiry()} seconds"
+        super().__init__(f"the limit is {rate}", retry_after=max(1, standing.seconds))
+
+
+class Limiter:
+    """Counts by class and caller, in windows that begin with the first request."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._rates = limits.rates
+        self._here = MemoryStorage()
+        self._pool = _pool(limits.redis_url) if limits.redis_url else None
+        self._shared = _storage(self._pool) if self._pool else None
+        self._away: asyncio.Task[None] | None = None
+
+    async def count(self, kind: str, who: str, cost: int = 1) -> Standing | None:
+        """Count a request of class `kind` by `who`; None where there is no limit."""
+        policy = kind if kind in self._rates or kind in OWN_WINDOWS else SHARED
+        rate = self._rates.get(policy)
+        if rate is None:
+            return None
+        # Digests, so that Redis holds no names and a key no more than it must.
+        key = rate.key_for(policy, hashlib.blake2b(who.encode(), digest_size=16).hexdigest())
+        counted, ends = await self._add(key, rate.get_expiry(), cost)
+        over, left = max(0, counted - rate.amount), max(0, rate.amount - counted)
+        if over:
+            metrics.RATE_LIMITED.labels(policy).inc()
+        return Standing(policy, rate, min(over, cost), left, max(0, math.ceil(ends - time())))
+
+    async def aclose(self) -> None:
+        """Close the connections to Redis."""
+        if self._away:
+            self._away.cancel()
+        if self._pool:
+            await self._pool.aclose()
+
+    async def _add(self, key: str, window: int, cost: int) -> tuple[int, float]:
+        """The count after adding `cost`, and when its window ends, in Unix time."""
+        if self._shared and not self._away:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    return await self._shared.incr(key, window, cost), await self._shared.get_expiry(key)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with it, requests are served
+                self._leave_alone(self._shared, error)
+        return await self._here.incr(key, window, cost), await self._here.get_expiry(key)
+
+    def _leave_alone(self, shared: RedisStorage, error: Exception) -> None:
+        """Count here until Redis answers again."""
+        if not self._away:
+            log.warning("rate_limit_store_away", reason=type(error).__name__)
+            metrics.RATE_STORE_AWAY.set(1)
+            self._away = asyncio.create_task(self._return(shared))
+
+    async def _return(self, shared: RedisStorage) -> None:
+        while True:
+            await asyncio.sleep(PAUSE)
+            with suppress(Exception):  # it is away still, for whatever reason
+                async with asyncio.timeout(PATIENCE):
+                    if await shared.check():
+                        break
+        log.info("rate_limit_store_back")
+        metrics.RATE_STORE_AWAY.set(0)
+        self._away = None
+
+
+@asynccontextmanager
+async def open_limiter(limits: Limits) -> AsyncIterator[Limiter]:
+    """A limiter, closed when the block ends."""
+    limiter = Limiter(limits)
+    try:
+        yield limiter
+    finally:
+        await limiter.aclose()
+
+
+def _pool(url: str) -> "BlockingConnectionPool":
+    from redis.asyncio import BlockingConnectionPool  # costs 0.1 s, which only those pay who use it
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    return BlockingConnectionPool.from_url(
+        url,
+        max_connections=CONNECTIONS,
+        timeout=PATIENCE,
+        socket_timeout=PATIENCE,
+        socket_connect_timeout=PATIENCE,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def _storage(pool: "BlockingConnectionPool") -> RedisStorage:
+    options: dict[str, Any] = {"connection_pool": pool}
+    return RedisStorage("async+redis://", implementation="redispy", **options)
