@@ -11,9 +11,22 @@ from urllib.parse import quote, urlsplit
 import httpx2
 
 from context_client.errors import ContextError, NotFound, Unreachable, api_error
+from context_client.keys import Keys
 from context_client.retry import delay, worth_retrying
 from context_client.settings import Settings
-from context_client.types import Bundle, Found, Index, Item, ItemType, Line, Page, Related, Relationship, item_type
+from context_client.types import (
+    AuditPage,
+    Bundle,
+    Found,
+    Index,
+    Item,
+    ItemType,
+    Line,
+    Page,
+    Related,
+    Relationship,
+    item_type,
+)
 
 ATTEMPTS = 4
 TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
@@ -49,6 +62,7 @@ class Client:
             base_url=self.url, headers=headers, timeout=TIMEOUT, transport=transport, trust_env=outside
         )
         self.sleep = sleep
+        self.keys = Keys(self._call)
 
     def __enter__(self) -> "Client":
         return self
@@ -127,6 +141,10 @@ class Client:
     def index(self) -> Index:
         """How far the index is, and which model made it."""
         return cast("Index", self._call("GET", "/api/admin/index"))
+
+    def audit(self, filters: Mapping[str, Any] | None = None) -> AuditPage:
+        """One page of the audit trail, newest first; filters are those of the API."""
+        return cast("AuditPage", self._call("GET", "/api/admin/audit", params=_query(filters or {})))
 
     def health(self) -> tuple[dict[str, Any], bool]:
         """How the engine and its parts are, and whether all is well."""

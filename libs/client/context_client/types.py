@@ -64,6 +64,42 @@ class Line(TypedDict):
     retry_after: NotRequired[float]
 
 
+class Key(TypedDict):
+    """What an API key may do; the key itself is not among it."""
+
+    id: str
+    name: str
+    prefix: str
+    status: Literal["active", "expired", "revoked"]
+    scopes: list[str]
+    namespaces: list[str]
+    read_namespaces: list[str]
+    provenance: str
+    expires_at: str | None
+    last_used_at: str | None
+
+
+class NewKey(Key):
+    """A key that was just made, with the key itself; `replaced` is the one that it was rotated from."""
+
+    key: str
+    replaced: NotRequired[Key]
+
+
+class KeyPage(TypedDict):
+    """A part of the list of keys."""
+
+    items: list[Key]
+    next_cursor: str | None
+
+
+class AuditPage(TypedDict):
+    """A part of the audit trail."""
+
+    items: list[dict[str, Any]]
+    next_cursor: str | None
+
+
 class Index(TypedDict):
     """How far the index is."""
 

@@ -76,6 +76,10 @@ class Session:
             raise typer.BadParameter(str(error)) from error
         return Client(settings, transport=self.transport)
 
+    def own_namespace(self) -> str:
+        """The namespace that the options or the environment name, else the server's default one."""
+        return self.namespace or self.environ.get("CONTEXT_NAMESPACE") or "default"
+
     def console(self, *, stderr: bool = False) -> "Console":
         """Where to write for people. Text that is no terminal's gets a fixed width."""
         from rich.console import Console

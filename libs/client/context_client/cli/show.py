@@ -21,7 +21,19 @@ QUIET = {
 LAST = ("tags", "author", "source_uri")
 DATES = ("created_date", "incident_date", "date")
 GOOD = {"active", "resolved", "completed", "ok", "up", "serving", "healthy"}
-BAD = {"rejected", "superseded", "retracted", "archived", "cancelled", "error", "down", "unhealthy"}
+BAD = {
+    "rejected",
+    "superseded",
+    "retracted",
+    "archived",
+    "cancelled",
+    "error",
+    "down",
+    "unhealthy",
+    "revoked",
+    "expired",
+    "denied",
+}
 SECTIONS = (
     ("key_decisions", "Decisions"),
     ("known_issues", "Known issues"),
@@ -45,23 +57,23 @@ def written(console: Console, content: Mapping[str, Any]) -> None:
     """What a write did."""
     console.print(_headline(content))
     for edge in content.get("relationships_created") or []:
-        console.print(_text(f"  link {edge}"))
+        console.print(plain(f"  link {edge}"))
     waiting = content.get("pending_references") or []
     if waiting:
-        console.print(_text(f"  names {', '.join(waiting)}, not recorded yet"))
+        console.print(plain(f"  names {', '.join(waiting)}, not recorded yet"))
     if content.get("indexed") is False:
-        console.print(_text("  stored; searchable soon"))
+        console.print(plain("  stored; searchable soon"))
 
 
 def items(console: Console, content: Mapping[str, Any]) -> None:
     """A list of items."""
-    table = _table("id", "date", "status", "title", "tags")
+    table = columns("id", "date", "status", "title", "tags")
     for entry in content["items"]:
         tags = ", ".join(entry.get("tags") or [])
-        table.add_row(_text(entry["id"]), _date(entry), _status(entry), _text(_title(entry)), _text(tags, "dim"))
-    console.print(table if content["items"] else _text("nothing"))
+        table.add_row(plain(entry["id"]), _date(entry), _status(entry), plain(_title(entry)), plain(tags, "dim"))
+    console.print(table if content["items"] else plain("nothing"))
     if content.get("next_cursor"):
-        console.print(_text(f"more: --cursor {content['next_cursor']} (or --all)", "dim"))
+        console.print(plain(f"more: --cursor {content['next_cursor']} (or --all)", "dim"))
 
 
 def bundle(console: Console, content: Mapping[str, Any]) -> None:
@@ -71,36 +83,36 @@ def bundle(console: Console, content: Mapping[str, Any]) -> None:
             if place == 0:
                 console.print(Text(title, style="bold underline"))
             console.print(_headline(entry))
-            console.print(Padding(_text(str(entry.get("content") or "")), (0, 0, 1, 2)))
+            console.print(Padding(plain(str(entry.get("content") or "")), (0, 0, 1, 2)))
             if entry.get("why"):
                 console.print(Padding(_why(entry["why"]), (0, 0, 1, 2)))
     if not content.get("total_items"):
-        console.print(_text("nothing bears on that"))
+        console.print(plain("nothing bears on that"))
     left = Counter(entry["reason"] for entry in content.get("omitted") or [])
     about = [f"{content.get('total_items', 0)} items", f"{content.get('tokens_used', 0):,} tokens"]
     about += [f"{count} left out: {reason.replace('_', ' ')}" for reason, count in left.items()]
-    console.print(_text(" · ".join(about + _degraded(content)), "dim"))
+    console.print(plain(" · ".join(about + _degraded(content)), "dim"))
 
 
 def found(console: Console, content: Mapping[str, Any]) -> None:
     """Search results."""
     for entry in content["results"]:
-        console.print(_headline(entry), _text(f"{entry.get('score', 0):.2f}", "dim"))
-        console.print(Padding(_text(" ".join(str(entry.get("snippet") or "").split())), (0, 0, 1, 2)))
+        console.print(_headline(entry), plain(f"{entry.get('score', 0):.2f}", "dim"))
+        console.print(Padding(plain(" ".join(str(entry.get("snippet") or "").split())), (0, 0, 1, 2)))
         if entry.get("why"):
             console.print(Padding(_why(entry["why"]), (0, 0, 1, 2)))
     if not content["results"]:
-        console.print(_text("nothing found"))
-    console.print(_text(" · ".join([f"{content.get('took_ms', 0):.0f} ms", *_degraded(content)]), "dim"))
+        console.print(plain("nothing found"))
+    console.print(plain(" · ".join([f"{content.get('took_ms', 0):.0f} ms", *_degraded(content)]), "dim"))
 
 
 def related(console: Console, content: Mapping[str, Any]) -> None:
     """The neighbourhood of an item."""
     console.print(_headline(content["item"]))
-    console.print(_related(content["related"]) if content["related"] else _text("nothing is related to it"))
+    console.print(_related(content["related"]) if content["related"] else plain("nothing is related to it"))
     more = content["total_related"] - len(content["related"])
     if more > 0:
-        console.print(_text(f"{more} more: --limit", "dim"))
+        console.print(plain(f"{more} more: --limit", "dim"))
 
 
 def values(console: Console, content: Mapping[str, Any]) -> None:
@@ -110,9 +122,9 @@ def values(console: Console, content: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping):
             for inner, state in value.items():
                 state = state.get("status", state) if isinstance(state, Mapping) else state
-                table.add_row(_text(f"  {_label(inner)}"), _coloured(str(state)))
+                table.add_row(plain(f"  {_label(inner)}"), coloured(str(state)))
         else:
-            table.add_row(_text(_label(name)), _coloured(str(value)))
+            table.add_row(plain(_label(name)), coloured(str(value)))
     console.print(table)
 
 
@@ -124,29 +136,29 @@ def report(console: Console, content: Mapping[str, Any]) -> None:
         ("Failed", "failed", "error"),
     ):
         _exceptions(console, title, content[name], said)
-    table = _table("created", "updated", "unchanged", "left out", "failed", "links drawn", "links kept")
+    table = columns("created", "updated", "unchanged", "left out", "failed", "links drawn", "links kept")
     names = ("created", "updated", "unchanged", "left_out", "failed", "links_drawn", "links_kept")
     counts = [content[name] if isinstance(content[name], int) else len(content[name]) for name in names]
-    table.add_row(*(_text(f"{count:,}") for count in counts))
+    table.add_row(*(plain(f"{count:,}") for count in counts))
     console.print(table)
     if content.get("links_removed"):
         removed = content["links_removed"]
-        console.print(_text(f"{removed} links removed: numbers of the records' own, read as ids of the engine"))
+        console.print(plain(f"{removed} links removed: numbers of the records' own, read as ids of the engine"))
     if content["not_indexed"]:
-        console.print(_text(f"{content['not_indexed']:,} are stored but not searchable yet: contextctl index"))
+        console.print(plain(f"{content['not_indexed']:,} are stored but not searchable yet: contextctl index"))
 
 
 def plan(console: Console, content: Mapping[str, Any]) -> None:
     """What an import would send."""
     for title, name, said in (("Left out", "left_out", "reason"), ("Taken for granted", "notes", "note")):
         _exceptions(console, title, content[name], said)
-    table = _table("date", "status", "title", "source")
+    table = columns("date", "status", "title", "source")
     for entry in content["items"]:
         source = entry["source_uri"].rpartition("#")[2]
-        table.add_row(_date(entry), _status(entry), _text(_title(entry)), _text(source, "dim"))
+        table.add_row(_date(entry), _status(entry), plain(_title(entry)), plain(source, "dim"))
     console.print(table)
     for link in content["links"]:
-        console.print(_text(f"{link['from']}  {link['type'].replace('_', ' ')}  {link['to']}"))
+        console.print(plain(f"{link['from']}  {link['type'].replace('_', ' ')}  {link['to']}"))
 
 
 def _exceptions(console: Console, title: str, entries: Sequence[Mapping[str, str]], said: str) -> None:
@@ -157,9 +169,9 @@ def _exceptions(console: Console, title: str, entries: Sequence[Mapping[str, str
     if groups:
         console.print(Text(f"{title} ({len(entries)})", style="bold"))
     for text, sources in groups.items():
-        console.print(Padding(_text(f"{text}:"), (0, 0, 0, 2)))
+        console.print(Padding(plain(f"{text}:"), (0, 0, 0, 2)))
         for source in sources:
-            console.print(Padding(_text(source, "dim"), (0, 0, 0, 4)))
+            console.print(Padding(plain(source, "dim"), (0, 0, 0, 4)))
 
 
 def _headline(entry: Mapping[str, Any]) -> Text:
@@ -172,40 +184,41 @@ def _headline(entry: Mapping[str, Any]) -> Text:
 
 
 def _related(entries: Sequence[Mapping[str, Any]]) -> Table:
-    table = _table("", "relationship", "id", "title", "status")
+    table = columns("", "relationship", "id", "title", "status")
     for entry in entries:
         arrow = "→" if entry.get("direction") == "outgoing" else "←"
         indent = "  " * (int(entry.get("depth", 1)) - 1)
         kind = str(entry.get("relationship", "")).replace("_", " ")
-        table.add_row(_text(indent + arrow), _text(kind), _text(entry["id"]), _text(_title(entry)), _status(entry))
+        table.add_row(plain(indent + arrow), plain(kind), plain(entry["id"]), plain(_title(entry)), _status(entry))
     return table
 
 
 def _value(value: Any) -> RenderableType:
     if isinstance(value, Mapping):
         return Group(
-            *(Group(_text(str(name), "italic"), Padding(_value(text), (0, 0, 0, 2))) for name, text in value.items())
+            *(Group(plain(str(name), "italic"), Padding(_value(text), (0, 0, 0, 2))) for name, text in value.items())
         )
     if isinstance(value, list):
         if all(isinstance(entry, str) for entry in value):
-            return _text("\n".join(f"- {entry}" for entry in value))
+            return plain("\n".join(f"- {entry}" for entry in value))
         return Group(*(_value(entry) for entry in value))
-    return _text("" if value is None else str(value))
+    return plain("" if value is None else str(value))
 
 
 def _why(why: Mapping[str, Any]) -> Text:
     parts = [f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}" for name, value in why.items()]
-    return _text("why: " + ", ".join(part for part in parts if not part.endswith("None")), "dim")
+    return plain("why: " + ", ".join(part for part in parts if not part.endswith("None")), "dim")
 
 
 def _degraded(content: Mapping[str, Any]) -> list[str]:
     return ["degraded: found by words only"] if content.get("degraded") else []
 
 
-def _table(*columns: str) -> Table:
+def columns(*names: str) -> Table:
+    """An empty table."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=column in ("id", "date", "status"), overflow="fold")
+    for name in names:
+        table.add_column(name, no_wrap=name in ("id", "date", "status"), overflow="fold")
     return table
 
 
@@ -214,20 +227,22 @@ def _title(entry: Mapping[str, Any]) -> str:
 
 
 def _date(entry: Mapping[str, Any]) -> Text:
-    return _text(str(next((entry[name] for name in DATES if entry.get(name)), "")), "dim")
+    return plain(str(next((entry[name] for name in DATES if entry.get(name)), "")), "dim")
 
 
 def _status(entry: Mapping[str, Any]) -> Text:
-    return _coloured(str(entry.get("status") or ""))
+    return coloured(str(entry.get("status") or ""))
 
 
-def _coloured(word: str) -> Text:
-    return _text(word, "green" if word.lower() in GOOD else "red" if word.lower() in BAD else "")
+def coloured(word: str) -> Text:
+    """A state, green or red where it is good or bad."""
+    return plain(word, "green" if word.lower() in GOOD else "red" if word.lower() in BAD else "")
 
 
 def _label(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _text(text: str, style: str = "") -> Text:
-    return Text(printable(str(text)), style=style)
+def plain(content: str, style: str = "") -> Text:
+    """What was stored, made harmless."""
+    return Text(printable(str(content)), style=style)

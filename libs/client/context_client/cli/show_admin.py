@@ -1,0 +1,57 @@
+"""Keys and the audit trail as people read them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+
+from context_client.cli.show import coloured, columns, plain, values
+
+
+def keys(console: Console, content: Mapping[str, Any]) -> None:
+    """A list of keys."""
+    rows = columns("id", "name", "status", "scopes", "namespaces", "provenance", "expires", "last used")
+    for entry in content["items"]:
+        where = [*entry["namespaces"], *(f"{name} (reads)" for name in entry["read_namespaces"])]
+        rows.add_row(
+            plain(entry["id"]),
+            plain(entry["name"]),
+            coloured(entry["status"]),
+            plain("\n".join(entry["scopes"])),
+            plain("\n".join(where)),
+            plain(entry["provenance"]),
+            plain(_minute(entry["expires_at"]) or "never", "dim"),
+            plain(_minute(entry["last_used_at"]) or "never", "dim"),
+        )
+    console.print(rows if content["items"] else plain("nothing"))
+
+
+def key(console: Console, content: Mapping[str, Any]) -> None:
+    """One key."""
+    values(console, {name: _said(value) for name, value in content.items() if value not in (None, [], "")})
+
+
+def audit(console: Console, content: Mapping[str, Any]) -> None:
+    """Lines of the audit trail."""
+    rows = columns("at", "who", "action", "item", "from", "detail")
+    for entry in content["items"]:
+        version = f" v{entry['version']}" if entry["version"] else ""
+        rows.add_row(
+            plain(str(entry["at"])[:19].replace("T", " "), "dim"),
+            plain(entry["principal"] or ""),
+            coloured(entry["action"]),
+            plain((entry["item_id"] or "") + version),
+            plain(entry["address"] or ""),
+            plain(entry["detail"] or "", "dim"),
+        )
+    console.print(rows if content["items"] else plain("nothing"))
+    if content.get("next_cursor"):
+        console.print(plain(f"more: --cursor {content['next_cursor']}", "dim"))
+
+
+def _minute(moment: str | None) -> str:
+    return (moment or "")[:16].replace("T", " ")
+
+
+def _said(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, list) else str(value)
