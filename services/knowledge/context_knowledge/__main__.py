@@ -1,4 +1,6 @@
-"""Starts knowledge: `python -m context_knowledge` serves, `python -m context_knowledge migrate` migrates and exits."""
+"""Starts knowledge: `python -m context_knowledge` serves; `migrate` brings the schema up to date and exits, `first-key`
+prints a key for everything where there is none, and exits.
+"""
 
 import asyncio
 import contextlib
@@ -10,17 +12,23 @@ from pathlib import Path
 import structlog
 import uvloop
 
-from context.v1 import knowledge_pb2 as pb
+from context.v1 import admin_pb2, knowledge_pb2
+from context.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
 from context.v1.knowledge_pb2_grpc import add_KnowledgeServiceServicer_to_server
 from context_common import logs, metrics, postgres
 from context_common.caller import SERVICE, Caller, new_request_id
 from context_common.errors import AppError
 from context_common.server import Server
 from context_common.settings import SettingsError
+from context_knowledge.admin_servicer import AdminServicer
+from context_knowledge.audit import Audit
 from context_knowledge.feed import Feed
 from context_knowledge.graph import Graph
 from context_knowledge.items import Items
+from context_knowledge.keys import Keys
+from context_knowledge.once import Once
 from context_knowledge.servicer import KnowledgeServicer
+from context_knowledge.setaside import SetAside
 from context_knowledge.settings import Settings
 from context_knowledge.store import SESSION, Store
 from context_knowledge.store.feed import CHANNEL
@@ -28,6 +36,9 @@ from context_knowledge.tags import Vocabulary
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MEASURE_EVERY = 10.0  # seconds between looks at how long the feed is
+PURGE_EVERY = 600.0  # seconds between looks for requests to forget
+KNOWLEDGE = knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
+ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"]
 
 log = structlog.get_logger()
 
@@ -50,38 +61,68 @@ async def serve(settings: Settings) -> None:
         postgres.Notifications(url, CHANNEL) as notifications,
     ):
         store = Store(pool)
-        feed = Feed(store, notifications)
+        feed = Feed(store, notifications, settings.feed_attempts)
         items = Items(store, vocabulary, lambda: datetime.now(UTC))
         servicer = KnowledgeServicer(store, items, Graph(store), feed)
         server = Server(settings.listen, trust=settings.trust, ready=store.ping, on_drain=feed.close)
-        server.add(add_KnowledgeServiceServicer_to_server, servicer, pb.DESCRIPTOR.services_by_name["KnowledgeService"])
-        measuring = asyncio.create_task(measure(feed))
+        server.add(add_KnowledgeServiceServicer_to_server, servicer, KNOWLEDGE)
+        keys = Keys(store)
+        server.add(add_AdminServiceServicer_to_server, AdminServicer(keys, Audit(store), SetAside(store)), ADMIN)
+        chores = [asyncio.create_task(measure(feed)), asyncio.create_task(purge(Once(store)))]
         await server.run_until_signal()
-        measuring.cancel()
+        for chore in chores:
+            chore.cancel()
+        await keys.settled()
+
+
+async def first_key(settings: Settings) -> None:
+    """Print a key for everything, where none stands."""
+    async with postgres.open_pool(settings.database_url, SESSION, name="first-key", size=2) as pool:
+        made = await Keys(Store(pool)).make_first(itself())
+    if made:
+        sys.stdout.write(f"admin key: {made.text}\n")
 
 
 async def measure(feed: Feed) -> None:
     """Keep the gauges of the feed current."""
-    who = Caller("default", "service:knowledge", new_request_id(), scopes=frozenset({SERVICE}))
     while True:
         with contextlib.suppress(AppError):
-            await feed.status(who)
+            await feed.status(itself())
         await asyncio.sleep(MEASURE_EVERY)
+
+
+async def purge(once: Once) -> None:
+    """Forget the requests that nobody may send again any more."""
+    while True:
+        with contextlib.suppress(AppError):
+            await once.purge(itself())
+        await asyncio.sleep(PURGE_EVERY)
+
+
+def itself() -> Caller:
+    """This service, at work for nobody."""
+    return Caller("default", "service:knowledge", new_request_id(), scopes=frozenset({SERVICE}))
+
+
+COMMANDS = {"": serve, "migrate": migrate, "first-key": first_key}
 
 
 def main() -> None:
     """Do what the command line says."""
     arguments = sys.argv[1:]
-    if arguments not in ([], ["migrate"]):
-        sys.exit("usage: python -m context_knowledge [migrate]")
+    command = COMMANDS.get(" ".join(arguments))
+    if command is None:
+        sys.exit("usage: python -m context_knowledge [migrate | first-key]")
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
         sys.exit(f"knowledge: {error}")
-    logs.configure("knowledge", settings.log_level)
+    # What a script reads from first-key stands alone on standard output.
+    with contextlib.redirect_stdout(sys.stderr) if command is first_key else contextlib.nullcontext():
+        logs.configure("knowledge", settings.log_level)
     try:
-        uvloop.run(migrate(settings) if arguments else serve(settings))
-    except SettingsError as error:
+        uvloop.run(command(settings))
+    except (SettingsError, AppError) as error:
         sys.exit(f"knowledge: {error}")
 
 

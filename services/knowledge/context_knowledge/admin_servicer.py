@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
+from grpc import StatusCode
 
 from context.v1 import admin_pb2 as pb
 from context.v1 import admin_pb2_grpc as rpc
@@ -66,6 +67,14 @@ class AdminServicer(rpc.AdminServiceServicer):
     async def RecordDenials(self, request: pb.RecordDenialsRequest, context: Context) -> pb.RecordDenialsResponse:
         await self._audit.record_denials(caller.current(), [_denial(denial) for denial in request.denials])
         return pb.RecordDenialsResponse()
+
+    async def ListReview(self, request: pb.ListReviewRequest, context: Context) -> pb.ListReviewResponse:
+        await context.abort(StatusCode.UNIMPLEMENTED, "nothing is held for review yet")
+        raise AssertionError
+
+    async def ReviewItem(self, request: pb.ReviewItemRequest, context: Context) -> pb.ReviewItemResponse:
+        await context.abort(StatusCode.UNIMPLEMENTED, "nothing is held for review yet")
+        raise AssertionError
 
     async def ListSetAside(self, request: pb.ListSetAsideRequest, context: Context) -> pb.ListSetAsideResponse:
         page = await self._aside.list(_administrator(), request.page_size, request.page_token)

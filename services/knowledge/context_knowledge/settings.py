@@ -22,6 +22,7 @@ class Settings:
     trust: Trust
     owner_url: str = ""  # whom migrations run as; empty: as who serves
     prod: bool = False
+    feed_attempts: int = 5  # of one change, after which it is set aside
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -41,6 +42,7 @@ class Settings:
             tag_vocabulary=read.text("TAG_VOCABULARY", ""),
             trust=Trust.read(read, "knowledge", listen),
             owner_url=read.secret("MIGRATION_DATABASE_URL", ""),
+            feed_attempts=read.integer("FEED_ATTEMPTS", 5, least=1, most=1000),
             prod=read.choice("APP_ENV", "dev", "dev", "prod") == "prod",
         )
         read.complain()

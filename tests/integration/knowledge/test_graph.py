@@ -113,9 +113,9 @@ async def test_an_edge_is_drawn_once_and_its_strength_may_change(knowledge: Know
     assert not other.created
     assert other.change_id > first.change_id
     assert await knowledge.count("relationships") == 1
-    audit = await knowledge.rows("SELECT action, detail FROM audit WHERE action LIKE 'relationship%%' ORDER BY entry")
+    audit = await knowledge.rows("SELECT action, detail FROM audit WHERE action = 'relate' ORDER BY entry")
     assert [row["action"] for row in audit] == ["relate", "relate"]
-    assert audit[0]["detail"] == "ADR-001 related_to ADR-002"
+    assert [row["detail"] for row in audit] == ["ADR-001 related_to ADR-002 1", "ADR-001 related_to ADR-002 0.5"]
 
 
 NO_EDGES: list[tuple[Any, Any, Any, float, list[str]]] = [
