@@ -10,17 +10,17 @@ from context_client.cli.show import coloured, columns, plain, values
 
 def keys(console: Console, content: Mapping[str, Any]) -> None:
     """A list of keys."""
-    rows = columns("id", "name", "status", "scopes", "namespaces", "provenance", "expires", "last used")
+    rows = columns("id", "name", "status", "may", "in", "ends", "last used")
     for entry in content["items"]:
+        may = [*entry["scopes"], f"as {entry['provenance']}"]
         where = [*entry["namespaces"], *(f"{name} (reads)" for name in entry["read_namespaces"])]
         rows.add_row(
             plain(entry["id"]),
             plain(entry["name"]),
             coloured(entry["status"]),
-            plain("\n".join(entry["scopes"])),
+            plain("\n".join(may)),
             plain("\n".join(where)),
-            plain(entry["provenance"]),
-            plain(_minute(entry["expires_at"]) or "never", "dim"),
+            plain((entry["expires_at"] or "")[:10] or "never", "dim"),
             plain(_minute(entry["last_used_at"]) or "never", "dim"),
         )
     console.print(rows if content["items"] else plain("nothing"))
