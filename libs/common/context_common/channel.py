@@ -8,6 +8,7 @@ from typing import Any, Self
 import grpc
 
 from context_common import tls
+from context_common.breaker import Breaker
 from context_common.caller import Caller
 from context_common.trust import Trust
 
@@ -19,7 +20,7 @@ class Method:
     """One method as a stub calls it."""
 
     def __init__(self, channel: "Channel", kind: str, path: str, codecs: dict[str, Any]) -> None:
-        self.channel, self.path = channel, path
+        self.channel, self.path, self.breaker = channel, path, Breaker(path)
         self._kind, self._codecs = kind, codecs
         self._opened: grpc.aio.Channel | None = None
         self._inner: Any = None

@@ -12,7 +12,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from context_common import caller, deadline, metrics
 from context_common.channel import Channel, Method
 from context_common.errors import TooLate, Unavailable, from_rpc
-from context_common.server import MAX_MESSAGE
+from context_common.server import KEEPALIVE_MS, MAX_MESSAGE, METADATA
 from context_common.trust import Trust
 
 Request = TypeVar("Request")
@@ -21,9 +21,14 @@ Response = TypeVar("Response")
 CHANNEL_OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
+    *METADATA,
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2000),
+    ("grpc.max_reconnect_backoff_ms", 500),
+    ("grpc.min_reconnect_backoff_ms", 1000),  # for one attempt to connect
+    # A peer that is frozen or cut off without a word is noticed, and the connection made anew.
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", 2000),
+    ("grpc.keepalive_permit_without_calls", 1),
 )
 RETRY = {
     "maxAttempts": 3,
@@ -74,12 +79,13 @@ async def call(
     """Call `method` as the current caller, for at most `within` seconds or what the request has left.
 
     Raises:
-        AppError: The kind that the other side raised; Unavailable where it could not be reached; TooLate.
+        AppError: The kind that the other side raised; Unavailable where it could not be reached, or could not again and
+            again lately; TooLate.
     """
     who = caller.current()
     seconds = deadline.remaining(within)
     door = _door(method)
-    with metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed:
+    with door.breaker.guard(), metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed:
         try:
             return await method(request, timeout=seconds, metadata=door.channel.metadata(who, door.path))
         except grpc.aio.AioRpcError as error:
@@ -97,7 +103,7 @@ async def stream(
     who = caller.current()
     seconds = deadline.remaining(within)
     door = _door(method)
-    with metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed:
+    with door.breaker.guard(), metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed:
         try:
             async for response in method(requests, timeout=seconds, metadata=door.channel.metadata(who, door.path)):
                 yield response

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
 
-from prometheus_client import Counter, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 RPC = ("grpc_service", "grpc_method")
@@ -15,6 +15,8 @@ SERVER_SECONDS = Histogram("grpc_server_handling_seconds", "Time to answer a cal
 SERVER_REFUSED = Counter("grpc_server_refused_total", "Calls refused before any work, by reason", [*RPC, "reason"])
 CLIENT_HANDLED = Counter("grpc_client_handled_total", "Calls made, by status code", [*RPC, "grpc_code"])
 CLIENT_SECONDS = Histogram("grpc_client_handling_seconds", "Time until a call was answered", RPC, buckets=BUCKETS)
+CLIENT_CIRCUIT = Gauge("grpc_client_circuit_open", "1 while calls fail at once because the last ones failed", RPC)
+CLIENT_CIRCUIT_REFUSED = Counter("grpc_client_circuit_refused_total", "Calls not made because of that", RPC)
 
 
 @dataclass

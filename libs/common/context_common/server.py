@@ -17,9 +17,17 @@ from context_common.permissions import Permission, of_service
 from context_common.trust import Trust
 
 MAX_MESSAGE = 64 * 1024 * 1024  # bytes
+KEEPALIVE_MS = 3000  # between two pings of a client
+# Bytes, for a token names all that its caller may read: from where on gRPC refuses some, and from where on all.
+METADATA = (("grpc.max_metadata_size", 64 * 1024), ("grpc.absolute_max_metadata_size", 80 * 1024))
 OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.max_send_message_length", MAX_MESSAGE),
+    *METADATA,
+    # Our clients ping more often than gRPC thinks decent.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.max_ping_strikes", 0),
     # Connections age, so that replicas added by an autoscaler get their share of callers.
     ("grpc.max_connection_age_ms", 5 * 60 * 1000),
     ("grpc.max_connection_age_grace_ms", 60 * 1000),
