@@ -1,9 +1,8 @@
 """Who is let in, and how many: their credential, their rate, a place among the requests under way, and their time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from functools import partial
-from typing import TypeAlias, cast
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,11 +13,9 @@ from context_gateway.address import network_of
 from context_gateway.exchange import STREAMS, Exchange, check_length, check_query
 from context_gateway.identity import Gate, Identity
 from context_gateway.lanes import lanes
-from context_gateway.rates import Limiter, Standing, TooMany
+from context_gateway.rates import Limiter, TooMany
 from context_gateway.settings import Settings
 from context_gateway.web import check_origin
-
-Charge: TypeAlias = Callable[[int], Awaitable[Standing | None]]
 
 
 class Admission:
@@ -52,7 +49,7 @@ class Admission:
         try:
             who = await self._gate.identify(scope, exchange.request_id, exchange.address)
         except Unauthenticated as error:
-            standing = await self._limiter.count("auth", network_of(exchange.address))
+            standing = await self._limiter.failed(exchange.address)
             if standing and standing.over:
                 raise TooMany(standing) from error
             raise
@@ -89,8 +86,3 @@ class Admission:
                 raise TooLate from error
         finally:
             lane.leave(entered)
-
-
-def charge(scope: Scope) -> Charge:
-    """Counts further items of the request against its caller's rate for bulk work."""
-    return cast("Charge", scope["state"]["charge"])

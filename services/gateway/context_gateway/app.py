@@ -46,7 +46,7 @@ def create_app(clients: Clients, settings: Settings, limiter: Limiter) -> FastAP
         redirect_slashes=False,
     )
     app.state.clients, app.state.settings = clients, settings
-    app.state.gate = Gate(settings, clients)
+    app.state.gate = Gate(settings, clients, limiter.suspects)
     app.router.route_class = JsonRoute
     routers = [module.routes for module in (context, health, bulk, graph, embeddings, admin, keys, audit)]
     routers += [item_routes(kind) for kind in KINDS.values()]

@@ -12,6 +12,8 @@ from starlette.responses import Response
 from context_gateway.access import confirm
 from context_gateway.problems import Refused
 
+DEPTH = 32  # levels of nesting
+
 
 class JsonRequest(Request):
     """A request whose body is JSON or nothing."""
@@ -60,7 +62,7 @@ def parse(raw: bytes) -> Any:
         Refused: 400, it is not UTF-8 or not JSON, names something twice or nests too deep.
     """
     try:
-        return DECODER.decode(raw.decode())
+        value = DECODER.decode(raw.decode())
     except UnicodeDecodeError as error:
         raise Refused(400, {"body": ["is not UTF-8"]}) from error
     except RecursionError as error:
@@ -69,6 +71,18 @@ def parse(raw: bytes) -> Any:
         raise Refused(400, {"body": [f"is not JSON: {error}"]}) from error
     except ValueError as error:
         raise Refused(400, {"body": [str(error)]}) from error
+    if raw.count(b"[") + raw.count(b"{") > DEPTH and _deeper(value, DEPTH):
+        raise Refused(400, {"body": ["nests too deep"]})
+    return value
+
+
+def _deeper(value: Any, depth: int) -> bool:
+    """Whether `value` nests more than `depth` levels."""
+    level = [value]
+    for _ in range(depth + 1):
+        inner = [one for one in level if isinstance(one, dict | list)]
+        level = [part for one in inner for part in (one.values() if isinstance(one, dict) else one)]
+    return bool(inner)
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The gate: who sends a request, by its credential, and whether they may, before any handler runs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +49,11 @@ def request_id(headers: Headers) -> str:
 
 
 class Gate:
-    """Tells who sends a request, and whether they may."""
+    """Tells who sends a request, and whether they may. `suspects`: whether an address showed too many bad keys."""
 
-    def __init__(self, settings: Settings, clients: Clients) -> None:
+    def __init__(self, settings: Settings, clients: Clients, suspects: Callable[[str], bool]) -> None:
         self.table = Table()
-        self.keys = Keys(clients)
+        self.keys = Keys(clients, suspects)
         self.denials = Denials(clients)
         self._tokens = Tokens(settings.jwt)
         self._required = settings.auth_required

@@ -22,6 +22,7 @@ from context_gateway.clients import Clients
 from context_gateway.exchange import MIB, too_large
 from context_gateway.indexed import wait_indexed
 from context_gateway.problems import Problem, Refused, describe
+from context_gateway.rates import Charge, TooMany
 from context_gateway.schemas.answers import OUTCOMES, Json
 from context_gateway.schemas.items import KINDS, Kind, to_item
 
@@ -82,10 +83,10 @@ class Lines:
 
 
 class Ingest:
-    """One bulk request. `wait`: seconds that each batch may take to become searchable."""
+    """One bulk request. `charge` counts items against a rate; `wait`: seconds for each batch to become searchable."""
 
-    def __init__(self, clients: Clients, provenance: types.Provenance.ValueType, wait: float) -> None:
-        self._clients, self._provenance, self._wait = clients, provenance, wait
+    def __init__(self, clients: Clients, provenance: types.Provenance.ValueType, charge: Charge, wait: float) -> None:
+        self._clients, self._provenance, self._charge, self._wait = clients, provenance, charge, wait
         self._entries: asyncio.Queue[Entry | None] = asyncio.Queue(BATCH)
         self._settling: asyncio.Queue[asyncio.Task[list[Json]] | None] = asyncio.Queue(WAITING)
         self._answers: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -138,15 +139,23 @@ class Ingest:
     async def _record(self, batch: Sequence[Entry]) -> list[knowledge.Recorded | Problem]:
         """What became of each entry, in their order. Nothing that goes wrong with one batch stops the next."""
         items = [entry.item for entry in batch if entry.item]
-        results: Iterator[knowledge.Recorded | Problem] = iter(())
-        if items:
-            try:
-                message = knowledge.RecordItemsRequest(items=items)
-                answer = await call(self._clients.knowledge.RecordItems, message, within=RECORD_SECONDS)
-                results = iter([_result(result) for result in answer.results])
-            except (AppError, RuntimeError) as error:
-                results = iter([describe(error)] * len(items))
-        return [entry.problem or next(results, UNANSWERED) for entry in batch]
+        standing = await self._charge(len(batch))
+        over = min(standing.over, len(items)) if standing else 0
+        taken = items[: len(items) - over]
+        results = await self._store(taken) if taken else []
+        if standing and over:
+            results += [describe(TooMany(standing))] * over
+        following = iter(results)
+        return [entry.problem or next(following, UNANSWERED) for entry in batch]
+
+    async def _store(self, items: Sequence[types.Item]) -> list[knowledge.Recorded | Problem]:
+        try:
+            message = knowledge.RecordItemsRequest(items=items)
+            answer = await call(self._clients.knowledge.RecordItems, message, within=RECORD_SECONDS)
+        except (AppError, RuntimeError) as error:
+            return [describe(error)] * len(items)
+        results = [_result(result) for result in answer.results]
+        return results + [UNANSWERED] * (len(items) - len(results))
 
     async def _settle(self, batch: Sequence[Entry], results: Sequence[knowledge.Recorded | Problem]) -> list[Json]:
         """The answers to a batch, once it is searchable or the wait is over."""

@@ -6,6 +6,7 @@ less than STALE seconds ago still counts, so that questions go on being answered
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic, time
 
@@ -42,10 +43,10 @@ class Known:
 
 
 class Keys:
-    """The keys that this process has met lately."""
+    """The keys that this process has met lately. `suspects`: whether an address showed too many that are none."""
 
-    def __init__(self, clients: Clients) -> None:
-        self._clients = clients
+    def __init__(self, clients: Clients, suspects: Callable[[str], bool]) -> None:
+        self._clients, self._suspects = clients, suspects
         self._valid: OrderedDict[bytes, Known] = OrderedDict()
         self._invalid: OrderedDict[bytes, Known] = OrderedDict()  # apart, so that made-up keys push out no real one
         self._flying: dict[bytes, asyncio.Task[Known]] = {}
@@ -76,6 +77,8 @@ class Keys:
     async def _renew(self, digest: bytes, known: Known | None, request_id: str, address: str) -> Known:
         """What knowledge says now, or said of a valid key while it cannot be asked."""
         usable = known if known and known.credential and known.younger_than(STALE) else None
+        if not usable and self._suspects(address):
+            raise BadCredential("too many keys from there were unknown, revoked or expired")
         if usable and monotonic() < self._ask_again:
             return usable
         try:

@@ -5,6 +5,7 @@ Each class of route has a lane of its own, so that none can crowd out another an
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
 
 from context_common.errors import Unavailable
@@ -33,14 +34,21 @@ class Lane:
         target: Seconds that a request should take.
     """
 
-    def __init__(self, name: str, most: int, wait: float, target: float = NEVER) -> None:
-        self._name, self._most, self._wait, self._target = name, most, wait, target
+    def __init__(
+        self, name: str, most: int, wait: float, target: float = NEVER, clock: Callable[[], float] = monotonic
+    ) -> None:
+        self._name, self._most, self._wait, self._target, self._clock = name, most, wait, target, clock
         self._limit = float(most if target == NEVER else min(START, most))
         self._running = 0
         self._waiting: deque[asyncio.Future[bool]] = deque()
-        self._shrunk = 0.0
+        self._shrunk = -NEVER
         metrics.IN_FLIGHT.labels(name).set_function(lambda: self._running)
-        metrics.CONCURRENCY_LIMIT.labels(name).set_function(lambda: int(self._limit))
+        metrics.CONCURRENCY_LIMIT.labels(name).set_function(lambda: self.limit)
+
+    @property
+    def limit(self) -> int:
+        """Requests that are let in at once."""
+        return int(self._limit)
 
     async def enter(self) -> float:
         """Take a place; answers the time, for `leave`.
@@ -48,27 +56,27 @@ class Lane:
         Raises:
             Busy: There is none, and none became free in time.
         """
-        if self._running < int(self._limit) and not self._waiting:
+        if self._running < self.limit and not self._waiting:
             self._running += 1
-        elif len(self._waiting) >= int(self._limit) or not await self._queue():
+        elif len(self._waiting) >= self.limit or not await self._queue():
             metrics.SHED.labels(self._name).inc()
             raise Busy
-        return monotonic()
+        return self._clock()
 
     def leave(self, entered: float) -> None:
         """Give the place to the next, and learn from how long it was taken."""
-        now = monotonic()
+        now = self._clock()
         self._running -= 1
         if now - entered > self._target:
             # Once per round of requests: those that run together were all let in by the same limit.
             if self._running >= self._limit / 2 and entered > self._shrunk:
                 self._limit, self._shrunk = max(LEAST, self._limit * SHRINK), now
-        elif self._running + 1 >= int(self._limit):
+        elif self._running + 1 >= self.limit:
             self._limit = min(self._most, self._limit + 1 / self._limit)
         self._let_in()
 
     def _let_in(self) -> None:
-        while self._waiting and self._running < int(self._limit):
+        while self._waiting and self._running < self.limit:
             waiter = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_result(True)

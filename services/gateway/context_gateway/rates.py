@@ -3,11 +3,12 @@
 import asyncio
 import hashlib
 import math
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import structlog
 from limits import RateLimitItem
@@ -15,6 +16,7 @@ from limits.aio.storage import MemoryStorage, RedisStorage
 
 from context_common.errors import Overloaded
 from context_gateway import metrics
+from context_gateway.address import network_of
 from context_gateway.limits import SHARED, Limits
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 PATIENCE = 0.1  # seconds that Redis has to count
 PAUSE = 2.0  # seconds between attempts to reach a Redis that is away; no request waits for them
 CONNECTIONS = 32  # to Redis
+SUSPECTS = 10_000  # addresses
 OWN_WINDOWS = ("bulk", "auth")  # classes that never count with the others, rate or no rate
 
 log = structlog.get_logger()
@@ -50,6 +53,9 @@ class Standing:
         }
 
 
+Charge: TypeAlias = Callable[[int], Awaitable[Standing | None]]  # counts so many items of one caller
+
+
 class TooMany(Overloaded):
     """More requests than the rate allows."""
 
@@ -67,6 +73,22 @@ class Limiter:
         self._pool = _pool(limits.redis_url) if limits.redis_url else None
         self._shared = _storage(self._pool) if self._pool else None
         self._away: asyncio.Task[None] | None = None
+        self._suspects: OrderedDict[str, float] = OrderedDict()  # until when, in Unix time
+
+    async def failed(self, address: str) -> Standing | None:
+        """Count a failed authentication."""
+        who = network_of(address)
+        standing = await self.count("auth", who)
+        if standing and standing.over:
+            self._suspects[who] = time() + standing.seconds
+            self._suspects.move_to_end(who)
+            if len(self._suspects) > SUSPECTS:
+                self._suspects.popitem(last=False)
+        return standing
+
+    def suspects(self, address: str) -> bool:
+        """Whether so many authentications failed there that it is not worth looking up another unknown key."""
+        return self._suspects.get(network_of(address), 0.0) > time()
 
     async def count(self, kind: str, who: str, cost: int = 1) -> Standing | None:
         """Count a request of class `kind` by `who`; None where there is no limit."""

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from context_gateway.bodies import JsonRoute
 from context_gateway.clients import Clients
 from context_gateway.identity import Gate, Identity
+from context_gateway.rates import Charge
 
 BUDGET = 30.0  # seconds of one call where the request itself has no deadline
 
@@ -25,6 +26,11 @@ def clients(request: Request) -> Clients:
 def gate(request: Request) -> Gate:
     """What let the request in."""
     return cast("Gate", request.app.state.gate)
+
+
+def charge(request: Request) -> Charge:
+    """Counts further items of the request against its caller's rate for bulk work."""
+    return cast("Charge", request.state.charge)
 
 
 def identity(request: Request) -> Identity:

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from context_gateway.answers import MOST_WAIT, Preference, preference
-from context_gateway.api import clients, identity, router
+from context_gateway.api import charge, clients, identity, router
 from context_gateway.bodies import require_media_type
 from context_gateway.ingest import Ingest
 from context_gateway.problems import Refused
@@ -54,7 +54,7 @@ class BulkResponse(Response):
         async def send_part(part: bytes) -> None:
             await send({"type": "http.response.body", "body": part, "more_body": True})
 
-        ingest = Ingest(clients(self._request), identity(self._request).imported, self._seconds)
+        ingest = Ingest(clients(self._request), identity(self._request).imported, charge(self._request), self._seconds)
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             await ingest.run(_chunks(self._request), send_part)

@@ -11,8 +11,9 @@ from context.v1 import embedding_pb2 as pb
 from context_common.client import call, stream
 from context_common.errors import Invalid, Unavailable
 from context_gateway.answers import answer
-from context_gateway.api import BUDGET, clients, router
+from context_gateway.api import BUDGET, charge, clients, router
 from context_gateway.clients import Clients
+from context_gateway.rates import TooMany
 from context_gateway.schemas.requests import Embeddings
 
 BATCH = 64  # texts that Embed takes at most
@@ -23,6 +24,10 @@ routes = router("Embeddings")
 @routes.post("/v1/embeddings", operation_id="create_embeddings", summary="Texts to vectors, as OpenAI's API does")
 async def create_embeddings(request: Request, body: Embeddings) -> Response:
     """`model` is echoed; every name stands for the one model there is."""
+    if len(body.input) > BATCH:
+        standing = await charge(request)(len(body.input))
+        if standing and standing.over:
+            raise TooMany(standing)
     embeddings, model = await _embed(clients(request), body.input)
     if body.dimensions is not None and body.dimensions != model.dimension:
         raise Invalid({"dimensions": [f"must be {model.dimension}"]})
