@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from context_common.secret_names import command_lines, named
-from context_common.secret_shapes import SHAPES
+from context_common.secret_shapes import FRAMES, WORDS
 
 SHORTEST = 8  # characters; in less there is no room for a name and a secret
-SHORTEST_WORD = 14  # characters of a secret that is known by its shape and has no space in it
+SHORTEST_WORD = 14  # of a secret that is known by its shape and has no space in it
+LAST = 1_000  # rank of what is known by its name only
 KIND = {"key": "api_key", "header": "token"}
 
 
@@ -39,17 +40,15 @@ def redact(text: str) -> Redacted:
 def _spans(text: str) -> Iterator[tuple[int, int, int, str]]:
     """Start, rank, end and kind of each secret; of two that start together the lower rank names it."""
     lower = _lower(text)
-    long_words = "\n".join(word for word in text.split() if len(word) >= SHORTEST_WORD)
-    long_lower = long_words.lower()
-    for rank, shape in enumerate(SHAPES):
-        among, whole = (long_lower, long_words) if shape.one_word else (lower, text)
-        if any(hint in among for hint in shape.hints) and shape.pattern.search(whole):
-            for match in shape.pattern.finditer(text):
-                group = match.lastgroup or 0
-                if shape.check(match[group]) and "[redacted:" not in match[group]:
-                    yield match.start(group), rank, match.end(group), shape.kind
+    words = "\n".join(word for word in text.split() if len(word) >= SHORTEST_WORD)
+    shapes = [shape for shape in WORDS.hinted(words.lower()) if shape.pattern.search(words)]
+    for rank, shape in enumerate([*shapes, *FRAMES.hinted(lower)]):
+        for match in shape.pattern.finditer(text):
+            group = match.lastgroup or 0
+            if shape.check(match[group]) and "[redacted:" not in match[group]:
+                yield match.start(group), rank, match.end(group), shape.kind
     for start, end, kind in (*named(text, lower), *command_lines(text, lower)):
-        yield start, len(SHAPES), end, KIND.get(kind, kind)
+        yield start, LAST, end, KIND.get(kind, kind)
 
 
 def _lower(text: str) -> str:

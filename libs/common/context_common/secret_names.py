@@ -39,14 +39,14 @@ NAMED = re.compile(
       | (?P<plain>\ {{1,3}}(?=["'`]))
       | (?P<space>\ {{1,3}}) )
     (?=(?:(?P<scheme>bearer|basic|token|digest|apikey|negotiate)\s{{1,4}})?
-       (?: [rbuf]?\\?"(?P<double>(?:[^"\\\n]|\\[^"]){{1,400}})\\?"
-         | [rbuf]?'(?P<single>(?:[^'\\\n]|\\.){{1,400}})'
-         | `(?P<tick>[^`\n]{{1,400}})`
-         | ["'`]?(?P<bare>(?:[^\s"'`<>,;&\\]|[,;&](?![\w.-]{{0,40}}[=:\s])(?=\S)|\\(?![nrt"'])){{1,400}}) ))""",
+       (?: [rbuf]?\\?"(?P<double>(?:[^"\\\n]|\\[^"]){{1,200}})\\?"
+         | [rbuf]?'(?P<single>(?:[^'\\\n]|\\.){{1,200}})'
+         | `(?P<tick>[^`\n]{{1,200}})`
+         | ["'`]?(?P<bare>(?:[^\s"'`<>,;&\\]|[,;&](?![\w.-]{{0,40}}[=:\s])(?=\S)|\\(?![nrt"'])){{1,200}}) ))""",
     re.VERBOSE,
 )
 NAME = re.compile(rf"[\w. -]{{0,60}}?(?:{NAMES})", re.VERBOSE)
-LONGEST = 400  # characters of a value that are looked at
+LONGEST = 200  # characters of a value that are looked at
 REST = re.compile(r"[^\s\"'`<>,;&\\]*+")  # of one that is longer
 COMMANDS = (
     ("curl", r"\bcurl\b[^\n|]{0,300}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,100}:(?P<secret>[^\s\"']{3,200})"),

@@ -20,7 +20,24 @@ class Shape:
     hints: tuple[str, ...]  # lower case; a text without any of them is not looked at further
     pattern: re.Pattern[str]
     check: Callable[[str], bool] = bool  # of the secret, for what a pattern cannot tell
-    one_word: bool = True  # long, and without a space: only long words are looked at
+
+
+class Shapes:
+    """A table of shapes, the first of those that fit at one place counting."""
+
+    def __init__(self, *shapes: Shape) -> None:
+        self._ranks: dict[str, list[int]] = {}
+        self._table = shapes
+        for rank, shape in enumerate(shapes):
+            for hint in shape.hints:
+                self._ranks.setdefault(hint, []).append(rank)
+        longest_first = sorted(self._ranks, key=len, reverse=True)
+        self._hints = re.compile("|".join(map(re.escape, longest_first)))
+
+    def hinted(self, lower: str) -> list[Shape]:
+        """Those that may stand in a text, given in lower case."""
+        ranks = {rank for hint in set(self._hints.findall(lower)) for rank in self._ranks[hint]}
+        return [self._table[rank] for rank in sorted(ranks)]
 
 
 # Kind, the least number of characters after the prefix, and the prefixes that its issuer gives.
@@ -130,16 +147,13 @@ def _prefixed(kind: str, least: int, prefixes: str) -> Shape:
     return Shape(kind, tuple(prefixes.lower().split()), re.compile(pattern, re.ASCII), _random)
 
 
-def _word(kind: str, hints: str, pattern: str, check: Callable[[str], bool] = bool) -> Shape:
+def _shape(kind: str, hints: str, pattern: str, check: Callable[[str], bool] = bool) -> Shape:
     return Shape(kind, tuple(hints.split()), re.compile(pattern, re.ASCII | re.VERBOSE), check)
 
 
-def _frame(kind: str, hints: str, pattern: str, check: Callable[[str], bool] = bool) -> Shape:
-    return Shape(kind, tuple(hints.split()), re.compile(pattern, re.ASCII | re.VERBOSE), check, one_word=False)
-
-
-FRAMED: tuple[Shape, ...] = (
-    _frame(
+# In a text as it stands.
+FRAMES = Shapes(
+    _shape(
         "private_key",
         "private",
         r"""-----BEGIN\ (?:[A-Z0-9]{1,12}\ ){0,3}PRIVATE\ KEY(?:\ BLOCK)?-----
@@ -147,53 +161,15 @@ FRAMED: tuple[Shape, ...] = (
           | (?:(?:\s|\\[nr]|[>|"'+,])*+ (?:[A-Za-z-]{3,20}:\ [^\n\\]{1,80}|[A-Za-z0-9+/=]{12,}+))*+ )""",
         _has_key,
     ),
-    _frame(
+    _shape(
         "private_key", "ls0tls1crudjti", r"(?<![A-Za-z0-9+/])LS0tLS1CRUdJTi[A-Za-z0-9+/\s]{40,}+=*", _holds_private_key
     ),
-    _frame("private_key", '"kty"', r'"(?:d|k)"\s{0,4}:\s{0,4}"(?P<secret>[\w-]{32,}+)"'),
-    _frame(
+    _shape("private_key", '"kty"', r'"(?:d|k)"\s{0,4}:\s{0,4}"(?P<secret>[\w-]{32,}+)"'),
+    _shape(
         "private_key", "private-lines", r"Private-Lines:\ \d{1,3}\s++(?P<secret>(?:[A-Za-z0-9+/=]{4,64}+\s{1,2})++)"
     ),
-    _word("jwt", "eyj", r"(?<![\w-])eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+(?:\.[\w-]*+)?"),
-    _word("jwt", "eyj", r"(?<![\w-])eyJ[\w-]{16,}+\.[\w-]*+\.[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}+"),
-    _word(
-        "aws_access_key",
-        "akia asia abia acca",
-        r"(?<![A-Za-z0-9])A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])",
-        _real,
-    ),
-    _word("sendgrid_key", "sg.", r"(?<![\w.])SG\.[\w-]{16,64}+\.[\w-]{16,64}+"),
-    _word("twilio_key", "sk", r"(?<![A-Za-z0-9_])SK[0-9a-f]{32}(?![A-Za-z0-9_])"),
-    _word("mailchimp_key", "-us", r"(?<![A-Za-z0-9_])[0-9a-f]{32}-us[0-9]{1,2}(?![A-Za-z0-9_])"),
-    _word("terraform_token", ".atlasv1.", r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}+"),
-    _word("airtable_token", "pat", r"(?<![A-Za-z0-9])pat[A-Za-z0-9]{14}\.[0-9a-f]{64}(?![A-Za-z0-9])"),
-    _word("telegram_token", ":aa", r"(?<![A-Za-z0-9])[0-9]{8,10}:AA[\w-]{33}(?![\w-])"),
-    _word("discord_token", ".", r"(?<![\w.-])[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}(?![\w-])", _random),
-    _word("azure_secret", "q~", r"(?<![\w~.-])[\w~.-]{3}[0-9]Q~[\w~.-]{31,34}(?![\w~.-])"),
-    _word("facebook_token", "eaa", r"(?<![A-Za-z0-9])EAA[A-Za-z0-9]{60,}+", _random),
-    _word(
-        "webhook",
-        "hooks.slack.com discord webhook",
-        r"""https://(?: hooks\.slack\.com/(?:services|workflows|triggers)/(?P<slack>[\w/]{20,}+)
-        | (?:\w+\.)?discord(?:app)?\.com/api/webhooks/[0-9]{8,20}/[\w-]{40,}+
-        | [\w.-]{1,80}\.webhook\.office\.com/[\w@/.-]{40,}+ )""",
-        _real,
-    ),
-    _word(
-        "signature",
-        "signature= sig=",
-        r"(?i:[?&](?:x-amz-signature|x-goog-signature|signature|sig)=)(?P<secret>[A-Za-z0-9%+/_=-]{24,}+)",
-        _real,
-    ),
-    _word(
-        "password_hash",
-        "$",
-        r"""(?<![\w$])\$(?: 2[abxy]\$[0-9]{2}\$[./A-Za-z0-9]{53}
-        | argon2(?:id?|d)\$[\w=,$]{1,60}\$[A-Za-z0-9+/]{10,}+\$[A-Za-z0-9+/]{20,}+
-        | (?:1|5|6|y|7|apr1)\$(?:rounds=[0-9]{1,9}\$)?[./A-Za-z0-9]{1,32}\$(?:[./A-Za-z0-9]{1,32}\$)?
-          [./A-Za-z0-9]{20,}+ )""",
-    ),
-    _frame(
+    _shape("discord_token", "discord", r"(?<![\w.-])[MNO][\w-]{23,27}\.[\w-]{6}\.[\w-]{27,40}(?![\w-])", _random),
+    _shape(
         "password",
         "://",
         r"""(?i:(?<![a-z0-9+.-])(?:[a-z][a-z0-9+.-]{1,40}):)//[^\s:/@"'<>\[\]`]{0,200}:
@@ -201,37 +177,78 @@ FRAMED: tuple[Shape, ...] = (
         _chosen,
     ),
     # With a slash in the password, which is wrong and yet found. What stands after a port is a path.
-    _frame(
+    _shape(
         "password",
         "://",
         r"""(?i:(?<![a-z0-9+.-])(?!https?:|file:|git:|s3:)(?:[a-z][a-z0-9+.-]{1,40}):)//[^\s:/@"'<>\[\]`]{0,200}:
         (?![0-9]{1,5}/)(?P<secret>[^\s"'<>`?]{1,400})@(?=[\w.-]{1,200}[:/])""",
         _chosen,
     ),
-    _frame(
+    _shape(
         "token",
         "://",
         r"""(?i:(?<![a-z0-9+.-])https?:)//(?P<secret>[\w.~%-]{20,})(?::x-oauth-basic)?@(?=\w)""",
         _random,
     ),
-    _frame(
+    _shape(
         "password", "@tcp( @unix(", r"(?<![\w/:@.-])[\w.-]{1,60}:(?P<secret>[^\s\"'<>]{1,128})@(?:tcp|unix)\(", _chosen
     ),
-    _word("password", "jdbc:oracle", r"jdbc:oracle:\w{1,10}:[\w.$-]{1,60}/(?P<secret>[^\s@\"'<>]{1,128})@", _chosen),
-    _frame(
+    _shape(
         "password", "://", r"(?i:jdbc:[a-z:]{2,30}//)[\w.-]{1,60}:(?![0-9]{1,5}/)(?P<secret>[^\s/@\"'<>]{1,128})@(?=\w)"
     ),
-    _frame(
+    _shape(
         "basic_auth",
         "basic auth",
         r"""(?i:\bbasic\s{1,4}|["'_]auth["']?\s{0,4}[:=]\s{0,4}["']?)(?P<secret>[A-Za-z0-9+/_-]{8,}+={0,2})(?![\w.])""",
         holds_credentials,
     ),
-    _frame("token", "bearer", r"(?i:\bbearer\s{1,4})(?P<secret>[\w.~+/-]{16,}+=*)", drawn),
-    _word(
+    _shape("token", "bearer", r"(?i:\bbearer\s{1,4})(?P<secret>[\w.~+/-]{16,}+=*)", drawn),
+)
+# Of fourteen characters or more without a space: only such words are looked at.
+WORDS = Shapes(
+    _shape("jwt", "eyj", r"(?<![\w-])eyJ[\w-]{8,}+\.eyJ[\w-]{8,}+(?:\.[\w-]*+)?"),
+    _shape("jwt", "eyj", r"(?<![\w-])eyJ[\w-]{16,}+\.[\w-]*+\.[\w-]{8,}+\.[\w-]{8,}+\.[\w-]{8,}+"),
+    _shape(
+        "aws_access_key",
+        "akia asia abia acca",
+        r"(?<![A-Za-z0-9])A(?:KIA|SIA|BIA|CCA)[A-Z0-9]{16}(?![A-Za-z0-9])",
+        _real,
+    ),
+    _shape("sendgrid_key", "sg.", r"(?<![\w.])SG\.[\w-]{16,64}+\.[\w-]{16,64}+"),
+    _shape("twilio_key", "sk", r"(?<![A-Za-z0-9_])SK[0-9a-f]{32}(?![A-Za-z0-9_])"),
+    _shape("mailchimp_key", "-us", r"(?<![A-Za-z0-9_])[0-9a-f]{32}-us[0-9]{1,2}(?![A-Za-z0-9_])"),
+    _shape("terraform_token", ".atlasv1.", r"(?<![A-Za-z0-9])[A-Za-z0-9]{14}\.atlasv1\.[\w-]{40,}+"),
+    _shape("airtable_token", "pat", r"(?<![A-Za-z0-9])pat[A-Za-z0-9]{14}\.[0-9a-f]{64}(?![A-Za-z0-9])"),
+    _shape("telegram_token", ":aa", r"(?<![A-Za-z0-9])[0-9]{8,10}:AA[\w-]{33}(?![\w-])"),
+    _shape("azure_secret", "q~", r"(?<![\w~.-])[\w~.-]{3}[0-9]Q~[\w~.-]{31,34}(?![\w~.-])"),
+    _shape("facebook_token", "eaa", r"(?<![A-Za-z0-9])EAA[A-Za-z0-9]{60,}+", _random),
+    _shape(
+        "webhook",
+        "hooks.slack.com discord webhook",
+        r"""https://(?: hooks\.slack\.com/(?:services|workflows|triggers)/(?P<slack>[\w/]{20,}+)
+        | (?:\w+\.)?discord(?:app)?\.com/api/webhooks/[0-9]{8,20}/[\w-]{40,}+
+        | [\w.-]{1,80}\.webhook\.office\.com/[\w@/.-]{40,}+ )""",
+        _real,
+    ),
+    _shape(
+        "signature",
+        "signature= sig=",
+        r"(?i:[?&](?:x-amz-signature|x-goog-signature|signature|sig)=)(?P<secret>[A-Za-z0-9%+/_=-]{24,}+)",
+        _real,
+    ),
+    _shape(
+        "password_hash",
+        "$",
+        r"""(?<![\w$])\$(?: 2[abxy]\$[0-9]{2}\$[./A-Za-z0-9]{53}
+        | argon2(?:id?|d)\$[\w=,$]{1,60}\$[A-Za-z0-9+/]{10,}+\$[A-Za-z0-9+/]{20,}+
+        | (?:1|5|6|y|7|apr1)\$(?:rounds=[0-9]{1,9}\$)?[./A-Za-z0-9]{1,32}\$(?:[./A-Za-z0-9]{1,32}\$)?
+          [./A-Za-z0-9]{20,}+ )""",
+    ),
+    _shape("password", "jdbc:oracle", r"jdbc:oracle:\w{1,10}:[\w.$-]{1,60}/(?P<secret>[^\s@\"'<>]{1,128})@", _chosen),
+    _shape(
         "password",
         ":5432: :6432: :5433: :*:",
         r"""(?m:^)[\w.*-]{1,80}:(?:[0-9]{2,5}|\*):[\w.*-]{1,60}:[\w.*-]{1,60}:(?P<secret>[^\s:]{6,128})(?m:$)""",
     ),
+    *(_prefixed(*row) for row in PREFIXES),
 )
-SHAPES: tuple[Shape, ...] = (*FRAMED, *(_prefixed(*row) for row in PREFIXES))
