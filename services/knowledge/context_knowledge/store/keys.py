@@ -24,7 +24,7 @@ THEIRS: LiteralString = """
 INSERT = sql.SQL("""
     INSERT INTO keys (id, digest, prefix, name, scopes, namespaces, read_namespaces, provenance, created_by, expires_at)
     VALUES (%(id)s, %(digest)s, %(prefix)s, %(name)s, %(scopes)s, %(namespaces)s, %(read_namespaces)s, %(provenance)s,
-            %(created_by)s, coalesce(%(expires_at)s, 'infinity'))
+            %(created_by)s, coalesce(%(expires_at)s::timestamptz, 'infinity'))
     RETURNING {columns}
 """).format(columns=sql.SQL(COLUMNS))
 AUTHENTICATE = sql.SQL("""
