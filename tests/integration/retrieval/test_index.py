@@ -280,7 +280,7 @@ async def test_many_writers_of_the_same_items_neither_deadlock_nor_miscount(
         words = Words("", "", f"shared word{number} change{change}", "", 3)
         return Entry(Document(Key("web", f"ADR-{number:03d}"), change, type="adr", in_force=True), words, b"", ())
 
-    async with postgres.open_pool(database_url, SESSION, name="test", size=12, configure=configure) as pool:
+    async with postgres.open_pool(database_url, SESSION, name="test", size=40, configure=configure) as pool:
         index, random_ = Index(pool), random.Random(3)
         batches = [
             [entry(number, random_.randrange(1, 100)) for number in random_.sample(range(30), 12)] for _ in range(40)
