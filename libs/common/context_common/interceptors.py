@@ -100,7 +100,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _admit(self, path: str, context: "Context") -> None:
         """Bind the caller, where it is known and may call `path`."""
-        given = {key: str(value) for key, value in context.invocation_metadata() or ()}
+        given: dict[str, str] = {}
+        for key, value in context.invocation_metadata() or ():
+            given[key] = f"{given[key]}, {value!s}" if key in given else str(value)  # two tokens are none
         try:
             who = self._trust.caller(given, path)
             structlog.contextvars.bind_contextvars(
