@@ -43,10 +43,11 @@ async def load(url: str, environ: Mapping[str, str], log: Path) -> list[str]:
     return failed
 
 
-def ask(url: str, question: str = QUESTION) -> dict[str, Any]:
-    """The bundle that answers `question`."""
+def ask(url: str, token: str = "", question: str = QUESTION) -> dict[str, Any]:
+    """The bundle that answers `question`; `token` is the credential, where one is needed."""
     body = json.dumps({"query": question, "max_tokens": MAX_TOKENS}).encode()
-    request = Request(f"{url}/api/context/query", body, {"content-type": "application/json"})  # noqa: S310 - our own url
+    headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
+    request = Request(f"{url}/api/context/query", body, headers)  # noqa: S310 - our own url
     with build_opener(ProxyHandler({})).open(request, timeout=15) as response:
         answer: dict[str, Any] = json.load(response)
     return answer

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from context_common.protection import Protection
 from context_common.settings import Env
 
 
@@ -16,6 +17,10 @@ class Settings:
     data_dir: Path
     database_url: str  # empty: the embedded Postgres
     demo: bool
+    protection: Protection
+    jwks_url: str  # where it is set, tokens are signed elsewhere
+    issuer: str
+    audience: str
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -30,6 +35,10 @@ class Settings:
             data_dir=Path(read.text("CONTEXT_DATA_DIR", ".data")).absolute(),
             database_url=read.secret("DATABASE_URL", ""),
             demo=read.flag("CONTEXT_DEMO", True),
+            protection=Protection.read(read, read.text("HOST", "127.0.0.1")),
+            jwks_url=read.text("JWT_JWKS_URL", ""),
+            issuer=read.text("JWT_ISSUER", ""),
+            audience=read.text("JWT_AUDIENCE", ""),
         )
         read.complain()
         return settings

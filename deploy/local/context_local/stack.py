@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from urllib.error import URLError
 
-from context_local import demo, embedded, migrations, table
+from context_local import credentials, demo, embedded, migrations, table
+from context_local.processes import Process
 from context_local.settings import Settings
 from context_local.supervisor import StepFailedError, Supervisor
 from context_local.tail import Tail
@@ -76,7 +77,7 @@ class Stack:
             await self._wait_for(self._supervisor, {row.name for row in rows})
             if not self._settings.database_url:
                 migrations.remember(data)
-            await self._demonstrate()
+            await self._demonstrate(await self._credential(rows))
             await watching
         finally:
             watching.cancel()
@@ -95,19 +96,35 @@ class Stack:
             await waiting
             self._step(f"{title} ready")
 
-    async def _demonstrate(self) -> None:
+    async def _credential(self, rows: Sequence[Process]) -> str:
+        """What we use the system with; its owner is shown the first key where there was none."""
+        if not self._settings.protection.auth_required:
+            say("development mode: no credentials, and so for this machine only")
+            return ""
+        knowledge = next(row for row in rows if row.name == "knowledge")
+        key = await credentials.first_key(knowledge, self._environ, self._logs / "first-key.log")
+        if key:
+            say(f"\n{credentials.LABEL}{key}\n(keep it: it is not shown again; CONTEXT_TOKEN gives it to contextctl)")
+        return credentials.own_token(self._settings) or key
+
+    async def _demonstrate(self, credential: str) -> None:
         """Load the demo data the first time, and ask one question; neither may fail the start."""
+        known = bool(credential) or not self._settings.protection.auth_required
         marker = self._settings.data_dir / "demo-loaded"
-        if self._settings.demo and not marker.exists():
-            failed = await demo.load(self._at.url, self._environ, self._logs / "demo.log")
+        if self._settings.demo and known and not marker.exists():
+            environ = {**self._environ, "CONTEXT_TOKEN": credential, "CONTEXT_NAMESPACE": credentials.NAMESPACE}
+            failed = await demo.load(self._at.url, environ, self._logs / "demo.log")
             for command in failed:
                 say(f"demo data: this failed, see {self._logs / 'demo.log'}: {command}")
             if not failed:
                 marker.touch()
             self._step("demo data loaded" if not failed else "demo data is not complete")
         say(f"\nThe context engine is at {self._at.url} (its API at {self._at.url}/docs). Ctrl-C stops it.\n")
+        if not known:
+            say("Tokens are signed elsewhere (JWT_JWKS_URL), so no example question is asked.")
+            return
         try:
-            answer = await asyncio.to_thread(demo.ask, self._at.url)
+            answer = await asyncio.to_thread(demo.ask, self._at.url, credential)
         except (URLError, OSError, ValueError) as error:
             say(f"the example question was not answered: {error}")
             return
@@ -131,7 +148,7 @@ class Stack:
             (self._settings.data_dir / "processes.json").unlink()
 
     def _explain(self, result: BaseException | None) -> int:
-        if isinstance(result, StepFailedError | embedded.EmbeddedError):
+        if isinstance(result, StepFailedError | embedded.EmbeddedError | credentials.FirstKeyError):
             say(f"the start failed: {result}")
             return 1
         if result and not (self._first_signal and isinstance(result, asyncio.CancelledError)):

@@ -92,7 +92,8 @@ def test_all_keys_are_listed_with_what_they_may_do() -> None:
     other = {**KEY, "id": "bbbbbbbb", "status": "revoked"}
     engine = answered({"items": [KEY], "next_cursor": "c1"}, {"items": [other], "next_cursor": None})
     result = run(engine, "keys", "list", "--ended")
-    for word in ("4k9x0a7p", "bbbbbbbb", "context:read", "as agent", "billing (reads)", "revoked", "never", "2026-02-01 08:30"):
+    words = ["4k9x0a7p", "bbbbbbbb", "context:read", "as agent", "billing (reads)", "revoked", "2026-02-01 08:30"]
+    for word in (*words, "never"):
         assert word in result.stdout
     assert [dict(request.url.params) for request in engine.requests] == [
         {"include_ended": "true"},
