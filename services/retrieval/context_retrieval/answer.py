@@ -22,16 +22,26 @@ class Answer:
     degraded: bool
 
 
-async def answer(searcher: Searcher, request: Request, budget: int, *, explain: bool, timings: Timings) -> Answer:
-    """The bundle for `request`, of at most `budget` tokens."""
-    found = await searcher.find(request, timings)
-    style = Style(found.words, explain=explain, namespaces=len(request.filter.namespaces) > 1)
-    query_id = new_query_id()
-    with timings.stage("packing"):
-        items = [Item(hit, found.pages[hit.key], style) for hit in found.hits]
-        packer = Packer(budget, query_id, degraded=found.degraded)
-        packed = packer.pack(items, _omissions(found, style))
-    return Answer(query_id, packed, found.degraded)
+class Answerer:
+    """Answers context queries.
+
+    Args:
+        unvouched: The share of a budget that what nobody vouches for may take from the rest.
+    """
+
+    def __init__(self, searcher: Searcher, unvouched: float) -> None:
+        self._searcher, self._unvouched = searcher, unvouched
+
+    async def answer(self, request: Request, budget: int, *, explain: bool, timings: Timings) -> Answer:
+        """The bundle for `request`, of at most `budget` tokens."""
+        found = await self._searcher.find(request, timings)
+        style = Style(found.words, explain=explain, namespaces=len(request.filter.namespaces) > 1)
+        query_id = new_query_id()
+        with timings.stage("packing"):
+            items = [Item(hit, found.pages[hit.key], style) for hit in found.hits]
+            packer = Packer(budget, query_id, degraded=found.degraded, unvouched=self._unvouched)
+            packed = packer.pack(items, _omissions(found, style))
+        return Answer(query_id, packed, found.degraded)
 
 
 def _omissions(found: Found, style: Style) -> list[Omission]:

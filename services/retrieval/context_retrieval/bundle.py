@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from context_retrieval import fence
 from context_retrieval.document import OWN_FIELDS
 from context_retrieval.excerpt import excerpt
 from context_retrieval.model import Page
@@ -36,6 +37,11 @@ class Rendered:
     tokens: int
     whole: bool
 
+    @property
+    def marked(self) -> bool:
+        """Whether some of it stands between marks."""
+        return fence.MARK in self.json
+
 
 class Item:
     """One item on its way into a bundle."""
@@ -43,6 +49,8 @@ class Item:
     def __init__(self, scored: Scored, page: Page, style: Style) -> None:
         self.scored, self.page, self._style = scored, page, style
         self.section = SECTION_OF[scored.candidate.type]
+        self.vouched = scored.candidate.vouched
+        self._fence = 0 if self.vouched else fence.COST
         names = OWN_FIELDS[scored.candidate.type]
         self._own = {name: page.payload[name] for name in names if name in page.payload}
 
@@ -68,14 +76,15 @@ class Item:
         """
         passage = self.page.passage or self._first()
         base = self._base("")
+        least = 24 + self._fence
         for smaller in (lambda: None, lambda: base.update(tags=[]), lambda: base.pop("why", None)):
             smaller()
-            if count(_text(base)) + 24 <= room:
+            if self._count(base) + least <= room:
                 break
         else:
-            title = cut(self.page.title, max(0, room - count(_text({**base, "title": ""})) - 24))
+            title = cut(self.page.title, max(0, room - self._count({**base, "title": ""}) - least - self._fence))
             base.update(title=title)
-        allowed = room - count(_text(base)) - 1
+        allowed = room - self._count(base) - 1 - self._fence
         for _ in range(TRIES):
             if allowed < 0:
                 break
@@ -88,6 +97,13 @@ class Item:
         found = self._render(base, {}, whole=False)
         return found if found.tokens <= room else None
 
+    @property
+    def bare(self) -> Rendered:
+        """No more than that it is there."""
+        base = self._base("")
+        base.pop("why", None)
+        return self._render({**base, "title": "", "tags": []}, {}, whole=False)
+
     def _with_fields(self, base: dict[str, Any], passage: str, room: int) -> Rendered:
         """The passage, and each field that still fits and is not said by it already."""
         kept: dict[str, Any] = {}
@@ -95,7 +111,7 @@ class Item:
         for name, value in self._own.items():
             if isinstance(value, str) and value in passage:
                 continue
-            if best.tokens + count(_text({name: value})) > room:
+            if best.tokens + self._count({name: value}) > room:
                 continue
             more = self._render(base, {**kept, name: value}, whole=False)
             if more.tokens <= room:
@@ -118,6 +134,7 @@ class Item:
             "status": candidate.status,
             "score": round(self.scored.score, 3),
             "provenance": candidate.provenance,
+            "trust": "vouched" if self.vouched else "unvouched",
         }
         if self._style.namespaces:
             base["namespace"] = candidate.key.namespace
@@ -128,13 +145,20 @@ class Item:
         return base
 
     def _render(self, base: Mapping[str, Any], own: Mapping[str, Any], *, whole: bool) -> Rendered:
-        shown = {**base, **own}
+        shown = self._guard({**base, **own})
         if not whole:
             shown["truncated"] = True
         json = orjson.dumps(shown)
         # The fields are the same from query to query, what stands around them is not: count them apart.
-        apart = count(_text(own)) + count(_text({name: shown[name] for name in shown if name not in own}))
-        return Rendered(json, apart if own else count(json.decode()), whole)
+        parts = [{name: shown[name] for name in shown if (name in own) is kept} for kept in (True, False)]
+        return Rendered(json, sum(count(_text(part)) for part in parts) if own else count(json.decode()), whole)
+
+    def _guard(self, fields: dict[str, Any]) -> dict[str, Any]:
+        """`fields` as they are shown: between marks where nobody vouches for them."""
+        return fields if self.vouched else fence.guard(fields)
+
+    def _count(self, fields: dict[str, Any]) -> int:
+        return count(_text(self._guard(fields)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,10 +189,12 @@ def why(scored: Scored) -> dict[str, Any]:
 
 
 def envelope(
-    query_id: str, sections: Sequence[Sequence[bytes]], omitted: Sequence[Omission], *, degraded: bool
+    query_id: str, sections: Sequence[Sequence[bytes]], omitted: Sequence[Omission], *, degraded: bool, note: str = ""
 ) -> tuple[bytes, int]:
     """The bundle's bytes and their tokens, the digits of that number among them."""
     shown: dict[str, Any] = {"query_id": query_id}
+    if note:
+        shown["note"] = note
     for name, items in zip(SECTIONS, sections, strict=True):
         shown[name] = [orjson.Fragment(item) for item in items]
     shown["total_items"] = sum(map(len, sections))

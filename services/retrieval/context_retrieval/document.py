@@ -43,12 +43,17 @@ NOT_TEXT = frozenset({"supersedes", "superseded_by", "severity", "occurrence_cou
 DATES = {"adr": "created_date", "failure": "incident_date", "meeting": "date", "snapshot": "date"}
 TYPES = {types_pb2.ItemType.Value(f"ITEM_TYPE_{name.upper()}"): name for name in OWN_FIELDS}
 NO_DATE = date(1970, 1, 1)
+WITHHELD = frozenset({types_pb2.REVIEW_HELD, types_pb2.REVIEW_REJECTED})
 
 
 def from_change(change: knowledge_pb2.Change) -> Document:
-    """The document that `change` asks for; a tombstone where the item is gone."""
+    """The document that `change` asks for; a tombstone where the item is gone, or withheld.
+
+    What may not be shown is not indexed at all, so that no search can forget to leave it out. A verdict is a change
+    of the item, and brings it here again.
+    """
     key = Key(change.namespace, change.item_id)
-    if not change.HasField("item"):
+    if not change.HasField("item") or change.item.review in WITHHELD:
         return Document(key, change.change_id, deleted=True)
     item = change.item
     item_type = item.WhichOneof("body") or TYPES.get(item.type, "")
@@ -69,6 +74,7 @@ def from_change(change: knowledge_pb2.Change) -> Document:
         severity=payload.get("severity", ""),
         access_count=item.access_count_30d,
         provenance=_provenance(item.provenance),
+        review="approved" if item.review == types_pb2.REVIEW_APPROVED else "",
         author=item.author,
         source_uri=item.source_uri,
         payload=payload,

@@ -18,6 +18,7 @@ from context_retrieval.model import DIMENSION, Vector
 REST = 1.0  # seconds for which a service that did not answer is not asked again
 PROBE_WAIT = 2.0  # seconds to answer what costs it next to nothing
 QUESTIONS, BULK = "questions", "bulk"
+SHARE = 0.4  # of what a request has left may go by before words alone have to do
 GROUP = 16  # texts in one message of the stream
 
 log = structlog.get_logger()
@@ -59,12 +60,12 @@ class Embedder:
         return self._learn(answer.model)
 
     async def question(self, windows: Sequence[str], most: float) -> Embedded:
-        """The vector of a question, waited for `most` seconds or half of what the request has left.
+        """The vector of a question, waited for `most` seconds or a share of what the request has left.
 
         A question longer than the model's window comes in several, and its vector points between theirs.
         """
         with self._watched(QUESTIONS):
-            within = min(most, deadline.remaining(60.0) / 2)
+            within = min(most, deadline.remaining(60.0) * SHARE)
             answer = await call(self._stub.Embed, pb.EmbedRequest(texts=windows), within=within)
         model = self._learn(answer.model)
         parts = [_embedded(embedding, model) for embedding in answer.embeddings]

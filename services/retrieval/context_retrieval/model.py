@@ -55,6 +55,7 @@ class Document:
     severity: str = ""
     access_count: int = 0
     provenance: str = ""
+    review: str = ""  # approved, or nothing: what is held or rejected is not in the index
     author: str = ""
     source_uri: str = ""
     payload: Mapping[str, Any] = field(default_factory=dict)
@@ -145,6 +146,7 @@ class Candidate:
     severity: str
     access_count: int
     provenance: str
+    vouched: bool  # a human stands for its text
     references: int  # edges that point at it
     cosine: float | None
     lexical: float
@@ -197,3 +199,5 @@ class Glimpse:
     tags: tuple[str, ...]
     item_date: date
     passage: str
+    provenance: str
+    vouched: bool

@@ -1,9 +1,14 @@
-"""Fills the budget: the best of each section first, long items cut rather than dropped, never a token too many."""
+"""Fills the budget: the best of each section first, long items cut rather than dropped, never a token too many.
 
+What nobody vouches for has a share of it, and more only of what the rest leave over.
+"""
+
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from context_retrieval import fence
 from context_retrieval.bundle import Item, Omission, Rendered, envelope
 
 SHARES = (0.4, 0.3, 0.2)  # of the budget, to decisions, issues and changes; the rest is for what stands around them
@@ -27,110 +32,145 @@ class Packed:
     json: bytes
     tokens: int
     items: tuple[tuple[Item, int], ...]
+    omitted: tuple[Omission, ...]  # all of it; the bundle may name fewer
 
 
 @dataclass(slots=True)
 class Placed:
     """Items that have found room, in rank order, and what is left of the budget."""
 
+    items: Sequence[Item]
     room: int
+    unvouched: float = math.inf  # what is left of it to those that nobody vouches for
     rendered: dict[int, Rendered] = field(default_factory=dict)
+    best: int = 0  # the rank of the one that is shown whatever it takes
 
     def put(self, rank: int, rendered: Rendered | None) -> bool:
         """Take the item of that rank in as `rendered`, in place of what it was, if there is room."""
-        before = self.rendered[rank].tokens + 1 if rank in self.rendered else 0
-        if rendered is None or rendered.tokens + 1 - before > self.room:
+        more = rendered.tokens + 1 - self.cost(rank) if rendered else 0
+        if rendered is None or more > self.room_for(rank):
             return False
-        self.room -= rendered.tokens + 1 - before
+        self.room -= more
+        self.unvouched -= 0 if self.items[rank].vouched else more
         self.rendered[rank] = rendered
         return True
+
+    def room_for(self, rank: int) -> int:
+        """What the item of that rank may take, more than it has."""
+        return self.room if self.items[rank].vouched else int(min(self.room, self.unvouched))
 
     def cost(self, rank: int) -> int:
         """What the item of that rank takes."""
         return self.rendered[rank].tokens + 1 if rank in self.rendered else 0
 
+    def place(self, rank: int, room: int) -> bool:
+        """Show the item of that rank in at most `room` tokens: whole, or cut."""
+        whole = self.items[rank].whole
+        return self.put(rank, whole if whole.tokens < room else self.items[rank].passage(room - 1))
+
 
 class Packer:
-    """Packs ranked items into bundles of at most `budget` tokens."""
+    """Packs ranked items into bundles of at most `budget` tokens.
 
-    def __init__(self, budget: int, query_id: str, *, degraded: bool) -> None:
-        self._budget, self._query_id, self._degraded = budget, query_id, degraded
+    Args:
+        unvouched: The share of the budget, 0 to 1, that items which nobody vouches for may take from the others.
+    """
+
+    def __init__(self, budget: int, query_id: str, *, degraded: bool, unvouched: float = 0.3) -> None:
+        self._budget, self._query_id, self._degraded, self._unvouched = budget, query_id, degraded, unvouched
+        self._number = fence.new_number()
 
     def pack(self, ranked: Sequence[Item], omissions: Sequence[Omission] = ()) -> Packed:
         """The bundle of `ranked`, best first; `omissions` are those decided on before."""
         items, duplicates = distinct(ranked)
-        _, around = envelope(SAMPLE_ID, [[], [], []], (), degraded=self._degraded)
+        note = "" if all(item.vouched for item in items) else fence.note(fence.SAMPLE)
+        _, around = envelope(SAMPLE_ID, [[], [], []], (), degraded=self._degraded, note=note)
         reserve = min(int(self._budget * OMITTED_SHARE), 24 * (len(items) + len(omissions) + len(duplicates)))
-        placed = Placed(self._budget - around - MARGIN)
+        placed = Placed(items, self._budget - around - MARGIN)
         if items:
-            self._place_best(items, placed)
+            self._place_best(placed)
             placed.room -= reserve
-            self._place_sections(items, placed)
-            self._spend(items, placed)
+            self._place_sections(placed)
+            self._spend(placed)
             placed.room += reserve
         left = [self._left_out(item, "over_budget") for rank, item in enumerate(items) if rank not in placed.rendered]
         omitted = [*omissions, *left, *(self._left_out(item, "duplicate") for item in duplicates)]
-        return self._finish(items, placed, omitted)
+        return self._finish(placed, omitted)
 
-    def _place_best(self, items: Sequence[Item], placed: Placed) -> None:
-        """The best match is always shown, whatever it takes."""
-        share = int(self._budget * SHARES[items[0].section] * LEAD)
+    def _place_best(self, placed: Placed) -> None:
+        """The best match is always shown, whatever it takes; of those vouched for, where there are any."""
+        vouched = [rank for rank, item in enumerate(placed.items) if item.vouched]
+        if vouched and len(vouched) < len(placed.items):
+            placed.unvouched = self._budget * self._unvouched
+        best = placed.best = vouched[0] if vouched else 0
+        share = int(self._budget * SHARES[placed.items[best].section] * LEAD)
         room = min(max(share, LEAST), placed.room)
-        if not (self._place(items, 0, room, placed) or self._place(items, 0, placed.room, placed)):
-            placed.put(0, items[0].passage(placed.room))
+        if placed.place(best, room) or placed.place(best, placed.room):
+            return
+        if not placed.put(best, placed.items[best].passage(placed.room)):
+            # Room was kept for a note on marks; this has none.
+            placed.rendered[best] = placed.items[best].bare
 
-    def _place_sections(self, items: Sequence[Item], placed: Placed) -> None:
+    def _place_sections(self, placed: Placed) -> None:
         """Each section within its share and what those before it left."""
         carried = 0.0
         for section, share in enumerate(SHARES):
-            ranks = [rank for rank, item in enumerate(items) if item.section == section]
+            ranks = [rank for rank, item in enumerate(placed.items) if item.section == section]
             room = self._budget * share + carried - sum(placed.cost(rank) for rank in ranks)
+            mixed = any(placed.items[rank].vouched for rank in ranks)
+            unvouched = self._budget * share * self._unvouched if mixed else room
             for place, rank in enumerate(ranks):
                 if rank in placed.rendered:
                     continue
                 most = room * LEAD if place == 0 and len(ranks) > 1 else min(room, PASSAGE)
-                before = placed.room
+                if not placed.items[rank].vouched:
+                    most = min(most, unvouched)
                 if most >= LEAST:
-                    self._place(items, rank, int(min(most, placed.room)), placed)
-                room -= before - placed.room
+                    placed.place(rank, int(min(most, placed.room_for(rank))))
+                room -= placed.cost(rank)
+                unvouched -= 0 if placed.items[rank].vouched else placed.cost(rank)
             carried = room
 
-    def _spend(self, items: Sequence[Item], placed: Placed) -> None:
-        """What is left over: the best is shown whole, then those left out are shown at all, then the cut ones whole."""
-        if items[0].whole.tokens < placed.room + placed.cost(0):
-            placed.put(0, items[0].whole)
-        for rank in range(len(items)):
-            if rank not in placed.rendered and placed.room >= LEAST:
-                self._place(items, rank, min(placed.room, PASSAGE), placed)
-        for rank, item in enumerate(items):
+    def _spend(self, placed: Placed) -> None:
+        """What is left over: first to each as far as it goes, then to those that nobody vouches for alone."""
+        best = placed.best
+        if placed.items[best].whole.tokens < placed.room_for(best) + placed.cost(best):
+            placed.put(best, placed.items[best].whole)
+        self._use_up(placed, range(len(placed.items)))
+        if placed.unvouched < placed.room:
+            placed.unvouched = placed.room
+            self._use_up(placed, [rank for rank, item in enumerate(placed.items) if not item.vouched])
+
+    def _use_up(self, placed: Placed, ranks: Sequence[int]) -> None:
+        """Those left out are shown at all, then the cut ones whole."""
+        for rank in ranks:
+            if rank not in placed.rendered and placed.room_for(rank) >= LEAST:
+                placed.place(rank, min(placed.room_for(rank), PASSAGE))
+        for rank in ranks:
             held = placed.rendered.get(rank)
-            if held and not held.whole and placed.room >= LEAST // 2:
-                room = placed.room + placed.cost(rank)
+            if held and not held.whole and placed.room_for(rank) >= LEAST // 2:
+                room, item = placed.room_for(rank) + placed.cost(rank), placed.items[rank]
                 longer = item.whole if item.whole.tokens < room else item.passage(room - 1)
                 if longer and longer.tokens > held.tokens:
                     placed.put(rank, longer)
 
-    def _place(self, items: Sequence[Item], rank: int, room: int, placed: Placed) -> bool:
-        whole = items[rank].whole
-        return placed.put(rank, whole if whole.tokens < room else items[rank].passage(room - 1))
-
     def _left_out(self, item: Item, reason: str) -> Omission:
         return Omission(item.scored.key.item_id, reason, item.whole.tokens)
 
-    def _finish(self, items: Sequence[Item], placed: Placed, omitted: Sequence[Omission]) -> Packed:
+    def _finish(self, placed: Placed, omitted: Sequence[Omission]) -> Packed:
         """Count what was packed exactly, and give way until it fits: first omissions, then the last items."""
         listed = list(omitted[: min(MOST_OMITTED, max(0, placed.room) // 16)])
-        rendered = dict(placed.rendered)
+        items, rendered = placed.items, dict(placed.rendered)
         while True:
             json, tokens = self._envelope(items, rendered, listed)
             over = tokens - self._budget
             if over <= 0:
                 shown = tuple((items[rank], rendered[rank].tokens) for rank in sorted(rendered))
-                return Packed(json, tokens, shown)
+                return Packed(json, tokens, shown, tuple(omitted))
             if listed:
                 listed = listed[: -max(1, over // 16)]
             elif len(rendered) > 1:
-                del rendered[max(rendered)]
+                del rendered[max(rendered, key=lambda rank: (not items[rank].vouched, rank))]
             else:
                 rendered = self._shrink(items, rendered, over)
 
@@ -143,22 +183,27 @@ class Packer:
         self, items: Sequence[Item], rendered: dict[int, Rendered], omitted: Sequence[Omission]
     ) -> tuple[bytes, int]:
         sections: list[list[bytes]] = [[], [], []]
+        note = ""
         for rank in sorted(rendered):
-            sections[items[rank].section].append(rendered[rank].json)
-        return envelope(self._query_id, sections, omitted, degraded=self._degraded)
+            json = rendered[rank].json
+            if not items[rank].vouched and rendered[rank].marked:
+                json, note = fence.seal(json, self._number), fence.note(self._number)
+            sections[items[rank].section].append(json)
+        return envelope(self._query_id, sections, omitted, degraded=self._degraded, note=note)
 
 
 def distinct(ranked: Sequence[Item]) -> tuple[list[Item], list[Item]]:
-    """Those that say something of their own, and near-duplicates of one ranked before them."""
+    """Those that say something of their own, and near-duplicates of one ranked before them.
+
+    What is vouched for never gives way to what is not, or copying an item would be enough to take its place.
+    """
     kept: list[tuple[Item, frozenset[str]]] = []
-    duplicates: list[Item] = []
-    for item in ranked:
+    for item in sorted(ranked, key=lambda item: not item.vouched):
         words = frozenset(WORDS.findall(item.lead[:ALIKE_TEXT].lower()))
-        if any(item.section == other.section and _alike(words, seen) for other, seen in kept):
-            duplicates.append(item)
-        else:
+        if not any(item.section == other.section and _alike(words, seen) for other, seen in kept):
             kept.append((item, words))
-    return [item for item, _ in kept], duplicates
+    of_its_own = {id(item) for item, _ in kept}
+    return [i for i in ranked if id(i) in of_its_own], [i for i in ranked if id(i) not in of_its_own]
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:

@@ -165,7 +165,13 @@ def importance_of(candidate: Candidate) -> float:
     severity = SEVERITY.get(candidate.severity, 0.5)
     references = 1 - math.exp(-candidate.references / 4)
     use = 1 - math.exp(-candidate.access_count / 20)
-    return (0.5 * severity + 0.25 * references + 0.25 * use) * TRUST.get(candidate.provenance, 0.9)
+    return (0.5 * severity + 0.25 * references + 0.25 * use) * trust(candidate)
+
+
+def trust(candidate: Candidate) -> float:
+    """How far an item's text is to be trusted; a review makes it as good as a human's."""
+    approved = candidate.vouched and candidate.provenance in ("agent", "event")
+    return 1.0 if approved else TRUST.get(candidate.provenance, 0.7)
 
 
 def in_order(scored: Iterable[Scored]) -> list[Scored]:

@@ -11,18 +11,21 @@ import structlog
 from context_common.errors import AppError
 from context_retrieval import metrics
 from context_retrieval.analysis import analyse, codes_in, ids_in
+from context_retrieval.crowd import Bar, bar, thinned
 from context_retrieval.embedder import Embedder, unavailable
 from context_retrieval.model import Expansion, Filter, Key, Page, Question
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
 from context_retrieval.store import Reader
-from context_retrieval.store.reader import Plan
+from context_retrieval.store.reader import Plan, Size
 
-EMBED_WAIT = 1.0  # seconds that a question's vector is waited for before words must do
+EMBED_WAIT = 1.0  # seconds, at most, that a question's vector is waited for before words must do
 EXHAUSTIVE = 20_000  # chunks up to which every vector is compared
 SIZE_KEPT = 5.0  # seconds for which a namespace's size is remembered
 LEADS = 10  # hits whose neighbours are looked at
 MOST = 60  # hits that are shown or packed
+LEADS_SHARE = 0.3  # of each of these, at most, to what nobody vouches for while there are others
+MOST_SHARE = 0.5
 NEARLY = 5  # hits below the floor that are mentioned
 CODES = 16
 
@@ -76,7 +79,7 @@ class Searcher:
 
     def __init__(self, reader: Reader, embedder: Embedder, scale: Scale) -> None:
         self._reader, self._embedder, self._scale = reader, embedder, scale
-        self._sizes: dict[tuple[str, ...], tuple[float, int]] = {}
+        self._sizes: dict[tuple[str, ...], tuple[float, Size]] = {}
 
     async def find(self, request: Request, timings: Timings) -> Found:
         """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
@@ -91,7 +94,8 @@ class Searcher:
             hits, nearly = _divide(ranked, request, least)
         current = not (request.filter.history or request.filter.statuses)
         gone = [hit for hit in hits if current and not hit.candidate.in_force]
-        leads = [hit.key for hit in hits if hit.candidate.in_force][:LEADS] if request.bundle else []
+        holding = [hit for hit in hits if hit.candidate.in_force] if request.bundle else []
+        leads = [hit.key for hit in thinned(holding, LEADS, LEADS_SHARE)]
         expansion = Expansion({}, {}, (), ())
         if hits or nearly:
             shown = [hit.key for hit in (*hits, *nearly)]
@@ -102,7 +106,7 @@ class Searcher:
             kept = {hit.key for hit in hits} - {hit.key for hit in gone if not (request.named and hit.candidate.named)}
             final = [hit for hit in reached if hit.key in expansion.pages and (hit.key in kept or _arrived(hit, least))]
         return Found(
-            hits=tuple(final[: request.limit]),
+            hits=tuple(thinned(final, request.limit, MOST_SHARE)),
             superseded=tuple(hit for hit in gone if hit.key in expansion.pages and hit.key not in kept),
             nearly=tuple(hit for hit in nearly if hit.key in expansion.pages and hit.candidate.in_force),
             pages=dict(expansion.pages),
@@ -133,16 +137,19 @@ class Searcher:
 
     async def _plan(self, request: Request, mode: Mode) -> Plan:
         dense, lexical = mode is not Mode.KEYWORD, mode is not Mode.SEMANTIC
-        if not dense:
-            return Plan(dense, lexical, named=request.named)
         wanted = request.filter
-        exhaustive = await self._size(wanted.namespaces) <= EXHAUSTIVE
-        if not exhaustive and (wanted.types or wanted.tags or wanted.statuses or wanted.from_date or wanted.to_date):
+        size = await self._size(wanted.namespaces)
+        exhaustive = size.chunks <= EXHAUSTIVE
+        if (
+            dense
+            and not exhaustive
+            and (wanted.types or wanted.tags or wanted.statuses or wanted.from_date or wanted.to_date)
+        ):
             exhaustive = await self._reader.few(wanted)
-        return Plan(dense, lexical, exhaustive, request.named)
+        return Plan(dense, lexical, exhaustive, size.unvouched, request.named)
 
-    async def _size(self, namespaces: tuple[str, ...]) -> int:
-        """How many chunks the namespaces have, as of a few seconds ago."""
+    async def _size(self, namespaces: tuple[str, ...]) -> Size:
+        """What the namespaces amount to, as of a few seconds ago."""
         kept = self._sizes.get(namespaces)
         if kept and kept[0] > time.monotonic():
             return kept[1]
@@ -152,25 +159,24 @@ class Searcher:
         self._sizes[namespaces] = (time.monotonic() + SIZE_KEPT, size)
         return size
 
-    def _least(self, request: Request, mode: Mode, ranked: Sequence[Scored]) -> float:
+    def _least(self, request: Request, mode: Mode, ranked: Sequence[Scored]) -> Bar:
         """What a hit must be worth."""
         scale = self._scale
         if request.floor is not None:
-            return request.floor
+            return Bar(request.floor, request.floor)
         if mode is Mode.KEYWORD:
             floor = scale.keyword_floor if request.mode is Mode.KEYWORD else scale.degraded_floor
         else:
             floor = scale.floor
-        best = max((scored.relevance for scored in ranked if not scored.candidate.named), default=0.0)
-        return max(floor, scale.tail * best) if request.bundle else floor
+        return bar(ranked, floor, scale.tail if request.bundle else 0.0)
 
 
-def _divide(ranked: Sequence[Scored], request: Request, least: float) -> tuple[list[Scored], list[Scored]]:
+def _divide(ranked: Sequence[Scored], request: Request, least: Bar) -> tuple[list[Scored], list[Scored]]:
     """The hits, and the best of those that are not good enough."""
-    hits = [scored for scored in ranked if scored.candidate.named or _worth(scored, request) >= least]
+    hits = [hit for hit in ranked if hit.candidate.named or _worth(hit, request) >= least.of(hit)]
     taken = {hit.key for hit in hits}
-    nearly = [scored for scored in ranked if scored.key not in taken and _worth(scored, request) >= least / 2]
-    return hits[:MOST], nearly[:NEARLY]
+    nearly = [hit for hit in ranked if hit.key not in taken and _worth(hit, request) >= least.of(hit) / 2]
+    return thinned(hits, MOST, MOST_SHARE), nearly[:NEARLY]
 
 
 def _worth(scored: Scored, request: Request) -> float:
@@ -178,9 +184,9 @@ def _worth(scored: Scored, request: Request) -> float:
     return scored.relevance if request.floor is None else scored.score
 
 
-def _arrived(hit: Scored, least: float) -> bool:
+def _arrived(hit: Scored, least: Bar) -> bool:
     """Whether something reached over an edge stays: a successor always does, a neighbour where it is worth it."""
-    return hit.candidate.in_force and (bool(hit.replaces) or (hit.via is not None and hit.score >= least))
+    return hit.candidate.in_force and (bool(hit.replaces) or (hit.via is not None and hit.score >= least.of(hit)))
 
 
 def today() -> date:

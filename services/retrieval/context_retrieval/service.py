@@ -17,6 +17,7 @@ from context_common.errors import AppError
 from context_common.server import Server
 from context_retrieval import metrics, tokens
 from context_retrieval.access import AccessCounter
+from context_retrieval.answer import Answerer
 from context_retrieval.embedder import Embedder
 from context_retrieval.filler import Filler
 from context_retrieval.indexer import Indexer, as_service
@@ -71,7 +72,8 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
         searcher = Searcher(reader, embedder, Scale())
         progress = Progress(Status(pool), indexed, knowledge, embedder)
         server = Server(settings.listen, trust=settings.trust, ready=lambda: postgres.ping(pool))
-        servicer = RetrievalServicer(searcher, reader, progress, accesses)
+        answerer = Answerer(searcher, settings.unvouched_share)
+        servicer = RetrievalServicer(searcher, answerer, reader, progress, accesses)
         yield server.add(add_RetrievalServiceServicer_to_server, servicer, RETRIEVAL)
 
 

@@ -1,6 +1,7 @@
 """The gRPC skin of retrieval: checks what comes in, hands it on, and puts the answer on the wire."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
@@ -14,11 +15,12 @@ from context_common.client import call
 from context_common.postgres import Notifications
 from context_retrieval import metrics
 from context_retrieval.access import AccessCounter
-from context_retrieval.answer import answer, shown
+from context_retrieval.answer import Answerer, shown
 from context_retrieval.bundle import Item
 from context_retrieval.checks import LEAST_TOKENS, MOST_TOKENS, TOKENS, Checks
 from context_retrieval.embedder import Embedder
 from context_retrieval.excerpt import excerpt, shorten
+from context_retrieval.fence import clean
 from context_retrieval.indexer import as_service
 from context_retrieval.model import Glimpse
 from context_retrieval.rank import Mode, Scored
@@ -43,11 +45,13 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
     def __init__(
         self,
         searcher: Searcher,
+        answerer: Answerer,
         reader: Reader,
         progress: "Progress",
         accesses: AccessCounter,
     ) -> None:
-        self._searcher, self._reader, self._progress, self._accesses = searcher, reader, progress, accesses
+        self._searcher, self._answerer, self._reader = searcher, answerer, reader
+        self._progress, self._accesses = progress, accesses
 
     async def QueryContext(self, request: pb.QueryContextRequest, context: Any) -> pb.QueryContextResponse:
         checks = Checks()
@@ -58,7 +62,7 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
         checks.complain()
         timings = Timings()
         asked = Request(query, wanted, floor=floor)
-        found = await answer(self._searcher, asked, budget, explain=request.explain, timings=timings)
+        found = await self._answerer.answer(asked, budget, explain=request.explain, timings=timings)
         metrics.QUERIES.labels(str(found.degraded).lower()).inc()
         self._accesses.add(shown(found.packed))
         return pb.QueryContextResponse(
@@ -156,21 +160,25 @@ def _entry(item: Item, tokens: int) -> pb.BundleEntry:
         section=pb.Section.ValueType(item.section + 1),
         score=item.scored.score,
         tokens=tokens,
+        trust=_trust(item.vouched),
     )
 
 
 def _hit(hit: Scored, found: Found, *, explain: bool) -> pb.SearchHit:
     page, candidate = found.pages[hit.key], hit.candidate
+    text = _text(candidate.vouched)
     shown_hit = pb.SearchHit(
         id=hit.key.item_id,
         type=_type(candidate.type),
-        title=page.title,
-        snippet=excerpt(page.passage, found.words, SNIPPET) or page.title,
+        title=text(page.title),
+        snippet=text(excerpt(page.passage, found.words, SNIPPET) or page.title),
         score=hit.score,
         date=candidate.item_date.isoformat(),
-        tags=page.tags,
+        tags=map(text, page.tags),
         status=candidate.status,
         namespace=hit.key.namespace,
+        provenance=_provenance(candidate.provenance),
+        trust=_trust(candidate.vouched),
     )
     if explain:
         shown_hit.why.CopyFrom(
@@ -187,20 +195,36 @@ def _hit(hit: Scored, found: Found, *, explain: bool) -> pb.SearchHit:
 
 
 def _glimpse(item: Glimpse) -> pb.SearchHit:
+    text = _text(item.vouched)
     return pb.SearchHit(
         id=item.key.item_id,
         type=_type(item.type),
-        title=item.title,
-        snippet=shorten(excerpt(item.passage, (), SNIPPET), SNIPPET) or item.title,
+        title=text(item.title),
+        snippet=text(shorten(excerpt(item.passage, (), SNIPPET), SNIPPET) or item.title),
         date=item.item_date.isoformat(),
-        tags=item.tags,
+        tags=map(text, item.tags),
         status=item.status,
         namespace=item.key.namespace,
+        provenance=_provenance(item.provenance),
+        trust=_trust(item.vouched),
     )
 
 
 def _type(name: str) -> types_pb2.ItemType.ValueType:
     return types_pb2.ItemType.Value(f"ITEM_TYPE_{name.upper()}")
+
+
+def _provenance(name: str) -> types_pb2.Provenance.ValueType:
+    return types_pb2.Provenance.Value(f"PROVENANCE_{name.upper()}")
+
+
+def _trust(vouched: bool) -> pb.Trust.ValueType:
+    return pb.TRUST_VOUCHED if vouched else pb.TRUST_UNVOUCHED
+
+
+def _text(vouched: bool) -> Callable[[str], str]:
+    """How a text is shown: without what is not seen, where nobody vouches for it."""
+    return str if vouched else clean
 
 
 def _cost(timings: Timings) -> pb.Cost:

@@ -25,6 +25,8 @@ class Settings:
     owner_url: str = ""  # whom migrations run as; empty: as who serves
     prod: bool = False
 
+    unvouched_share: float = 0.3  # of a bundle, to what nobody vouches for while others compete
+
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """The settings in `environ`.
@@ -43,6 +45,7 @@ class Settings:
             knowledge_addr=read.text("KNOWLEDGE_ADDR", "127.0.0.1:50051"),
             embedding_addr=read.text("EMBEDDING_ADDR", "127.0.0.1:50052"),
             indexers=read.integer("INDEXERS", 2, least=0, most=32),
+            unvouched_share=read.number("UNVOUCHED_SHARE", 0.3, most=1),
             trust=Trust.read(read, "retrieval", listen),
             owner_url=read.secret("MIGRATION_DATABASE_URL", ""),
             prod=read.choice("APP_ENV", "dev", "dev", "prod") == "prod",

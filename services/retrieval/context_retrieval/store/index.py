@@ -35,8 +35,9 @@ UPDATE documents SET
     change_id = %(change_id)s, deleted = false, version = %(version)s, type = %(type)s, title = %(title)s,
     tags = %(tags)s, status = %(status)s, in_force = %(in_force)s, item_date = %(item_date)s,
     updated_at = coalesce(%(updated_at)s, now()), pinned = %(pinned)s, severity = %(severity)s,
-    access_count = %(access_count)s, provenance = %(provenance)s, author = %(author)s, source_uri = %(source_uri)s,
-    payload = %(payload)s, length = %(length)s, text_digest = %(text_digest)s, model_id = %(model_id)s,
+    access_count = %(access_count)s, provenance = %(provenance)s, review = %(review)s, author = %(author)s,
+    source_uri = %(source_uri)s, payload = %(payload)s, length = %(length)s, text_digest = %(text_digest)s,
+    model_id = %(model_id)s,
     lexemes = %(mark)s::tsvector || setweight(to_tsvector('english', %(title_words)s), 'A')
         || setweight(to_tsvector('english', %(tag_words)s), 'B') || %(identifiers)s::tsvector
         || to_tsvector('english', %(body_words)s)
@@ -88,7 +89,7 @@ WHERE (namespace, item_id) IN (
     ORDER BY fill_after LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 RETURNING namespace, item_id, change_id, version, type, title, tags, status, in_force, item_date, updated_at, pinned,
-    severity, access_count, provenance, author, source_uri, payload"""
+    severity, access_count, provenance, review, author, source_uri, payload"""
 RELEASE = f"UPDATE documents SET fill_after = '-infinity' WHERE (namespace, item_id) IN ({KEYS})"
 FILL_DOCUMENT = """
 UPDATE documents SET model_id = %(model_id)s, text_digest = %(text_digest)s, fill_after = '-infinity'
@@ -307,6 +308,7 @@ def _written(entry: Entry) -> dict[str, Any]:
         "severity": document.severity,
         "access_count": document.access_count,
         "provenance": document.provenance,
+        "review": document.review,
         "author": document.author,
         "source_uri": document.source_uri,
         "payload": Jsonb(document.payload),

@@ -4,7 +4,7 @@ Statements are put together from constant parts, so that each combination of fil
 value travels as a parameter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from context_common.postgres import Pool, Reach, Row, fetch
 from context_retrieval.model import Candidate, Expansion, Filter, Glimpse, Key, Link, Page, Question
 from context_retrieval.store.sql import (
     BROWSE,
+    CHOOSING,
     CLOSENESS,
     COSINE,
     DENSE,
@@ -25,6 +26,7 @@ from context_retrieval.store.sql import (
     FEW,
     FILTERED_FEW,
     INDEXED_FOUND,
+    LEXICAL,
     LEXICAL_FOUND,
     NAMED_FOUND,
     NEIGHBOURHOOD,
@@ -32,6 +34,7 @@ from context_retrieval.store.sql import (
     PASSAGE,
     SIZE,
     SUCCESSORS,
+    UNVOUCHED,
     WEIGHTED,
     WORDS,
 )
@@ -46,7 +49,16 @@ class Plan:
     dense: bool
     lexical: bool
     exhaustive: bool = True
+    mixed: bool = False  # there are documents that nobody vouches for: candidates are sought on both sides
     named: bool = False  # what the question names by its id is found whatever its status
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What some namespaces amount to together."""
+
+    chunks: int
+    unvouched: bool  # some document's text is nobody's who vouches for it
 
 
 class Reader:
@@ -55,10 +67,10 @@ class Reader:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def size(self, namespaces: Sequence[str]) -> int:
-        """How many chunks there are."""
+    async def size(self, namespaces: Sequence[str]) -> Size:
+        """How much there is."""
         rows = await self._rows(SIZE, {"namespaces": list(namespaces)})
-        return int(rows[0]["chunks"])
+        return Size(**rows[0])
 
     async def few(self, wanted: Filter) -> bool:
         """Whether `wanted` leaves so few documents that comparing all their vectors is cheap, and exact."""
@@ -72,12 +84,12 @@ class Reader:
         parts, sources = [WEIGHTED], ["SELECT namespace, item_id FROM named"]
         parts.append(NAMED_FOUND.format(passes=_passes(wanted, any_status=plan.named)))
         if plan.lexical:
-            parts.append(LEXICAL_FOUND.format(words=WORDS, passes=passes))
-            sources.append("SELECT namespace, item_id FROM worded")
-        if plan.dense:
-            nearest = EXACT_FOUND if plan.exhaustive else INDEXED_FOUND
-            parts.append(nearest.format(passes=passes, dense=DENSE))
-            sources.append("SELECT namespace, item_id FROM nearest")
+            parts.append(CHOOSING)
+        for kind, found, limit in _kinds(plan):
+            for side, condition, most in _sides(plan, limit):
+                name = f"{kind}{side}"
+                parts.append(found.format(name=name, words=WORDS, passes=f"{passes}{condition}", limit=most))
+                sources.append(f"SELECT namespace, item_id FROM {name}")
         evidence = EVIDENCE.format(cosine=COSINE if plan.dense else "NULL::float8")
         statement = (
             f"WITH {', '.join(parts)}, found AS ({' UNION '.join(sources)}) SELECT {evidence}"
@@ -120,12 +132,34 @@ class Reader:
                 tuple(row["tags"]),
                 row["item_date"],
                 row["passage"] or "",
+                row["provenance"],
+                row["vouched"],
             )
             for row in rows
         ]
 
     async def _rows(self, statement: str, values: dict[str, Any]) -> list[DictRow]:
         return await fetch(self._pool, Reach(tuple(values["namespaces"])), statement, values)
+
+
+def _kinds(plan: Plan) -> Iterator[tuple[str, str, int]]:
+    """What documents are found by: its name, its statement, and how many it finds at most."""
+    if plan.lexical:
+        yield "worded", LEXICAL_FOUND, LEXICAL
+    if plan.dense:
+        yield "nearest", EXACT_FOUND if plan.exhaustive else INDEXED_FOUND, DENSE
+
+
+def _sides(plan: Plan, most: int) -> Iterator[tuple[str, str, int]]:
+    """Where they are sought: the end of its name, its condition, and how many are found there at most.
+
+    What nobody vouches for is sought beside the rest, so that it cannot crowd it out.
+    """
+    if not plan.mixed:
+        yield "", "", most
+        return
+    yield "", " AND d.vouched", most
+    yield "_unvouched", " AND NOT d.vouched", UNVOUCHED
 
 
 def _passes(wanted: Filter, *, superseded: bool = True, any_status: bool = False) -> str:

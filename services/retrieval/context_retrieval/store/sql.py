@@ -5,6 +5,7 @@
 DENSE = 100  # documents by vector, from so many nearest chunks
 NEAREST = 200
 LEXICAL = 100  # documents by words
+UNVOUCHED = 60  # documents that nobody vouches for, where there are some: beside the others, not in their place
 TERMS = 32  # of a question, the rarest
 TERMS_COUNTED = 8  # of which the weightiest make up what a document can attain
 REACH = 3000  # documents that the terms which choose candidates may stand in, all together; the others only score
@@ -57,19 +58,21 @@ exact AS MATERIALIZED (
             WHERE code ~ '^[[:alnum:]]+$'))
 )"""
 
-# Documents that have the question's rarer words.
-LEXICAL_FOUND = f"""
+# The question's rarer words.
+CHOOSING = f"""
 choosing AS MATERIALIZED (
     SELECT (%(marks)s || ' & (' || string_agg(query::text, ' | ') || ')')::tsquery AS query
     FROM (SELECT query, row_number() OVER rarest AS place, sum(documents) OVER rarest AS reach
         FROM weighted WHERE documents > 0 WINDOW rarest AS (ORDER BY documents, lexeme)) AS term
     WHERE place = 1 OR reach <= {REACH}
-),
-worded AS MATERIALIZED (
+)"""
+# Documents that have some of them.
+LEXICAL_FOUND = """
+{name} AS MATERIALIZED (
     SELECT d.namespace, d.item_id, words.lexical
-    FROM documents d, attainable, corpus, {{words}}
-    WHERE d.lexemes @@ (SELECT query FROM choosing) AND {{passes}}
-    ORDER BY words.lexical DESC, d.namespace, d.item_id LIMIT {LEXICAL}
+    FROM documents d, attainable, corpus, {words}
+    WHERE d.lexemes @@ (SELECT query FROM choosing) AND {passes}
+    ORDER BY words.lexical DESC, d.namespace, d.item_id LIMIT {limit}
 )"""
 
 # Okapi's saturation by ts_rank: of a single term it is a growing, bounded function of frequency and field, in C.
@@ -85,20 +88,20 @@ LATERAL (
 NO_WORDS = "LATERAL (SELECT 0.0::float8 AS lexical, 0.0::float8 AS covered) AS words"
 
 EXACT_FOUND = """
-nearest AS MATERIALIZED (
+{name} AS MATERIALIZED (
     SELECT d.namespace, d.item_id, min(c.embedding <=> %(vector)s) AS distance
     FROM documents d JOIN chunks c USING (namespace, item_id)
     WHERE {passes} AND c.namespace = ANY(%(namespaces)s) AND c.model_id = %(model)s
-    GROUP BY d.namespace, d.item_id ORDER BY distance, d.namespace, d.item_id LIMIT {dense}
+    GROUP BY d.namespace, d.item_id ORDER BY distance, d.namespace, d.item_id LIMIT {limit}
 )"""
 INDEXED_FOUND = f"""
-nearest AS MATERIALIZED (
+{{name}} AS MATERIALIZED (
     SELECT namespace, item_id, min(distance) AS distance FROM (
         SELECT c.namespace, c.item_id, c.embedding <=> %(vector)s AS distance
         FROM chunks c JOIN documents d USING (namespace, item_id)
         WHERE {{passes}} AND c.model_id = %(model)s
         ORDER BY c.embedding <=> %(vector)s LIMIT {NEAREST}
-    ) AS near GROUP BY namespace, item_id ORDER BY distance, namespace, item_id LIMIT {{dense}}
+    ) AS near GROUP BY namespace, item_id ORDER BY distance, namespace, item_id LIMIT {{limit}}
 )"""
 NAMED_FOUND = """
 named AS (
@@ -110,7 +113,7 @@ COSINE = """
  WHERE c.namespace = d.namespace AND c.item_id = d.item_id AND c.model_id = %(model)s)"""
 EVIDENCE = """
 d.namespace, d.item_id, d.type, d.status, d.in_force, d.item_date, d.pinned, d.severity, d.access_count, d.provenance,
-(SELECT count(*) FROM edges e WHERE e.namespace = d.namespace AND e.to_id = d.item_id) AS "references",
+d.vouched, (SELECT count(*) FROM edges e WHERE e.namespace = d.namespace AND e.to_id = d.item_id) AS "references",
 {cosine} AS cosine, words.lexical, words.covered,
 lower(d.item_id) = ANY(%(ids)s) AS named, d.lexemes @@ exact.query AS coded"""
 
@@ -145,7 +148,7 @@ neighbourhood AS (
         ) AS edge
         JOIN documents d ON d.namespace = hit.namespace AND d.item_id = edge.target
         WHERE d.in_force AND {{passes}}
-        ORDER BY edge.strength DESC, d.item_date DESC, edge.target LIMIT {NEIGHBOURS}
+        ORDER BY d.vouched DESC, edge.strength DESC, d.item_date DESC, edge.target LIMIT {NEIGHBOURS}
     ) AS near
 )"""
 # The passage that bears most on the question: by meaning, and by the weight of the question's words in it.
@@ -170,13 +173,16 @@ SELECT {evidence}, d.version, d.title, d.tags, d.payload, d.updated_at, {passage
 FROM wanted JOIN documents d USING (namespace, item_id), attainable, corpus, exact, {words}
 WHERE NOT d.deleted"""
 BROWSE = """
-SELECT d.namespace, d.item_id, d.type, d.title, d.status, d.tags, d.item_date,
+SELECT d.namespace, d.item_id, d.type, d.title, d.status, d.tags, d.item_date, d.provenance, d.vouched,
     (SELECT c.text FROM chunks c WHERE c.namespace = d.namespace AND c.item_id = d.item_id AND c.ordinal = 0) AS passage
 FROM documents d WHERE {passes}
 ORDER BY d.item_date DESC, d.updated_at DESC, length(d.item_id) DESC, d.item_id DESC, d.namespace LIMIT %(limit)s"""
-SIZE = "SELECT coalesce(sum(chunks), 0)::bigint AS chunks FROM namespace_stats WHERE namespace = ANY(%(namespaces)s)"
+SIZE = """
+SELECT coalesce(sum(chunks), 0)::bigint AS chunks, EXISTS (
+    SELECT 1 FROM documents WHERE namespace = ANY(%(namespaces)s) AND NOT vouched AND NOT deleted) AS unvouched
+FROM namespace_stats WHERE namespace = ANY(%(namespaces)s)"""
 FEW = "SELECT count(*) AS documents FROM (SELECT 1 FROM documents d WHERE {passes} LIMIT {limit}) AS passing"
 EVIDENCE_NAMES = (
-    "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "provenance", "references",
-    "cosine", "lexical", "covered", "named", "coded",
+    "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "provenance", "vouched",
+    "references", "cosine", "lexical", "covered", "named", "coded",
 )  # fmt: skip
