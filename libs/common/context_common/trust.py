@@ -44,7 +44,7 @@ class Trust:
             if not secret:
                 env.reject(f"{why} needs SERVICE_SECRET or SECRET_KEY_BASE")
             elif weak := weakness(secret):
-                env.reject(f"{why} needs a stronger {name}: {weak}")
+                env.reject(f"{name} is too weak: {weak}")
         return cls(service, derive_key(secret) if secret else None, tls.read(env))
 
     def metadata(self, who: Caller, audience: str, method: str) -> tuple[tuple[str, str], ...]:
