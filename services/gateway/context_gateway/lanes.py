@@ -12,8 +12,8 @@ from context_common.errors import Unavailable
 from context_gateway import metrics
 from context_gateway.limits import Limits
 
-START = 16  # requests at once in a lane that adapts, until it knows better
-LEAST = 2  # that it never goes below
+START = 32  # requests at once in a lane that adapts, until it knows better
+LEAST = 16  # that it never goes below: as many agents, and as many waiting, are no overload, only slow
 SHRINK = 0.9
 STREAMS = 8  # bulk calls at once
 SIDE = 16  # requests at once to health, metrics and administration

@@ -41,8 +41,8 @@ class Limits:
     trusted_proxies: tuple[Network, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     concurrency: int = 64
-    queue_seconds: float = 0.1
-    latency_target: float = 0.1
+    queue_seconds: float = 0.5
+    latency_target: float = 0.25
     connections: int = 1000
     header_seconds: float = 10.0
     body_seconds: float = 10.0
@@ -58,8 +58,8 @@ class Limits:
             trusted_proxies=_networks(read, read.text("TRUSTED_PROXIES", "")),
             allowed_hosts=hosts or (() if prod else (*LOOPBACK, host.strip("[]"))),
             concurrency=read.integer("MAX_CONCURRENCY", 64, least=1, most=10_000),
-            queue_seconds=read.number("QUEUE_SECONDS", 0.1, least=0, most=10),
-            latency_target=read.number("LATENCY_TARGET", 0.1, least=0.001, most=60),
+            queue_seconds=read.number("QUEUE_SECONDS", 0.5, least=0, most=10),
+            latency_target=read.number("LATENCY_TARGET", 0.25, least=0.001, most=60),
             connections=read.integer("MAX_CONNECTIONS", 1000, least=1, most=100_000),
             header_seconds=read.number("HEADER_TIMEOUT", 10.0, least=0.1, most=600),
             body_seconds=read.number("BODY_TIMEOUT", 10.0, least=0.1, most=600),
