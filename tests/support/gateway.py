@@ -12,6 +12,7 @@ import uvicorn
 from google.protobuf.descriptor import ServiceDescriptor
 
 from context.v1 import (
+    admin_pb2_grpc,
     embedding_pb2,
     embedding_pb2_grpc,
     knowledge_pb2,
@@ -25,9 +26,10 @@ from context_common.errors import Conflict, Invalid, NotFound, Stale, to_status
 from context_common.server import Server
 from context_gateway.__main__ import server_config
 from context_gateway.app import create_app
-from context_gateway.clients import EMBEDDING, KNOWLEDGE, RETRIEVAL, open_clients
+from context_gateway.clients import ADMIN, EMBEDDING, KNOWLEDGE, RETRIEVAL, open_clients
 from context_gateway.rates import open_limiter
 from context_gateway.settings import Settings
+from tests.support.fake_admin import FakeAdmin
 from tests.support.trust import trust
 
 PREFIXES = {
@@ -278,10 +280,11 @@ class Gateway:
     knowledge: FakeKnowledge
     retrieval: FakeRetrieval
     embedding: FakeEmbedding
+    admin: FakeAdmin
 
     def reset(self) -> None:
         """Make the fakes as new."""
-        for fake in (self.knowledge, self.retrieval, self.embedding):
+        for fake in (self.knowledge, self.retrieval, self.embedding, self.admin):
             fake.reset()
 
     async def raw(self, request: bytes) -> bytes:
@@ -316,7 +319,8 @@ async def serve(**settings: Any) -> AsyncIterator[Gateway]:
     """A gateway with `settings`, for the length of a block."""
     knowledge = FakeKnowledge()  # type: ignore[abstract]  # the feed is not the gateway's
     embedding = FakeEmbedding()  # type: ignore[abstract]  # nor is chunking
-    retrieval = FakeRetrieval()
+    retrieval = FakeRetrieval()  # type: ignore[abstract]  # receipts have tests of their own
+    admin = FakeAdmin()  # type: ignore[abstract]  # and so has review
     async with AsyncExitStack() as stack:
         parts: tuple[tuple[str, Fake, Any, ServiceDescriptor], ...] = (
             ("knowledge_addr", knowledge, knowledge_pb2_grpc.add_KnowledgeServiceServicer_to_server, KNOWLEDGE),
@@ -329,13 +333,16 @@ async def serve(**settings: Any) -> AsyncIterator[Gateway]:
                 "127.0.0.1:0", trust=trust(name.removesuffix("_addr")), ready=servicer.ping, grace=0.0, ready_every=0.1
             )
             server.add(register, servicer, descriptor)
+            if servicer is knowledge:
+                server.add(admin_pb2_grpc.add_AdminServiceServicer_to_server, admin, ADMIN)
             chosen[name] = f"127.0.0.1:{(await stack.enter_async_context(server)).port}"
         configured = Settings(**(chosen | settings))
         opened = await stack.enter_async_context(open_clients(configured))
         app = create_app(opened, configured, await stack.enter_async_context(open_limiter(configured.limits)))
+        await stack.enter_async_context(app.state.gate.denials)
         port = await stack.enter_async_context(_listen(app, configured))
         http = await stack.enter_async_context(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20))
-        yield Gateway(http, port, app, knowledge, retrieval, embedding)
+        yield Gateway(http, port, app, knowledge, retrieval, embedding, admin)
 
 
 @asynccontextmanager

@@ -81,7 +81,8 @@ def _add_pages(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs_page() -> Response:
         headers = {"Content-Security-Policy": docs.CSP, "Cache-Control": "no-cache"}
-        return HTMLResponse(docs.render(openapi.document(app)), headers=headers)
+        notice = "" if app.state.settings.auth_required else docs.DEVELOPMENT
+        return HTMLResponse(docs.render(openapi.document(app), notice), headers=headers)
 
 
 def _add_handlers(app: FastAPI) -> None:

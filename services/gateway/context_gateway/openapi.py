@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from context_gateway import VERSION
+from context_gateway.access import OPERATIONS
 from context_gateway.credential import NAMESPACE_HEADER
 from context_gateway.problems import MEDIA_TYPE
 
@@ -37,13 +38,27 @@ EVERYWHERE = {
     "503": "A part that is needed is away; see Retry-After",
     "504": "Not answered in time",
 }
+WITH_CREDENTIAL = {
+    "401": "There is no credential, or it is not good",
+    "403": "The credential lacks the scope",
+    "404": "The credential knows no such namespace",
+}
 WITH_BODY = {"413": "The body is too large", "415": "The body is not of the media type", "422": "A field is invalid"}
-WITH_ID = {"404": "Nothing is stored under that id"}
+WITH_ID = {"404": "Nothing is stored under that id, or the credential knows no such namespace"}
 WITH_VERSION = {"412": "If-Match names another version"}
 HEADERS = (
-    (NAMESPACE_HEADER, "The namespace to work in; `default` without it."),
+    (
+        NAMESPACE_HEADER,
+        "The namespace to work in, among those of the credential; its only one, or `default`, without it.",
+    ),
     ("X-Request-Id", "Echoed in the answer and in every log line; made if absent."),
 )
+CREDENTIAL = "credential"
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key (`ctx_…`) or a JWT. The scope admin stands for every other one.",
+}
 GUARD = ("If-Match", "The ETag of the version that may be changed.")
 PREFER = ("Prefer", "`respond-async`, or `wait=` seconds for the index.")
 WRITES = ("post", "put", "patch", "delete")
@@ -58,6 +73,7 @@ def document(app: FastAPI) -> dict[str, Any]:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         schemas["Problem"] = PROBLEM
+        schema["components"]["securitySchemes"] = {CREDENTIAL: BEARER}
         for path, method, operation in operations(schema):
             _complete(path, method, operation)
         app.openapi_schema = schema
@@ -76,6 +92,10 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
     responses, headers = operation["responses"], list(HEADERS)
     responses.pop("422", None)
     problems = dict(EVERYWHERE)
+    allowed = OPERATIONS[f"{method.upper()} {path}"]
+    operation["security"] = [] if allowed.open else [{CREDENTIAL: [allowed.scope]}]
+    if not allowed.open:
+        problems |= WITH_CREDENTIAL
     if "requestBody" in operation:
         problems |= WITH_BODY
     if "{" in path or path == "/metrics":

@@ -21,21 +21,26 @@ pre { overflow: auto; background: #8882; padding: .75rem; border-radius: .3rem; 
 table { border-collapse: collapse; }
 td, th { text-align: left; vertical-align: top; padding: .15rem 1rem .15rem 0; }
 """
+DEVELOPMENT = "Development mode: no credential is asked for, and so only this machine is served."
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 CSP = f"default-src 'none'; style-src 'sha256-{_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 
-def render(schema: dict[str, Any]) -> str:
-    """`schema`, an OpenAPI document, as a page."""
+def render(schema: dict[str, Any], notice: str = "") -> str:
+    """`schema`, an OpenAPI document, as a page; `notice` stands at its top."""
     info = schema["info"]
     title = f"{escape(info['title'])} {escape(info['version'])}"
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
-        f"<h1>{title}</h1><p>{escape(info['description'])}</p>"
+        f"<h1>{title}</h1>{_notice(notice)}<p>{escape(info['description'])}</p>"
         '<p>For programs: <a href="/openapi.json">openapi.json</a>.</p>'
         f"{''.join(_sections(schema))}</body></html>"
     )
+
+
+def _notice(text: str) -> str:
+    return f'<p role="note"><strong>{escape(text)}</strong></p>' if text else ""
 
 
 def _sections(schema: dict[str, Any]) -> Iterator[str]:
@@ -51,8 +56,14 @@ def _operation(schema: dict[str, Any], path: str, method: str, operation: dict[s
         f'<details id="{escape(operation["operationId"])}"><summary><span class="method">{method.upper()}</span>'
         f"<code>{escape(path)}</code> {escape(operation['summary'])}</summary><div>"
         f"<p>{escape(operation.get('description', ''))}</p>"
+        f"<p>{_scope(operation)}</p>"
         f"{_parameters(operation)}{_body(schema, operation)}{_responses(operation)}</div></details>"
     )
+
+
+def _scope(operation: dict[str, Any]) -> str:
+    scopes = [scope for scheme in operation["security"] for names in scheme.values() for scope in names]
+    return f"Scope: <code>{escape(' '.join(scopes))}</code>." if scopes else "No credential needed."
 
 
 def _parameters(operation: dict[str, Any]) -> str:
