@@ -1,7 +1,7 @@
 """A caller of the knowledge service, with short words for what tests do often."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from context.v1 import types_pb2 as types
 from context_common import caller
 from context_common.client import call
 from context_knowledge.feed import Feed
+from tests.support.administration import Administration
 from tests.support.trust import admin, service
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, tzinfo=UTC)  # what the service takes for now
@@ -28,12 +29,13 @@ class Knowledge:
     stub: "rpc.KnowledgeServiceAsyncStub"
     url: str
     feed: Feed
+    administration: Administration
     namespace: str = "web"
     principal: str = "ada"
 
     def as_(self, namespace: str = "web", principal: str = "ada") -> "Knowledge":
         """The same service for another caller."""
-        return Knowledge(self.stub, self.url, self.feed, namespace, principal)
+        return replace(self, namespace=namespace, principal=principal)
 
     async def ask(self, method: str, request: Any) -> Any:
         is_service = self.principal.startswith(SERVICE)
@@ -82,6 +84,12 @@ class Knowledge:
         done = [pb.ChangeRef(namespace=c.namespace, item_id=c.item_id, change_id=c.change_id) for c in changes]
         request = pb.AckChangesRequest(done=done)
         return int((await self.as_(principal="service:retrieval").ask("AckChanges", request)).acknowledged)
+
+    async def fail(self, *changes: pb.Change, reason: str = "it broke") -> int:
+        """Give changes back; answers how many are set aside with it."""
+        refs = [pb.ChangeRef(namespace=c.namespace, item_id=c.item_id, change_id=c.change_id) for c in changes]
+        request = pb.FailChangesRequest(failed=[pb.ChangeFailure(change=ref, reason=reason) for ref in refs])
+        return int((await self.as_(principal="service:retrieval").ask("FailChanges", request)).set_aside)
 
     async def drain(self) -> None:
         """Take everything off the feed."""

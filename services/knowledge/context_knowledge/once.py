@@ -76,11 +76,13 @@ class Once:
             counted(done)
         return pb.Recorded.FromString(answered)
 
-    async def purge(self, who: Caller) -> int:
-        """Forget what is older than a day, in small batches; answers how much went."""
-        gone = 0
-        while batch := await self._store.run(who, lambda s: s.once.purge(KEPT, PURGED), everywhere=True):
-            gone += batch
-            if batch < PURGED:
-                break
+    async def purge(self, who: Caller, batch: int = PURGED) -> int:
+        """Forget what is older than a day, `batch` by `batch`; answers how much went."""
+        gone = forgotten = await self._forget(who, batch)
+        while forgotten == batch:
+            forgotten = await self._forget(who, batch)
+            gone += forgotten
         return gone
+
+    async def _forget(self, who: Caller, most: int) -> int:
+        return await self._store.run(who, lambda session: session.once.purge(KEPT, most), everywhere=True)
