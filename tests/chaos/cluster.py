@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import secrets
 import signal
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -22,6 +24,7 @@ from tests.chaos.links import PASS, Route
 
 ROOT = Path(__file__).parents[2]
 POSTGRES = "postgres"
+SERVICES = ("embedding", "knowledge", "retrieval", "gateway")
 STARTS_WITHIN = 90.0  # seconds
 # Who calls whom, and by which variable it is told where.
 CALLS = (
@@ -54,6 +57,7 @@ class Cluster:
         self._supervisor: Supervisor | None = None
         self._links: asyncio.subprocess.Process | None = None
         self.link_names: list[str] = []
+        self.addresses: dict[str, str] = {}  # `host:port` by the name of a process
 
     @property
     def url(self) -> str:
@@ -63,6 +67,17 @@ class Cluster:
     def pids(self) -> dict[str, int]:
         """Names and process ids of what runs."""
         return self._supervisor.pids() if self._supervisor else {}
+
+    def errors(self) -> Counter[str]:
+        """What was logged as an error so far, by process, message and last line of its exception."""
+        found: Counter[str] = Counter()
+        for path in sorted(self.logs.glob("*.log")):
+            for line in path.read_text(errors="replace").splitlines():
+                if '"level": "error"' in line or '"level":"error"' in line:
+                    entry = json.loads(line)
+                    exception = str(entry.get("exception", "")).strip().splitlines()
+                    found[f"{path.stem}: {entry.get('message')}: {''.join(exception[-1:])[:300]}"] += 1
+        return found
 
     def signal(self, name: str, number: signal.Signals) -> None:
         """Send `number` to a process, and for Postgres to all of its children."""
@@ -90,8 +105,11 @@ class Cluster:
         environ = {**os.environ, **self.shape.environ}
         self._supervisor = Supervisor(rows, environ, self.logs, self.deaths.append)
         self._supervisor.start()
-        async with asyncio.timeout(STARTS_WITHIN):
-            await self._supervisor.ready(*(row.name for row in rows))
+        try:
+            async with asyncio.timeout(STARTS_WITHIN):
+                await self._supervisor.ready(*(row.name for row in rows))
+        except TimeoutError:
+            raise RuntimeError("\n".join(["the engine did not start", *self.deaths])) from None
 
     async def stop(self) -> None:
         """End everything."""
@@ -113,9 +131,17 @@ async def running(shape: Shape) -> AsyncIterator[Cluster]:
         ports = [table.Addresses.find(health.free_ports(1)[0]) for _ in range(shape.replicas)]
         routes = _routes(ports[0], database) if shape.links else []
         cluster = Cluster(shape, directory, [at.url for at in ports], database)
+        cluster.addresses = {
+            _name(name, number, ports): f"{health.LOOPBACK}:{port}"
+            for number, at in enumerate(ports, 1)
+            for name, port in {**at.grpc, "gateway": at.gateway}.items()
+        }
         try:
             await cluster.start(_rows(ports, database, routes), routes)
             yield cluster
+        except Exception:
+            print(*cluster.deaths, *map(str, cluster.errors().items()), sep="\n")
+            raise
         finally:
             await cluster.stop()
 
@@ -128,14 +154,20 @@ def _routes(at: table.Addresses, database: embedded.Cluster) -> list[Route]:
 
 def _rows(ports: Sequence[table.Addresses], database: embedded.Cluster, routes: Sequence[Route]) -> list[Process]:
     """Every process: those of the local stack, once per replica, told to call each other over the links."""
-    rows = [table.postgres(database)]
+    rows, secret = [table.postgres(database)], fresh_secret()
     for number, at in enumerate(ports, 1):
         for row in table.services(at, database.url, needs=[POSTGRES], migrate=number == 1):
-            name = row.name if len(ports) == 1 or row.once else f"{row.name}-{number}"
+            name = row.name if row.once else _name(row.name, number, ports)
             needs = [*row.needs, *([] if row.once or row.name == "gateway" else [f"migrate-{s}" for s in STORES])]
-            environment = _redirect(row, ports, {route.name: route.port for route in routes})
+            environment = _redirect(row, ports, {route.name: route.port for route in routes}) | {
+                "SERVICE_SECRET": secret
+            }
             rows.append(replace(row, name=name, needs=sorted(set(needs)), environment=environment))
     return rows
+
+
+def _name(name: str, number: int, ports: Sequence[table.Addresses]) -> str:
+    return name if len(ports) == 1 else f"{name}-{number}"
 
 
 def _redirect(row: Process, ports: Sequence[table.Addresses], links: Mapping[str, int]) -> dict[str, str]:
@@ -145,6 +177,11 @@ def _redirect(row: Process, ports: Sequence[table.Addresses], links: Mapping[str
             found[variable] = f"127.0.0.1:{links[f'{caller}-{called}']}"
         elif variable in found and len(ports) > 1:
             found[variable] = "ipv4:" + ",".join(f"127.0.0.1:{at.grpc[called]}" for at in ports)
+    service = row.name.removeprefix("migrate-")
+    if service in STORES and "MIGRATION_DATABASE_URL" not in found:
+        found["MIGRATION_DATABASE_URL"] = found["DATABASE_URL"]
+        parts = conninfo_to_dict(found["DATABASE_URL"])
+        found["DATABASE_URL"] = make_conninfo("", **{**parts, "user": f"{service}_login"})
     port = links.get(f"{row.name}-{POSTGRES}")
     if port:
         parts = conninfo_to_dict(found["DATABASE_URL"])

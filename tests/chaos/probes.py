@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tests.chaos.traffic import READS, Caller, Journal, Reader, Writer
 
 KINDS = ("create", "change", *READS)
-GIVE_UP = 60.0  # seconds
+GIVE_UP = 20.0  # seconds
 AT_ONCE = 3  # requests of one kind under way, since the first may hang
 EVERY = 0.1  # seconds
 FIRST_NUMBER = 100  # of their writers

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from tests.chaos.access import Headers, development
+from tests.chaos.access import Production, bearer
 from tests.chaos.cluster import Cluster, Shape, running
 from tests.chaos.faults import KILL, Fault, inflict, plan
 from tests.chaos.probes import GIVE_UP, KINDS, Prober, recover
@@ -46,6 +46,10 @@ class Suffered:
         """Seconds until every kind of request had succeeded again."""
         return max((GIVE_UP if one is None else one) for one in self.recovery.values())
 
+    def __str__(self) -> str:
+        never = [kind for kind, seconds in self.recovery.items() if seconds is None]
+        return f"no {', '.join(never)} afterwards" if never else f"all well after {self.slowest:.2f} s"
+
     @property
     def window(self) -> tuple[float, float]:
         """When failures are owed to it."""
@@ -56,17 +60,17 @@ class Suffered:
         return attempt.start <= self.window[1] and attempt.end >= self.window[0]
 
 
-async def ride_out(storm: Storm, command: str, headers: Headers = development, **environ: str) -> Report:
+async def ride_out(storm: Storm, command: str) -> Report:
     """Run it on a cluster of its own and give the figures."""
     report = Report("chaos", command)
     report.tell("seed", storm.seed)
-    journal = Journal()
-    async with running(Shape(links=True, environ=environ)) as cluster:
-        caller = Caller(cluster.urls, headers, journal)
+    access, journal = Production(), Journal()
+    async with running(Shape(links=True, environ=access.environ)) as cluster:
+        caller = Caller(cluster.urls, bearer(await access.key(cluster.url)), journal)
         suffered, began, ended = await _under_load(storm, cluster, caller, journal)
         await _account(storm, journal, suffered, (began, ended), report)
         await compare(cluster.database.url, journal, caller, report)
-        report.details["deaths"] = cluster.deaths
+        report.details |= {"deaths": cluster.deaths, "logged errors": dict(cluster.errors())}
         await caller.close()
     return report
 
@@ -104,7 +108,7 @@ async def _inflict_all(storm: Storm, cluster: Cluster, caller: Caller, journal: 
         one = Suffered(fault, start, start if fault.kind == KILL else time.monotonic())
         one.recovery = await recover(one.ended, probers)
         suffered.append(one)
-        print(f"{start - until + storm.seconds:6.1f} s  {fault}: all well after {one.slowest:.2f} s", flush=True)
+        print(f"{start - until + storm.seconds:6.1f} s  {fault}: {one}", flush=True)
         # Random moments, so spread that the last fault comes before the end.
         left = max(0.0, until - time.monotonic() - sum(f.seconds + 2 for f in faults[number + 1 :]))
         await asyncio.sleep(GRACE + rng.uniform(0, 2) * min(3.0, left / (len(faults) - number)))

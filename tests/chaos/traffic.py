@@ -32,6 +32,7 @@ class Attempt:
     end: float
     status: int
     error: str = ""
+    retry_after: str = ""
 
     @property
     def ok(self) -> bool:
@@ -104,11 +105,11 @@ class Caller:
     ) -> Any | None:
         """Send one request and note it; gives the answer, None where there was none or it was no success."""
         start = time.monotonic()
-        status, error, answer = 0, "", None
+        status, error, answer, later = 0, "", None, ""
         sent = {**self._headers(namespace), **(headers or {})}
         try:
             async with self._session.request(method, self._urls[0] + path, headers=sent, **body) as response:
-                status, text = response.status, await response.text()
+                status, later, text = response.status, response.headers.get("Retry-After", ""), await response.text()
                 if status not in accept:
                     error = f"{status} {text[:300]}"
                 else:
@@ -120,7 +121,7 @@ class Caller:
             error, answer = f"wrong: {raised}", None
         except RefusedError as raised:
             error, answer = f"refused: {raised}"[:300], None
-        self._journal.attempts.append(Attempt(kind, start, time.monotonic(), status, error))
+        self._journal.attempts.append(Attempt(kind, start, time.monotonic(), status, error, later))
         return answer
 
 
