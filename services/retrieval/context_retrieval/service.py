@@ -1,7 +1,7 @@
 """Puts retrieval's parts together; settings come in, a running service comes out. `__main__` and tests start it."""
 
 import asyncio
-import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -62,7 +62,8 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
         await asyncio.to_thread(tokens.encoding)
         embedder, index, reader = Embedder(embedding), Index(pool), Reader(pool)
         preparer, accesses, lacking = Preparer(index, embedder), AccessCounter(knowledge), asyncio.Event()
-        name = f"{socket.gethostname()}-{os.getpid()}"
+        # Another at each start, since the feed tells by it who came back from a change: a container's pid is always 1.
+        name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         work: list[Coroutine[Any, Any, None]] = [
             Indexer(knowledge, index, preparer, name=f"{name}-{number}", lacking=lacking).run()
             for number in range(settings.indexers)
