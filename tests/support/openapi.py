@@ -12,7 +12,8 @@ from context_gateway.rates import open_limiter
 from context_gateway.settings import Settings
 
 
-async def _app() -> FastAPI:
+async def make_app() -> FastAPI:
+    """The gateway, over services that nobody calls."""
     settings = Settings.from_env({})
     async with open_clients(settings) as clients, open_limiter(settings.limits) as limiter:
         return create_app(clients, settings, limiter)
@@ -20,7 +21,7 @@ async def _app() -> FastAPI:
 
 def document() -> dict[str, Any]:
     """The OpenAPI document."""
-    return openapi.document(asyncio.run(_app()))
+    return openapi.document(asyncio.run(make_app()))
 
 
 def operations() -> set[str]:

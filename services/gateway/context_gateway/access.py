@@ -105,9 +105,10 @@ class Table:
             return found
         return self._methods(node[f"/{REST}"], []) if f"/{REST}" in node else {}
 
-    def uncovered(self, routes: Iterable[BaseRoute]) -> set[str]:
-        """The operations of `routes` that have no row."""
-        return set(names(routes)) - self._operations.keys()
+    def cover(self, routes: Iterable[BaseRoute]) -> None:
+        """Raise LookupError where an operation of `routes` has no row: nobody could ever reach it."""
+        if missing := set(names(routes)) - self._operations.keys():
+            raise LookupError(f"access.py does not say who may: {', '.join(sorted(missing))}")
 
 
 def names(routes: Iterable[BaseRoute]) -> Iterator[str]:

@@ -54,6 +54,7 @@ def create_app(clients: Clients, settings: Settings, limiter: Limiter) -> FastAP
     app.router.routes.extend(route for router in routers for route in router.routes)
     _add_pages(app)
     _add_handlers(app)
+    app.state.gate.table.cover(app.routes)
     app.add_middleware(Admission, settings=settings, gate=app.state.gate, limiter=limiter)
     # Around admission: a preflight shows no credential, and a page may read why it was refused.
     if settings.cors_origins:
