@@ -102,6 +102,8 @@ TABLE: tuple[tuple[type[AppError], grpc.StatusCode, str], ...] = (
     (TooLate, grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED"),
 )
 INTERNAL = "INTERNAL"
+# From our servers these bring a status of ours. Bare they are gRPC's own: something broke in the middle of a call.
+BROKEN = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN})
 
 
 def reason(error: BaseException) -> str:
@@ -160,6 +162,8 @@ def from_rpc(error: grpc.aio.AioRpcError) -> Exception:
     gRPC's own words name addresses, which are nobody's business outside: they stay with the cause, for the log.
     """
     status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    if status is None and error.code() in BROKEN:
+        return Unavailable()
     if status is None:
         status = Status(code=error.code().value[0])
     return from_status(status)

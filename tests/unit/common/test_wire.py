@@ -7,6 +7,7 @@ from typing import Any
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
 
 from context.v1 import embedding_pb2 as pb
 from context.v1 import embedding_pb2_grpc as rpc
@@ -23,6 +24,8 @@ from context_common.errors import (
     TooLate,
     Unauthenticated,
     Unavailable,
+    from_rpc,
+    to_status,
 )
 from context_common.server import Server
 from tests.support.trust import admin, trust
@@ -199,3 +202,12 @@ async def test_health_follows_readiness_but_liveness_does_not() -> None:
             while await status(SERVICE.full_name) != health_pb2.HealthCheckResponse.SERVING:
                 await asyncio.sleep(0.02)
         await plain.close()
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN])
+def test_what_breaks_in_between_is_unavailable_and_what_the_server_says_is_not(code: grpc.StatusCode) -> None:
+    bare = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(), "Internal error from Core")
+    assert type(from_rpc(bare)) is Unavailable
+    said = rpc_status.to_status(to_status(ValueError("a fault of ours")))
+    trailing = grpc.aio.Metadata(*said.trailing_metadata)
+    assert type(from_rpc(grpc.aio.AioRpcError(said.code, grpc.aio.Metadata(), trailing, said.details))) is RuntimeError
