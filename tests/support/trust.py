@@ -4,7 +4,7 @@ from context_common.caller import ADMIN, EVERY, SERVICE, Caller
 from context_common.token import derive_key
 from context_common.trust import Trust
 
-SECRET = "the tests' own secret, 0123456789"
+SECRET = "the-secret-of-the-tests-0123456789"
 EVERYWHERE = frozenset({EVERY})
 
 

@@ -6,14 +6,17 @@ from collections.abc import AsyncIterator
 from typing import Any, TypeVar
 
 import grpc
+import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from context_common import caller, deadline, metrics
 from context_common.channel import Channel, Method
-from context_common.errors import TooLate, Unavailable, from_rpc
+from context_common.errors import TooLate, Unauthenticated, Unavailable, from_rpc
 from context_common.server import KEEPALIVE_MS, MAX_MESSAGE, METADATA
 from context_common.trust import Trust
+
+log = structlog.get_logger()
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -30,6 +33,7 @@ CHANNEL_OPTIONS = (
     ("grpc.keepalive_timeout_ms", 2000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
+DISTRUST = 5.0  # seconds: secrets and clocks are put right by people
 RETRY = {
     "maxAttempts": 3,
     "initialBackoff": "0.05s",
@@ -90,7 +94,7 @@ async def call(
             return await method(request, timeout=seconds, metadata=door.channel.metadata(who, door.path))
         except grpc.aio.AioRpcError as error:
             observed.code = error.code().name
-            raise from_rpc(error) from error
+            raise _kind(error, door) from error
         except asyncio.CancelledError:
             observed.code = grpc.StatusCode.CANCELLED.name
             raise
@@ -109,7 +113,16 @@ async def stream(
                 yield response
         except grpc.aio.AioRpcError as error:
             observed.code = error.code().name
-            raise from_rpc(error) from error
+            raise _kind(error, door) from error
+
+
+def _kind(error: grpc.aio.AioRpcError, door: Method) -> Exception:
+    """What `error` is to us. A service that does not believe us says nothing about whoever asks us."""
+    found = from_rpc(error)
+    if not isinstance(found, Unauthenticated):
+        return found
+    log.error("service_does_not_trust_us", method=door.path, reason=found.message)
+    return Unavailable("the services do not trust each other", DISTRUST)
 
 
 def away(error: Exception) -> bool:

@@ -2,10 +2,13 @@
 
 import hmac
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from jwt.types import Options
 
 from context_common.caller import SERVICE, Caller
 from context_common.errors import Unauthenticated
@@ -53,16 +56,14 @@ def sign(key: bytes, who: Caller, scope: Scope) -> str:
     return jwt.encode(claims, key, ALGORITHM)
 
 
-def verify(key: bytes, token: str, *, audience: str, method: str) -> Caller:
-    """The caller that `token` vouches for, where it was made for this `method` of this service.
+def verify(keys: Sequence[bytes], token: str, *, audience: str, method: str) -> Caller:
+    """The caller that `token` vouches for, where it was made with one of `keys` for this `method` of this service.
 
     Raises:
         Untrusted: It is forged, expired, or made for something else.
     """
     try:
-        claims = jwt.decode(
-            token, key, [ALGORITHM], audience=audience, leeway=LEEWAY, options={"require": CLAIMS, "strict_aud": True}
-        )
+        claims = _decode(keys, token, audience)
     except jwt.ExpiredSignatureError:
         raise Untrusted("the service token has expired", "expired") from None
     except jwt.InvalidAudienceError:
@@ -72,6 +73,14 @@ def verify(key: bytes, token: str, *, audience: str, method: str) -> Caller:
     if claims["method"] != method:
         raise Untrusted("the service token is for another method", "method")
     return _caller(claims)
+
+
+def _decode(keys: Sequence[bytes], token: str, audience: str) -> dict[str, Any]:
+    options: Options = {"require": CLAIMS, "strict_aud": True}
+    for key in keys[:-1]:
+        with suppress(jwt.InvalidSignatureError):
+            return jwt.decode(token, key, [ALGORITHM], options, audience=audience, leeway=LEEWAY)
+    return jwt.decode(token, keys[-1], [ALGORITHM], options, audience=audience, leeway=LEEWAY)
 
 
 def _caller(claims: dict[str, Any]) -> Caller:

@@ -21,11 +21,13 @@ class Trust:
         service: Its name: knowledge, embedding, retrieval or gateway.
         key: Signs and verifies service tokens. With one only tokens count; without one, which is for one machine in
             development, everybody is who they say.
+        also: Keys that hold as well, so that the secret can be changed while services run.
         certificates: Ours and whose we trust; without, connections are in the clear.
     """
 
     service: str
     key: bytes | None = field(default=None, repr=False)
+    also: tuple[bytes, ...] = field(default=(), repr=False)
     certificates: tls.Certificates | None = None
 
     @classmethod
@@ -36,16 +38,18 @@ class Trust:
         `env.complain`.
         """
         prod = env.choice("APP_ENV", "dev", "dev", "prod") == "prod"
-        own, base = env.secret("SERVICE_SECRET", ""), env.secret("SECRET_KEY_BASE", "")
-        name, secret = ("SERVICE_SECRET", own) if own else ("SECRET_KEY_BASE", base)
+        own, base = env.secret("SERVICE_SECRET", "").split(), env.secret("SECRET_KEY_BASE", "")
+        name = "SERVICE_SECRET" if own else "SECRET_KEY_BASE"
+        secrets = own or ([base] if base else [])
         exposed = bool(listen) and not is_loopback(listen.rpartition(":")[0])
         if prod or exposed:
             why = "APP_ENV=prod" if prod else f"LISTEN={listen}, which other machines can reach,"
-            if not secret:
+            if not secrets:
                 env.reject(f"{why} needs SERVICE_SECRET or SECRET_KEY_BASE")
-            elif weak := weakness(secret):
+            for weak in filter(None, map(weakness, secrets)):
                 env.reject(f"{name} is too weak: {weak}")
-        return cls(service, derive_key(secret) if secret else None, tls.read(env))
+        keys = tuple(map(derive_key, secrets))
+        return cls(service, keys[0] if keys else None, keys[1:], tls.read(env))
 
     def metadata(self, who: Caller, audience: str, method: str) -> tuple[tuple[str, str], ...]:
         """What a call for `who` carries to `method` of the service `audience`."""
@@ -65,4 +69,4 @@ class Trust:
         given = metadata.get(AUTHORIZATION, "")
         if not given.startswith(SCHEME):
             raise Untrusted("the call carries no service token", "missing")
-        return verify(self.key, given.removeprefix(SCHEME), audience=self.service, method=method)
+        return verify((self.key, *self.also), given.removeprefix(SCHEME), audience=self.service, method=method)

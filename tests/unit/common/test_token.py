@@ -33,13 +33,13 @@ def claims(**changed: Any) -> dict[str, Any]:
 def refused(token: str) -> str:
     """Why `token` is refused."""
     with pytest.raises(Untrusted) as caught:
-        verify(KEY, token, audience="knowledge", method=METHOD)
+        verify([KEY], token, audience="knowledge", method=METHOD)
     assert isinstance(caught.value, Unauthenticated)
     return caught.value.reason
 
 
 def test_the_whole_caller_comes_out_as_it_went_in() -> None:
-    assert verify(KEY, sign(KEY, WHO, SCOPE), audience="knowledge", method=METHOD) == WHO
+    assert verify([KEY], sign(KEY, WHO, SCOPE), audience="knowledge", method=METHOD) == WHO
 
 
 def test_a_token_is_good_for_its_method_and_its_service_only() -> None:
@@ -81,6 +81,15 @@ def test_only_the_key_makes_a_token() -> None:
     assert [refused(token) for token in forgeries] == ["forged"] * len(forgeries)
 
 
+def test_the_secret_can_be_changed_while_services_run() -> None:
+    old, new = KEY, derive_key("the secret that comes after the other one")
+    for keys in ([old, new], [new, old]):
+        for key in keys:
+            assert verify(keys, sign(key, WHO, SCOPE), audience="knowledge", method=METHOD) == WHO
+    with pytest.raises(Untrusted):
+        verify([new], sign(old, WHO, SCOPE), audience="knowledge", method=METHOD)
+
+
 def test_the_key_is_not_the_secret() -> None:
     secret = "a secret of which there is no other, 1234"
     assert refused(jwt.encode(claims(), secret)) == "forged"
@@ -94,7 +103,7 @@ def test_a_token_without_a_claim_is_refused(claim: str) -> None:
 @pytest.mark.parametrize("given", ["ada", 7, [], {"x-context-namespace": 7}, {}])
 def test_a_token_that_names_nobody_is_refused(given: object) -> None:
     with pytest.raises(Unauthenticated):
-        verify(KEY, jwt.encode(claims(caller=given), KEY), audience="knowledge", method=METHOD)
+        verify([KEY], jwt.encode(claims(caller=given), KEY), audience="knowledge", method=METHOD)
 
 
 def test_a_list_of_audiences_is_no_audience() -> None:
@@ -104,6 +113,6 @@ def test_a_list_of_audiences_is_no_audience() -> None:
 def test_a_service_speaks_as_a_service_for_itself_only() -> None:
     assert refused(sign(KEY, service("retrieval"), SCOPE)) == "issuer"
     who = service("gateway")
-    assert verify(KEY, sign(KEY, who, SCOPE), audience="knowledge", method=METHOD) == who
+    assert verify([KEY], sign(KEY, who, SCOPE), audience="knowledge", method=METHOD) == who
     pretender = replace(admin(), scopes=service("gateway").scopes)
     assert refused(sign(KEY, pretender, SCOPE)) == "issuer"

@@ -34,7 +34,22 @@ def test_prod_needs_a_strong_secret_and_says_which_is_weak() -> None:
     assert "SECRET_KEY_BASE is too weak: it has 2 different characters" in weak
     assert "abab" not in weak
     assert complaint(APP_ENV="prod", SECRET_KEY_BASE=SECRET) == ""
-    assert "SERVICE_SECRET is too weak: it has 5" in complaint(APP_ENV="prod", SERVICE_SECRET="short", SECRET_KEY_BASE=SECRET)
+    assert "SERVICE_SECRET is too weak: it has 5" in complaint(
+        APP_ENV="prod", SERVICE_SECRET="short", SECRET_KEY_BASE=SECRET
+    )
+
+
+def test_of_two_secrets_the_first_signs_and_both_hold() -> None:
+    def read(secret: str) -> Trust:
+        return Trust.read(Env({"SERVICE_SECRET": secret}), "knowledge")
+
+    old, new = SECRET, SECRET[::-1]
+    signed = dict(read(old).metadata(admin(), "knowledge", METHOD))
+    assert read(f"{old} {new}").caller(signed, METHOD) == read(f"{new}\n{old}").caller(signed, METHOD) == admin()
+    assert dict(read(f"{old} {new}").metadata(admin(), "knowledge", METHOD)) == signed
+    with pytest.raises(Unauthenticated):
+        read(new).caller(signed, METHOD)
+    assert "too weak" in complaint(APP_ENV="prod", SERVICE_SECRET=f"{old} short")
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:1", "[::]:1", "10.1.2.3:1", "knowledge:1"])

@@ -91,7 +91,6 @@ def raising(error: Exception) -> Callable[[], Awaitable[Any]]:
         NotFound("no ADR-999"),
         Conflict("ADR-001 stands"),
         Stale(),
-        Unauthenticated(),
         Denied("not yours"),
         Overloaded("full", 2.5),
         TooLate(),
@@ -135,6 +134,12 @@ async def test_a_call_past_its_deadline_is_too_late() -> None:
     async with Door(behaviour, fine) as stub:
         with pytest.raises(TooLate):
             await call(stub.DescribeModel, pb.DescribeModelRequest(), within=0.1)
+
+
+async def test_a_service_that_does_not_believe_us_is_away_for_whoever_asked_us() -> None:
+    async with Door(raising(Unauthenticated("the service token has expired")), fine) as stub:
+        with pytest.raises(Unavailable, match="trust"):
+            await call(stub.DescribeModel, pb.DescribeModelRequest(), within=2)
 
 
 async def test_a_call_that_names_nobody_is_refused() -> None:
