@@ -14,6 +14,7 @@ Entry = TypeVar("Entry")
 
 PAGE = 50
 MOST = 200
+LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,18 @@ def decode(cursor: str, list_mark: str, *kinds: type) -> tuple[Any, ...]:
     """
     try:
         *position, found = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        if found == list_mark and [type(part) for part in position] == list(kinds):
+        if found == list_mark and [type(part) for part in position] == list(kinds) and all(map(_storable, position)):
             return tuple(position)
     except (ValueError, TypeError, binascii.Error, RecursionError):
         pass
     raise unknown()
+
+
+def _storable(part: str | int) -> bool:
+    """Whether the database can compare with it: anybody can make up a cursor."""
+    if isinstance(part, int):
+        return 0 <= part <= LARGEST
+    return part.isprintable()  # neither NUL nor half of a surrogate pair is
 
 
 def unknown() -> Invalid:

@@ -27,8 +27,6 @@ class SetAside:
         """
         size, mark = pages.size(page_size), pages.mark("set-aside", who.namespace)
         after = pages.decode(cursor, mark, str)[0] if cursor else ""
-        if "\0" in after:
-            raise pages.unknown()
         found = await self._store.run(who, lambda session: session.aside.page(after, size + 1))
         return pages.cut(found, size, mark, lambda change: (change.item_id,))
 
