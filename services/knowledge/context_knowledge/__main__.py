@@ -27,6 +27,7 @@ from context_knowledge.graph import Graph
 from context_knowledge.items import Items
 from context_knowledge.keys import Keys
 from context_knowledge.once import Once
+from context_knowledge.review import Reviews
 from context_knowledge.servicer import KnowledgeServicer
 from context_knowledge.setaside import SetAside
 from context_knowledge.settings import Settings
@@ -67,7 +68,8 @@ async def serve(settings: Settings) -> None:
         server = Server(settings.listen, trust=settings.trust, ready=store.ping, on_drain=feed.close)
         server.add(add_KnowledgeServiceServicer_to_server, servicer, KNOWLEDGE)
         keys = Keys(store)
-        server.add(add_AdminServiceServicer_to_server, AdminServicer(keys, Audit(store), SetAside(store)), ADMIN)
+        admin = AdminServicer(keys, Audit(store), SetAside(store), Reviews(store))
+        server.add(add_AdminServiceServicer_to_server, admin, ADMIN)
         chores = [asyncio.create_task(measure(feed)), asyncio.create_task(purge(Once(store)))]
         await server.run_until_signal()
         for chore in chores:

@@ -5,7 +5,6 @@ from typing import Any, TypeAlias
 
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from grpc import StatusCode
 
 from context.v1 import admin_pb2 as pb
 from context.v1 import admin_pb2_grpc as rpc
@@ -13,11 +12,16 @@ from context.v1 import types_pb2 as types
 from context_common import caller
 from context_common.caller import Caller
 from context_common.errors import Denied, Invalid
+from context_knowledge import wire
 from context_knowledge.audit import Audit
 from context_knowledge.grants import Grants, Key
 from context_knowledge.keys import Keys
+from context_knowledge.model import Item, Review
+from context_knowledge.review import Reviews
 from context_knowledge.setaside import SetAside
 from context_knowledge.store.audit import DENIED, Denial, Entry, Wanted
+
+VERDICTS = {types.REVIEW_APPROVED: Review.APPROVED, types.REVIEW_REJECTED: Review.REJECTED}
 
 Context: TypeAlias = Any  # grpc's own is generic for type checkers only
 
@@ -25,8 +29,8 @@ Context: TypeAlias = Any  # grpc's own is generic for type checkers only
 class AdminServicer(rpc.AdminServiceServicer):
     """Answers for AdminService."""
 
-    def __init__(self, keys: Keys, audit: Audit, aside: SetAside) -> None:
-        self._keys, self._audit, self._aside = keys, audit, aside
+    def __init__(self, keys: Keys, audit: Audit, aside: SetAside, reviews: Reviews) -> None:
+        self._keys, self._audit, self._aside, self._reviews = keys, audit, aside, reviews
 
     async def CreateKey(self, request: pb.CreateKeyRequest, context: Context) -> pb.CreateKeyResponse:
         granted, expires_at = read_grants(request.grants), _time(request, "expires_at")
@@ -69,12 +73,16 @@ class AdminServicer(rpc.AdminServiceServicer):
         return pb.RecordDenialsResponse()
 
     async def ListReview(self, request: pb.ListReviewRequest, context: Context) -> pb.ListReviewResponse:
-        await context.abort(StatusCode.UNIMPLEMENTED, "nothing is held for review yet")
-        raise AssertionError
+        page = await self._reviews.list(_administrator(), request.page_size, request.page_token)
+        return pb.ListReviewResponse(items=map(_held, page.items), next_page_token=page.cursor)
 
     async def ReviewItem(self, request: pb.ReviewItemRequest, context: Context) -> pb.ReviewItemResponse:
-        await context.abort(StatusCode.UNIMPLEMENTED, "nothing is held for review yet")
-        raise AssertionError
+        verdict = VERDICTS.get(request.verdict, Review.NONE)
+        item_id = wire.item_id(request.id, "id")
+        item, change_id = await self._reviews.decide(
+            _administrator(), item_id, verdict, request.expected_version, request.note
+        )
+        return pb.ReviewItemResponse(item=wire.write_item(item), change_id=change_id)
 
     async def ListSetAside(self, request: pb.ListSetAsideRequest, context: Context) -> pb.ListSetAsideResponse:
         page = await self._aside.list(_administrator(), request.page_size, request.page_token)
@@ -85,6 +93,11 @@ class AdminServicer(rpc.AdminServiceServicer):
 
     async def RetrySetAside(self, request: pb.RetrySetAsideRequest, context: Context) -> pb.RetrySetAsideResponse:
         return pb.RetrySetAsideResponse(retried=await self._aside.retry(_administrator(), request.item_ids))
+
+
+def _held(item: Item) -> pb.HeldItem:
+    found = [pb.Suspicion(field=s.field, rule=s.rule, excerpt=s.excerpt) for s in item.suspicions]
+    return pb.HeldItem(item=wire.write_item(item), suspicions=found)
 
 
 def read_grants(message: pb.Grants) -> Grants:

@@ -25,7 +25,7 @@ def load(item_type: ItemType, values: Mapping[str, Any]) -> Body:
 
 def content(item: Item) -> dict[str, Any]:
     """All that a version keeps of `item`."""
-    return {**item.values(), **dump(item.body), "type": item.type, "date": item.date}
+    return {**item.values(), **dump(item.body), "type": item.type, "date": item.date, "review": item.review}
 
 
 def _value(name: str, value: Any) -> Any:

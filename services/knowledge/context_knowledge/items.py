@@ -7,9 +7,20 @@ from typing import Any, TypeAlias
 
 from context_common.caller import Caller
 from context_common.errors import Conflict, Invalid, NotFound, Stale
-from context_knowledge import defaults, links, metrics, references, supersession
+from context_knowledge import defaults, holding, links, metrics, references, supersession
 from context_knowledge.checks import check, check_texts
-from context_knowledge.model import Adr, Change, Item, ItemType, Outcome, Recorded, Snapshot, public_name
+from context_knowledge.model import (
+    Adr,
+    Change,
+    Item,
+    ItemType,
+    Outcome,
+    Recorded,
+    Redaction,
+    Review,
+    Snapshot,
+    public_name,
+)
 from context_knowledge.store import Session, Store
 from context_knowledge.tags import Vocabulary
 
@@ -24,6 +35,7 @@ class Patch:
     id: str
     values: Mapping[str, Any]
     expected_version: int = 0
+    provenance: str = "human"  # of who changes it
 
 
 class Items:
@@ -39,7 +51,7 @@ class Items:
             Invalid: Names every field that is wrong.
             Conflict: In the transaction: the id or the source_uri belongs to another item.
         """
-        whole = self._complete(_with_canonical_id(item))
+        whole = holding.first_look(self._complete(_with_canonical_id(item)))
         return lambda session: self._create(session, whole)
 
     def record(self, item: Item) -> Work:
@@ -101,13 +113,15 @@ class Items:
             ids |= set(await supersession.settle(session, standing.live))
         else:
             await session.items.insert(item)
+        if item.review is Review.HELD:
+            await _tell(session, item, item.version)
         changes = await session.feed.mark(ids)
         return await links.answer(session, Recorded(item, Outcome.CREATED, changes[item.id]), drawn)
 
     async def _record(self, session: Session, given: Item) -> Recorded:
         held = await _holder(session, given)
         if held is None:
-            return await self._insert(session, self._complete(given))
+            return await self._insert(session, holding.first_look(self._complete(given)))
         is_adr = isinstance(given.body, Adr)
         if is_adr and links.touch_supersession(name for name, value in given.values().items() if value):
             await session.items.lock_supersession()
@@ -117,7 +131,7 @@ class Items:
         if given.source_uri and old.source_uri and given.source_uri != old.source_uri and given.id:
             raise Conflict(f"{old.id} was recorded from another source_uri")
         new = self._complete(defaults.rederive(old, defaults.merge(old, given)))
-        return await self._rewrite(session, old, new)
+        return await self._rewrite(session, old, holding.second_look(old, new, given.provenance or "human"))
 
     async def _update(self, session: Session, patch: Patch) -> Recorded:
         if references.type_of(patch.id) is ItemType.ADR and links.touch_supersession(patch.values):
@@ -125,6 +139,7 @@ class Items:
         old = await _lock(session, patch.id, patch.expected_version)
         changed = defaults.rederive(old, old.replace(patch.values), patch.values)
         new = self._complete(changed)
+        new = holding.second_look(old, new, patch.provenance)
         recorded = await self._rewrite(session, old, new, exact=True)
         if recorded.item.status == old.status != new.status:
             by = links.superseded_by(recorded.item)
@@ -142,6 +157,8 @@ class Items:
         fields = supersession.changed_fields(old, new)
         if fields:
             await session.items.update(new, supersession.change_of(old, new), fields)
+            if new.review is Review.HELD:
+                await _tell(session, new, old.version + 1)
         ids = set(await supersession.settle(session, redrawn.others))
         if fields or redrawn.changed:
             ids.add(new.id)
@@ -219,11 +236,26 @@ async def _lock(session: Session, item_id: str, expected_version: int = 0) -> It
     return item
 
 
+async def _tell(session: Session, item: Item, version: int) -> None:
+    """Write into the audit trail that an item is held, and by which rules."""
+    rules = " ".join(dict.fromkeys(suspicion.rule for suspicion in item.suspicions))
+    await session.audit.write("hold", item.id, version=version, detail=rules)
+
+
 async def _get(session: Session, item_id: str) -> Item:
     item = await session.items.get(item_id)
     if item is None:
         raise NotFound(f"there is no {item_id}")
     return item
+
+
+def noting(work: Work, redactions: tuple[Redaction, ...]) -> Work:
+    """`work`, its answer saying which secrets were taken out before."""
+
+    async def noted(session: Session) -> Recorded:
+        return replace(await work(session), redactions=redactions)
+
+    return noted
 
 
 def counted(recorded: Recorded) -> Recorded:

@@ -53,7 +53,17 @@ class Change(StrEnum):
     UPDATED = "updated"
     SUPERSEDED = "superseded"
     RESTORED = "restored"
+    REVIEWED = "reviewed"
     DELETED = "deleted"
+
+
+class Review(StrEnum):
+    """Whether somebody has looked at text that nobody vouched for."""
+
+    NONE = ""
+    HELD = "held"
+    APPROVED = "approved"
+    REJECTED = "rejected"
 
 
 SUPERSEDED = "superseded"
@@ -198,6 +208,8 @@ class Item:
     updated_at: datetime | None = None
     access_count_30d: int = 0
     reference_count: int = 0
+    review: Review = Review.NONE
+    suspicions: tuple["Suspicion", ...] = ()
 
     @property
     def kind(self) -> Kind:
@@ -225,6 +237,23 @@ COMMON_FIELDS = ("title", "tags", "author", "status", "source_uri", "provenance"
 
 
 @dataclass(frozen=True, slots=True)
+class Suspicion:
+    """What looks like an instruction to an agent: the rule that says so, and the words that gave rise to it."""
+
+    field: str
+    rule: str
+    excerpt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """A secret that was taken out of a text before anything else was done with it."""
+
+    field: str  # as API.md names it
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Edge:
     """A relationship; it counts once both its ends exist."""
 
@@ -245,6 +274,7 @@ class Recorded:
     relationships_created: tuple[Edge, ...] = ()
     pending_references: tuple[str, ...] = ()
     updated_fields: tuple[str, ...] = ()
+    redactions: tuple[Redaction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

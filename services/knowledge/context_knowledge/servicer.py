@@ -1,5 +1,6 @@
 """The gRPC skin of knowledge: messages in, messages out."""
 
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import structlog
@@ -13,10 +14,10 @@ from context.v1 import types_pb2 as types
 from context_common import caller
 from context_common.client import away
 from context_common.errors import AppError, Invalid, TooLate, to_status
-from context_knowledge import wire
+from context_knowledge import redaction, wire
 from context_knowledge.feed import Feed
 from context_knowledge.graph import Graph, Related, Walk
-from context_knowledge.items import Items, Patch
+from context_knowledge.items import Items, Patch, noting
 from context_knowledge.lists import list_items
 from context_knowledge.model import Edge, Filter
 from context_knowledge.once import Once, Request
@@ -40,8 +41,9 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         self._once = Once(store)
 
     async def CreateItem(self, request: pb.CreateItemRequest, context: Context) -> pb.CreateItemResponse:
+        redactions = redaction.clean(request.item)
         asked = Request.of(request.idempotency_key, request.item)
-        work = self._items.create(wire.read_item(request.item))
+        work = noting(self._items.create(wire.read_item(request.item)), redactions)
         return pb.CreateItemResponse(recorded=await self._once.write(caller.current(), work, asked))
 
     async def RecordItems(self, request: pb.RecordItemsRequest, context: Context) -> pb.RecordItemsResponse:
@@ -83,11 +85,13 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         return pb.ListItemsResponse(items=map(wire.write_item, page.items), next_page_token=page.cursor)
 
     async def UpdateItem(self, request: pb.UpdateItemRequest, context: Context) -> pb.UpdateItemResponse:
+        redactions = redaction.clean(request.item)
         item_id = wire.item_id(request.item.id, "id")
         given = wire.read_item(wire.typed(request.item, item_id))
         values = given.values()
-        patch = Patch(item_id, {n: values[n] for n in wire.masked_fields(request, given)}, request.expected_version)
-        recorded = await self._items.update(caller.current(), patch)
+        changed = {name: values[name] for name in wire.masked_fields(request, given)}
+        patch = Patch(item_id, changed, request.expected_version, wire.provenance(request.item))
+        recorded = replace(await self._items.update(caller.current(), patch), redactions=redactions)
         return pb.UpdateItemResponse(recorded=wire.write_recorded(recorded), updated_fields=recorded.updated_fields)
 
     async def DeleteItem(self, request: pb.DeleteItemRequest, context: Context) -> pb.DeleteItemResponse:
@@ -135,7 +139,9 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
 
     async def FailChanges(self, request: pb.FailChangesRequest, context: Context) -> pb.FailChangesResponse:
         failed = [
-            Failed(given.change.namespace, given.change.item_id, given.change.change_id, given.reason)
+            Failed(
+                given.change.namespace, given.change.item_id, given.change.change_id, redaction.clean_text(given.reason)
+            )
             for given in request.failed
         ]
         return pb.FailChangesResponse(set_aside=await self._feed.fail(caller.current(), failed))
@@ -160,7 +166,8 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
     async def _record(self, item: types.Item, key: str) -> tuple[pb.RecordResult, Status | None]:
         """The result of one item of many, and the error that will also be that of those after it."""
         try:
-            asked, work = Request.of(key, item), self._items.record(wire.read_item(item))
+            redactions = redaction.clean(item)
+            asked, work = Request.of(key, item), noting(self._items.record(wire.read_item(item)), redactions)
             return pb.RecordResult(recorded=await self._once.write(caller.current(), work, asked)), None
         except TooLate:
             raise

@@ -26,7 +26,7 @@ class Standing:
 
     supersedes: set[str] = field(default_factory=set)
     superseders: set[str] = field(default_factory=set)
-    live: set[str] = field(default_factory=set)  # superseders that exist
+    live: set[str] = field(default_factory=set)  # superseders that exist and are not held for review
 
     def apply(self, item: Item) -> Item:
         """`item` with the fields that follow from the edges."""
@@ -55,13 +55,13 @@ def edge(superseder: str, target: str) -> Edge:
 async def standings(session: Session, ids: Collection[str]) -> dict[str, Standing]:
     """What the edges say of each of `ids`."""
     found = {item_id: Standing() for item_id in ids}
-    for superseder, target, live in await session.edges.supersession(ids):
-        if superseder in found:
-            found[superseder].supersedes.add(target)
-        if target in found:
-            found[target].superseders.add(superseder)
-            if live:
-                found[target].live.add(superseder)
+    for drawn in await session.edges.supersession(ids):
+        if drawn.from_id in found:
+            found[drawn.from_id].supersedes.add(drawn.to_id)
+        if drawn.to_id in found and not drawn.rejected:
+            found[drawn.to_id].superseders.add(drawn.from_id)
+            if drawn.live:
+                found[drawn.to_id].live.add(drawn.from_id)
     return found
 
 

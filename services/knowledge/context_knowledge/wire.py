@@ -23,12 +23,14 @@ from context_knowledge.model import (
     Outcome,
     Recorded,
     RelationshipType,
+    Review,
 )
 
 ITEM_TYPES: dict[int, ItemType] = {types.ItemType.Value(f"ITEM_TYPE_{t.name}"): t for t in ItemType}
 RELATIONSHIP_TYPES: dict[int, RelationshipType] = {
     types.RelationshipType.Value(f"RELATIONSHIP_TYPE_{t.name}"): t for t in RelationshipType
 }
+REVIEWS = {r: types.Review.Value(f"REVIEW_{r.name}") for r in Review if r} | {Review.NONE: types.REVIEW_UNSPECIFIED}
 OUTCOMES = {o: pb.Outcome.Value(f"OUTCOME_{o.name}") for o in Outcome}
 
 
@@ -71,6 +73,7 @@ def write_item(item: Item) -> types.Item:
         access_count_30d=item.access_count_30d,
         reference_count=item.reference_count,
         namespace=item.namespace,
+        review=REVIEWS[item.review],
         created_at=_timestamp(item.created_at),
         updated_at=_timestamp(item.updated_at),
     )
@@ -92,6 +95,7 @@ def write_recorded(recorded: Recorded) -> pb.Recorded:
         change_id=recorded.change_id,
         relationships_created=[write_edge(edge) for edge in recorded.relationships_created],
         pending_references=recorded.pending_references,
+        redactions=[types.Redaction(field=found.field, kind=found.kind) for found in recorded.redactions],
     )
 
 
@@ -151,6 +155,11 @@ def masked_fields(message: pb.UpdateItemRequest, item: Item) -> list[str]:
     if wrong:
         raise Invalid(wrong)
     return list(dict.fromkeys(name for path in message.update_mask.paths for name in paths[path]))
+
+
+def provenance(message: types.Item) -> str:
+    """Whose hand a message says it is from; a person's where it says nothing."""
+    return _provenance(message.provenance) or "human"
 
 
 def _type_of(message: types.Item) -> ItemType:

@@ -43,9 +43,9 @@ ERASE_ALL = """
     RETURNING from_id, to_id, type, strength, origin
 """
 SUPERSESSION = """
-    SELECT r.from_id, r.to_id, EXISTS (
-               SELECT 1 FROM items i WHERE i.namespace = r.namespace AND i.id = r.from_id) AS live
-      FROM relationships r
+    SELECT r.from_id, r.to_id, i.id IS NOT NULL AND i.review NOT IN ('held', 'rejected') AS live,
+           coalesce(i.review = 'rejected', false) AS rejected
+      FROM relationships r LEFT JOIN items i ON i.namespace = r.namespace AND i.id = r.from_id
      WHERE r.namespace = %(namespace)s AND r.type = 'supersedes'
        AND (r.from_id = ANY(%(ids)s) OR r.to_id = ANY(%(ids)s))
 """
@@ -59,7 +59,7 @@ SUPERSEDES_ITSELF = """
     )
     SELECT 1 FROM below WHERE to_id = %(id)s
 """
-# Both ends joined: what is not there yet is not seen. One row per edge and side, nearest relationships first.
+# Both ends joined: what is not there yet, or is withheld, is not seen. One row per edge and side, nearest relationships first.
 AROUND = """
     SELECT near.here, near.outgoing, near.type AS relationship, i.id, i.type, i.title, i.status
       FROM (SELECT from_id AS here, to_id AS there, type, strength, true AS outgoing FROM relationships
@@ -68,7 +68,7 @@ AROUND = """
             SELECT to_id, from_id, type, strength, false FROM relationships
              WHERE %(in)s AND namespace = %(namespace)s AND to_id = ANY(%(ids)s)) near
       JOIN items i ON i.namespace = %(namespace)s AND i.id = near.there
-     WHERE cardinality(%(types)s::text[]) = 0 OR near.type = ANY(%(types)s)
+     WHERE i.review NOT IN ('held', 'rejected') AND (cardinality(%(types)s::text[]) = 0 OR near.type = ANY(%(types)s))
      ORDER BY near.type = 'references', near.strength DESC, near.type, near.outgoing DESC,
               length(i.id), i.id, length(near.here), near.here
 """
@@ -85,6 +85,16 @@ class Neighbour:
     type: ItemType
     title: str
     status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Superseding:
+    """A supersedes edge; `live`: the item that it starts from exists and is not withheld."""
+
+    from_id: str
+    to_id: str
+    live: bool
+    rejected: bool
 
 
 class Edges:
@@ -134,10 +144,10 @@ class Edges:
         rows = await (await self._connection.execute(ERASE_ALL, self._params(id=item_id))).fetchall()
         return [_to_edge(row) for row in rows]
 
-    async def supersession(self, ids: Collection[str]) -> list[tuple[str, str, bool]]:
-        """The supersedes edges at `ids`: from, to, and whether the item it starts from exists."""
+    async def supersession(self, ids: Collection[str]) -> list[Superseding]:
+        """The supersedes edges at `ids`."""
         rows = await (await self._connection.execute(SUPERSESSION, self._params(ids=sorted(ids)))).fetchall()
-        return [(row["from_id"], row["to_id"], row["live"]) for row in rows]
+        return [Superseding(**row) for row in rows]
 
     async def supersedes_itself(self, item_id: str) -> bool:
         """Whether the supersedes edges lead from the item back to it."""

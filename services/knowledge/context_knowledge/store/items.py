@@ -1,6 +1,7 @@
 """SQL of items, their versions, ids and the audit trail."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -44,14 +45,16 @@ EXISTING = "SELECT id FROM items WHERE namespace = %(namespace)s AND id = ANY(%(
 SEARCH = sql.SQL("to_tsvector('simple', %(text)s::text) || to_tsvector('english', %(text)s::text)")
 INSERT = sql.SQL("""
     INSERT INTO items (namespace, id, type, title, tags, author, status, source_uri, provenance, pinned,
-                       item_date, body, search, version, created_at, updated_at)
+                       item_date, body, search, review, suspicions, version, created_at, updated_at)
     VALUES (%(namespace)s, %(id)s, %(type)s, %(title)s, %(tags)s, %(author)s, %(status)s, %(source_uri)s,
-            %(provenance)s, %(pinned)s, %(item_date)s, %(body)s, {search}, 1, clock_timestamp(), clock_timestamp())
+            %(provenance)s, %(pinned)s, %(item_date)s, %(body)s, {search}, %(review)s, %(suspicions)s, 1,
+            clock_timestamp(), clock_timestamp())
 """).format(search=SEARCH)
 UPDATE = sql.SQL("""
     UPDATE items SET title = %(title)s, tags = %(tags)s, author = %(author)s, status = %(status)s,
-           source_uri = %(source_uri)s, pinned = %(pinned)s, item_date = %(item_date)s, body = %(body)s,
-           search = {search}, version = version + 1, updated_at = clock_timestamp()
+           source_uri = %(source_uri)s, provenance = %(provenance)s, pinned = %(pinned)s, item_date = %(item_date)s,
+           body = %(body)s, search = {search}, review = %(review)s, suspicions = %(suspicions)s,
+           version = version + 1, updated_at = clock_timestamp()
      WHERE namespace = %(namespace)s AND id = %(id)s
 """).format(search=SEARCH)
 # A first version counts from the day the item is about, where it was written down later than that.
@@ -72,6 +75,7 @@ ACTIONS = {
     Change.UPDATED: "update",
     Change.SUPERSEDED: "supersede",
     Change.RESTORED: "restore",
+    Change.REVIEWED: "review",
     Change.DELETED: "delete",
 }
 FORGET_ACCESS = "DELETE FROM access_counts WHERE namespace = %(namespace)s AND item_id = %(id)s"
@@ -135,18 +139,26 @@ class Items:
         await self._connection.execute(INSERT, self._columns(item))
         await self._remember(item, 1, Change.CREATED, sorted(item.values()), item.date)
 
-    async def update(self, item: Item, change: Change, fields: Sequence[str], since: str = "") -> None:
-        """Store `item`, locked before, as the version after `item.version`; it counts from the day `since`."""
+    async def update(
+        self, item: Item, change: Change, fields: Sequence[str], since: str = "", detail: str = ""
+    ) -> None:
+        """Store `item`, locked before, as the version after `item.version`; it counts from the day `since`.
+
+        The audit trail says `detail`, or else which fields were updated.
+        """
         await self._connection.execute(UPDATE, self._columns(item))
-        await self._remember(item, item.version + 1, change, fields, since)
+        said = detail or (" ".join(fields) if change is Change.UPDATED else "")
+        await self._remember(item, item.version + 1, change, fields, since, said)
 
     async def delete(self, item: Item) -> None:
         """Remove an item, locked before; a last version of it stays."""
         await self._connection.execute(DELETE, self._params(id=item.id))
         await self._connection.execute(FORGET_ACCESS, self._params(id=item.id))
-        await self._remember(item, item.version + 1, Change.DELETED, [], "")
+        await self._remember(item, item.version + 1, Change.DELETED, [])
 
-    async def _remember(self, item: Item, version: int, change: Change, fields: Sequence[str], since: str) -> None:
+    async def _remember(
+        self, item: Item, version: int, change: Change, fields: Sequence[str], since: str = "", detail: str = ""
+    ) -> None:
         row = self._params(
             id=item.id,
             version=version,
@@ -158,7 +170,7 @@ class Items:
             request_id=self._who.request_id,
             address=self._who.address,
             action=ACTIONS[change],
-            detail=" ".join(fields) if change is Change.UPDATED else "",
+            detail=detail,
         )
         await self._connection.execute(REMEMBER, row)
 
@@ -176,6 +188,8 @@ class Items:
             pinned=item.pinned,
             item_date=date.fromisoformat(item.date),
             body=Jsonb(codec.dump(item.body)),
+            review=item.review,
+            suspicions=Jsonb([asdict(suspicion) for suspicion in item.suspicions]),
             text=text[:SEARCHED],
         )
 

@@ -26,9 +26,16 @@ CONDITIONS: dict[str, LiteralString] = {
 }
 AFTER: LiteralString = "(i.item_date, length(i.id), i.id) < (%(after_date)s, length(%(after_id)s), %(after_id)s)"
 PAGE = sql.SQL(
-    "SELECT {columns}, {counts} FROM items i WHERE i.namespace = %(namespace)s AND {conditions}"
+    "SELECT {columns}, {counts} FROM items i WHERE i.namespace = %(namespace)s AND i.review NOT IN ('held', 'rejected')"
+    " AND {conditions}"
     " ORDER BY i.item_date DESC, length(i.id) DESC, i.id DESC LIMIT %(limit)s"
 )
+
+
+HELD = sql.SQL("""
+    SELECT {columns}, {counts} FROM items i WHERE i.namespace = %(namespace)s AND i.review = 'held'
+       AND (i.updated_at, i.id) > (%(at)s::timestamptz, %(id)s) ORDER BY i.updated_at, i.id LIMIT %(limit)s
+""").format(columns=COLUMNS, counts=COUNTS)
 
 
 class Lists:
@@ -56,4 +63,10 @@ class Lists:
             conditions=sql.SQL(" AND ").join(map(sql.SQL, conditions)) if conditions else sql.SQL("true"),
         )
         rows = await (await self._connection.execute(query, params)).fetchall()
+        return [to_item(row) for row in rows]
+
+    async def held(self, after: tuple[str, str], limit: int) -> list[Item]:
+        """The first `limit` items that wait for a verdict, longest unchanged first, after a time and id."""
+        params = {"namespace": self._namespace, "at": after[0], "id": after[1], "limit": limit}
+        rows = await (await self._connection.execute(HELD, params)).fetchall()
         return [to_item(row) for row in rows]

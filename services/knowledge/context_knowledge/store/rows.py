@@ -6,11 +6,11 @@ from psycopg import sql
 
 from context_common.postgres import Row
 from context_knowledge.codec import load
-from context_knowledge.model import Item, ItemType
+from context_knowledge.model import Item, ItemType, Review, Suspicion
 
 COLUMNS = sql.SQL(
     "i.namespace, i.id, i.type, i.title, i.tags, i.author, i.status, i.source_uri, i.provenance, i.pinned,"
-    " i.body, i.version, i.created_at, i.updated_at"
+    " i.body, i.version, i.created_at, i.updated_at, i.review, i.suspicions"
 )
 # How often an item was handed out in the last 30 days, and how many items point at it.
 COUNTS = sql.SQL("""
@@ -27,7 +27,14 @@ def to_item(row: Row) -> Item:
     """The item in a row of COLUMNS, with or without COUNTS."""
     kind = ItemType(row["type"])
     plain: dict[str, Any] = {name: row[name] for name in PLAIN if name in row}
-    return Item(type=kind, tags=tuple(row["tags"]), body=load(kind, row["body"]), **plain)
+    return Item(
+        type=kind,
+        tags=tuple(row["tags"]),
+        body=load(kind, row["body"]),
+        review=Review(row["review"]),
+        suspicions=tuple(Suspicion(**suspicion) for suspicion in row["suspicions"]),
+        **plain,
+    )
 
 
 PLAIN = (

@@ -1,0 +1,92 @@
+"""Takes secrets out of what callers send, before anything of it is checked, hashed or stored."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from context.v1 import types_pb2 as types
+from context_common.redact import redact
+from context_knowledge import metrics
+from context_knowledge.model import ItemType, Redaction, public_name
+
+BODIES = frozenset(ItemType)
+
+
+def clean(item: types.Item) -> tuple[Redaction, ...]:
+    """Put a marker in the place of every secret in every text of `item`; answers where there were any, and of what kind.
+
+    Of one field each kind is named once.
+    """
+    meeting = item.type == types.ITEM_TYPE_MEETING or item.HasField("meeting")
+    found = dict.fromkeys(_clean(item, ""))
+    if meeting:
+        found = {Redaction(public_name(ItemType.MEETING, place.field), place.kind): None for place in found}
+    return tuple(found)
+
+
+def clean_text(text: str) -> str:
+    """`text` without its secrets, for what has no answer to say so in."""
+    done = redact(text)
+    _count(done.kinds)
+    return done.text
+
+
+def _clean(message: Message, path: str) -> Iterator[Redaction]:
+    for field, value in message.ListFields():
+        # API.md knows no bodies: `adr.decision` is `decision`.
+        name = path if not path and field.name in BODIES else f"{path}{field.name}"
+        if field.message_type and field.message_type.GetOptions().map_entry:
+            yield from _clean_map(value, name)
+        elif field.type == FieldDescriptor.TYPE_STRING:
+            yield from _clean_texts(message, field, name)
+        elif field.message_type:
+            parts = [(value, name)] if not _repeated(field) else [(v, f"{name}[{n}]") for n, v in enumerate(value)]
+            for part, where in parts:
+                yield from _clean(part, f"{where}." if where else "")
+
+
+def _clean_texts(message: Message, field: FieldDescriptor, name: str) -> Iterator[Redaction]:
+    if not _repeated(field):
+        text, kinds = _redacted(getattr(message, field.name))
+        if kinds:
+            setattr(message, field.name, text)
+        yield from (Redaction(name, kind) for kind in kinds)
+        return
+    texts = getattr(message, field.name)
+    for index, value in enumerate(texts):
+        text, kinds = _redacted(value)
+        if kinds:
+            texts[index] = text
+        yield from (Redaction(f"{name}[{index}]", kind) for kind in kinds)
+
+
+def _clean_map(entries: Any, name: str) -> Iterator[Redaction]:
+    """A key may make its value a secret, as in `{"password": …}`."""
+    for key, value in list(entries.items()):
+        said = f"{key}: {value}"
+        text, kinds = _redacted(said)
+        if not kinds:
+            continue
+        del entries[key]
+        new_key, colon, new_value = text.partition(": ") if text.startswith(f"{key}: ") else ("", "", "")
+        if not colon:
+            new_key, new_value = _redacted(key)[0], _redacted(value)[0]
+        entries[new_key] = new_value
+        yield from (Redaction(name, kind) for kind in kinds)
+
+
+def _redacted(value: str) -> tuple[str, tuple[str, ...]]:
+    done = redact(value)
+    _count(done.kinds)
+    return done.text, done.kinds
+
+
+def _count(kinds: tuple[str, ...]) -> None:
+    for kind in kinds:
+        metrics.REDACTIONS.labels(kind).inc()
+
+
+def _repeated(field: FieldDescriptor) -> bool:
+    return bool(field.is_repeated)
