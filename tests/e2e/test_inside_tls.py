@@ -1,0 +1,45 @@
+"""The whole stack with certificates: it works as without, changes them under way, and hears nobody who has none."""
+
+import asyncio
+from pathlib import Path
+
+import grpc
+import httpx2
+
+from tests.support.certificates import Authority, Folder
+from tests.support.matrix import ask, bearer, targets
+from tests.support.stack import Stack, run_stack
+from tests.support.trust import admin
+
+
+def record(stack: Stack, title: str) -> str:
+    """Record a decision and find it; answers its id."""
+    answer = httpx2.post(f"{stack.url}/api/adr", json={"title": title, "decision": f"We chose {title}."}, timeout=30)
+    assert answer.status_code == 201, answer.text
+    found = httpx2.post(f"{stack.url}/api/search", json={"query": title, "top_k": 5}, timeout=30).json()["results"]
+    recorded: str = answer.json()["id"]
+    assert recorded in [hit["id"] for hit in found]
+    return recorded
+
+
+async def refusal(stack: Stack, process: str) -> grpc.StatusCode:
+    """What a caller with a good token and no certificate meets."""
+    target = targets(process, stack.service_secret)[0]
+    async with grpc.aio.insecure_channel(stack.addr(process)) as channel:
+        return await ask(channel, target, bearer(target.token(admin())))
+
+
+def test_certificates_keep_strangers_out_and_can_be_changed_while_it_runs(model_dir: Path, tmp_path: Path) -> None:
+    ours, folder = Authority("ours"), Folder(tmp_path)
+    folder.write(ours.issue("first"), ours)
+    with run_stack(MODEL_DIR=str(model_dir), **folder.environ) as stack:
+        record(stack, "mutual trust")
+        for process in ("knowledge", "embedding", "retrieval"):
+            assert asyncio.run(refusal(stack, process)) is grpc.StatusCode.UNAVAILABLE
+        folder.write(ours.issue("second"), ours)
+        stack.wait_until(lambda: record(stack, "new papers") and "certificates_loaded" in stack.log("gateway"))
+        for process in ("knowledge", "embedding", "retrieval"):
+            stack.end(process)
+            stack.start(process)
+        stack.wait_ready()
+        record(stack, "papers of the second issue")
