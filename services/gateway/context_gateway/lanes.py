@@ -29,8 +29,8 @@ class Lane:
 
     Args:
         name: The value of its label in metrics.
-        most: Requests at once.
-        wait: Seconds that a request may wait; as many wait as are let in.
+        most: Requests at once, and requests that wait.
+        wait: Seconds that a request may wait.
         target: Seconds that a request should take.
     """
 
@@ -58,7 +58,7 @@ class Lane:
         """
         if self._running < self.limit and not self._waiting:
             self._running += 1
-        elif len(self._waiting) >= self.limit or not await self._queue():
+        elif len(self._waiting) >= self._most or not await self._queue():
             metrics.SHED.labels(self._name).inc()
             raise Busy
         return self._clock()

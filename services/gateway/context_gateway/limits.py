@@ -25,6 +25,7 @@ class Limits:
     Args:
         rates: How many requests in how much time, by class; a class that is missing counts with SHARED.
         redis_url: Where replicas count together; empty: each by itself.
+        redis_seconds: That Redis has to count before each goes on by itself.
         trusted_proxies: Whose X-Forwarded-For is believed.
         allowed_hosts: Names that a request may be addressed to, `*.` at the front for every subdomain; empty: any.
         concurrency: Most reads, and most writes, that are worked on at once.
@@ -37,7 +38,8 @@ class Limits:
     """
 
     rates: Mapping[str, RateLimitItem] = field(default_factory=dict)
-    redis_url: str = ""
+    redis_url: str = field(default="", repr=False)
+    redis_seconds: float = 0.25
     trusted_proxies: tuple[Network, ...] = ()
     allowed_hosts: tuple[str, ...] = ()
     concurrency: int = 64

@@ -22,7 +22,6 @@ from context_gateway.limits import SHARED, Limits
 if TYPE_CHECKING:
     from redis.asyncio import BlockingConnectionPool
 
-PATIENCE = 0.1  # seconds that Redis has to count
 PAUSE = 2.0  # seconds between attempts to reach a Redis that is away; no request waits for them
 CONNECTIONS = 32  # to Redis
 SUSPECTS = 10_000  # addresses
@@ -70,7 +69,8 @@ class Limiter:
     def __init__(self, limits: Limits) -> None:
         self._rates = limits.rates
         self._here = MemoryStorage()
-        self._pool = _pool(limits.redis_url) if limits.redis_url else None
+        self._patience = limits.redis_seconds
+        self._pool = _pool(limits.redis_url, self._patience) if limits.redis_url else None
         self._shared = _storage(self._pool) if self._pool else None
         self._away: asyncio.Task[None] | None = None
         self._suspects: OrderedDict[str, float] = OrderedDict()  # until when, in Unix time
@@ -115,7 +115,7 @@ class Limiter:
         """The count after adding `cost`, and when its window ends, in Unix time."""
         if self._shared and not self._away:
             try:
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(self._patience):
                     return await self._shared.incr(key, window, cost), await self._shared.get_expiry(key)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, requests are served
                 self._leave_alone(self._shared, error)
@@ -132,7 +132,7 @@ class Limiter:
         while True:
             await asyncio.sleep(PAUSE)
             with suppress(Exception):  # it is away still, for whatever reason
-                async with asyncio.timeout(PATIENCE):
+                async with asyncio.timeout(self._patience):
                     if await shared.check():
                         break
         log.info("rate_limit_store_back")
@@ -150,7 +150,7 @@ async def open_limiter(limits: Limits) -> AsyncIterator[Limiter]:
         await limiter.aclose()
 
 
-def _pool(url: str) -> "BlockingConnectionPool":
+def _pool(url: str, patience: float) -> "BlockingConnectionPool":
     from redis.asyncio import BlockingConnectionPool  # costs 0.1 s, which only those pay who use it
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff
@@ -158,9 +158,9 @@ def _pool(url: str) -> "BlockingConnectionPool":
     return BlockingConnectionPool.from_url(
         url,
         max_connections=CONNECTIONS,
-        timeout=PATIENCE,
-        socket_timeout=PATIENCE,
-        socket_connect_timeout=PATIENCE,
+        timeout=patience,
+        socket_timeout=patience,
+        socket_connect_timeout=patience,
         retry=Retry(NoBackoff(), 0),
     )
 

@@ -102,7 +102,7 @@ async def test_a_free_place_goes_to_who_waited_longest_and_the_queue_is_bounded(
     place = await lane.enter()
     first = asyncio.create_task(lane.enter())
     await asyncio.sleep(0)
-    with pytest.raises(Busy):  # one waits, as many as are let in: this one is told at once
+    with pytest.raises(Busy):  # one waits already: this one is told at once
         await lane.enter()
     lane.leave(place)
     lane.leave(await first)
