@@ -61,6 +61,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **_rows(ADMIN, "admin", "GET /api/admin/index", "POST /api/admin/reindex", "GET /api/admin/audit"),
     **_rows(ADMIN, "admin", "GET /api/admin/keys", "POST /api/admin/keys", "GET /api/admin/keys/{id}"),
     **_rows(ADMIN, "admin", "DELETE /api/admin/keys/{id}", "POST /api/admin/keys/{id}/rotate"),
+    **_rows(ADMIN, "admin", "GET /api/admin/review", "POST /api/admin/review/{id}"),
     # They count what every namespace does. Prometheus has METRICS_LISTEN, and needs no administrator's credential.
     **_rows(ADMIN, "admin", "GET /metrics"),
 }

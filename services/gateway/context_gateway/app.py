@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from context_gateway import VERSION, openapi, problems
 from context_gateway.admission import Admission
 from context_gateway.answers import answer
-from context_gateway.api import admin, audit, bulk, context, embeddings, graph, health, keys
+from context_gateway.api import admin, audit, bulk, context, embeddings, graph, health, keys, review
 from context_gateway.api.items import item_routes
 from context_gateway.bodies import JsonRoute
 from context_gateway.clients import Clients
@@ -46,9 +46,10 @@ def create_app(clients: Clients, settings: Settings, limiter: Limiter) -> FastAP
         redirect_slashes=False,
     )
     app.state.clients, app.state.settings = clients, settings
+    app.state.draining = False  # set when the process is told to end
     app.state.gate = Gate(settings, clients, limiter.suspects)
     app.router.route_class = JsonRoute
-    routers = [module.routes for module in (context, health, bulk, graph, embeddings, admin, keys, audit)]
+    routers = [module.routes for module in (context, health, bulk, graph, embeddings, admin, keys, audit, review)]
     routers += [item_routes(kind) for kind in KINDS.values()]
     # Taken over one by one: routers that are included are searched one after the other, at twice the cost of a request.
     app.router.routes.extend(route for router in routers for route in router.routes)

@@ -23,7 +23,7 @@ from context_gateway.exchange import MIB, too_large
 from context_gateway.indexed import wait_indexed
 from context_gateway.problems import Problem, Refused, describe
 from context_gateway.rates import Charge, TooMany
-from context_gateway.schemas.answers import OUTCOMES, Json
+from context_gateway.schemas.answers import OUTCOMES, REVIEWS, Json, redactions, withheld
 from context_gateway.schemas.items import KINDS, Kind, to_item
 
 LINE = MIB  # bytes
@@ -168,7 +168,8 @@ class Ingest:
                 "line": entry.line,
                 "id": done.item.id,
                 "status": OUTCOMES[done.outcome],
-                "indexed": next(indexed),
+                "indexed": next(indexed) and not withheld(done.item),
+                **_marks(done),
             }
             for entry, done in zip(batch, results, strict=True)
         ]
@@ -202,6 +203,12 @@ def _kind_of(members: Any) -> Kind:
     if not isinstance(kind, str) or kind not in KINDS:
         raise Invalid({"type": [f"must be one of {', '.join(KINDS)}"]})
     return KINDS[kind]
+
+
+def _marks(done: knowledge.Recorded) -> Json:
+    """What a line says only where there is something to say."""
+    marks: Json = {"redactions": redactions(done)} if done.redactions else {}
+    return marks | ({"review": REVIEWS[done.item.review]} if withheld(done.item) else {})
 
 
 def _result(result: knowledge.RecordResult) -> knowledge.Recorded | Problem:

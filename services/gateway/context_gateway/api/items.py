@@ -86,7 +86,7 @@ def _add_change(routes: APIRouter, kind: Kind) -> None:
     async def change(request: Request, id: str, body: Change) -> Response:  # noqa: A002
         preferred = preference(request.headers)
         message = knowledge.UpdateItemRequest(
-            item=to_item(kind, body),
+            item=to_item(kind, body, identity(request).provenance),
             update_mask=to_mask(kind, body),
             expected_version=expected_version(request.headers),
         )
@@ -127,9 +127,11 @@ async def record(request: Request, kind: Kind, body: Change) -> knowledge.Record
 async def settled(request: Request, recorded: knowledge.Recorded, preferred: Preference) -> dict[str, Any]:
     """What a write answers beside its item, once it is searchable or the wait is over."""
     points = [(recorded.item.id, recorded.change_id)]
-    (indexed,) = await wait_indexed(clients(request), points, preferred.seconds)
+    withheld = answers.withheld(recorded.item)
+    (indexed,) = [False] if withheld else await wait_indexed(clients(request), points, preferred.seconds)
     return {
         "indexed": indexed,
+        "redactions": answers.redactions(recorded),
         "relationships_created": [answers.edge(edge) for edge in recorded.relationships_created],
         "pending_references": list(recorded.pending_references),
     }

@@ -18,6 +18,10 @@ RELATIONSHIPS: Mapping[int, str] = {
 PROVENANCES: Mapping[int, str] = {
     number: name.removeprefix("PROVENANCE_").lower() for name, number in types.Provenance.items()
 }
+REVIEWS: Mapping[int, str | None] = {
+    number: name.removeprefix("REVIEW_").lower() if number else None for name, number in types.Review.items()
+}
+WITHHELD = (types.REVIEW_HELD, types.REVIEW_REJECTED)
 DIRECTIONS: Mapping[knowledge.Direction.ValueType, str] = {
     knowledge.DIRECTION_UNSPECIFIED: "both",
     knowledge.DIRECTION_OUTGOING: "outgoing",
@@ -40,6 +44,7 @@ def item(message: types.Item) -> Json:
         "author": message.author or None,
         "source_uri": message.source_uri or None,
         "provenance": PROVENANCES[message.provenance],
+        "review": REVIEWS[message.review],
         "pinned": message.pinned,
         "created_at": time(message, "created_at"),
         "updated_at": time(message, "updated_at"),
@@ -71,6 +76,16 @@ def items(messages: Iterable[types.Item], fields: str) -> list[Json]:
     if fields == "ids":
         return [{"id": message.id} for message in messages]
     return [(item if fields == "full" else summary)(message) for message in messages]
+
+
+def withheld(message: types.Item) -> bool:
+    """Whether no search and no bundle shows the item."""
+    return message.review in WITHHELD
+
+
+def redactions(message: knowledge.Recorded) -> list[Json]:
+    """The secrets that were taken out of what was sent."""
+    return [{"field": found.field, "kind": found.kind} for found in message.redactions]
 
 
 def edge(message: types.Relationship) -> str:
