@@ -42,8 +42,12 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        """What services get as DATABASE_URL."""
-        return f"postgresql://postgres@/postgres?host={quote(str(self.socket_dir))}"
+        """Where its owner logs in, as which migrations run."""
+        return self.login("postgres")
+
+    def login(self, user: str) -> str:
+        """Where `user` logs in: whoever reaches the socket is believed to be who they say."""
+        return f"postgresql://{user}@/postgres?host={quote(str(self.socket_dir))}"
 
     @property
     def socket(self) -> Path:

@@ -69,7 +69,8 @@ class Stack:
             cluster = await asyncio.to_thread(embedded.prepare, data)
             server = table.postgres(cluster)
             migrate = not migrations.current(data)
-            rows = [server, *table.services(self._at, cluster.url, needs=[server.name], migrate=migrate)]
+            found = table.services(self._at, cluster.url, needs=[server.name], migrate=migrate, login=cluster.login)
+            rows = [server, *found]
         self._supervisor = Supervisor(rows, self._environ, self._logs, say)
         self._supervisor.start()
         watching = asyncio.create_task(self._watch(self._supervisor))

@@ -3,7 +3,7 @@
 import secrets
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -48,18 +48,36 @@ def postgres(cluster: Cluster) -> Process:
     )
 
 
-def services(at: Addresses, database_url: str, *, needs: Sequence[str] = (), migrate: bool = True) -> list[Process]:
-    """The four services, after their migrations unless those ran already; what uses the database waits for `needs`."""
+def services(
+    at: Addresses,
+    database_url: str,
+    *,
+    needs: Sequence[str] = (),
+    migrate: bool = True,
+    login: Callable[[str], str] | None = None,
+) -> list[Process]:
+    """The four services, after their migrations unless those ran already; what uses the database waits for `needs`.
+
+    `login`: where a user logs in. With it `database_url` is the owner's, and each store has a login of its own, which
+    its migrations make.
+    """
     found = {f"{name.upper()}_ADDR": f"{LOOPBACK}:{port}" for name, port in at.grpc.items()}
     # New with every start and in no file: the services of one run know each other by it.
     found |= {"SERVICE_SECRET": secrets.token_urlsafe(32), "SERVICE_SECRET_FILE": ""}
     common = {**found, "DATABASE_URL": database_url}
 
+    def own(name: str) -> Mapping[str, str]:
+        if login is None or name not in STORES:
+            return common
+        return {**common, "DATABASE_URL": login(f"{name}_login"), "MIGRATION_DATABASE_URL": database_url}
+
     def grpc(name: str, needs: Sequence[str] = ()) -> Process:
         listen = {"LISTEN": f"{LOOPBACK}:{at.grpc[name]}", "METRICS_LISTEN": f"{LOOPBACK}:{at.metrics[name]}"}
-        return Process(name, _module(name), {**common, **listen}, needs, partial(listens, at.grpc[name]))
+        return Process(name, _module(name), {**own(name), **listen}, needs, partial(listens, at.grpc[name]))
 
-    steps = {name: Process(f"migrate-{name}", (*_module(name), "migrate"), common, needs, once=True) for name in STORES}
+    steps = {
+        name: Process(f"migrate-{name}", (*_module(name), "migrate"), own(name), needs, once=True) for name in STORES
+    }
     return [
         *(steps.values() if migrate else ()),
         grpc("embedding"),

@@ -108,6 +108,15 @@ def test_each_service_hears_where_the_others_are() -> None:
         assert rows[name].needs == [f"migrate-{name}"]
 
 
+def test_each_store_logs_in_by_itself_and_only_its_migrations_as_the_owner() -> None:
+    at = table.Addresses.find(4000)
+    rows = {row.name: row.environment for row in table.services(at, "owner", login=lambda user: f"login:{user}")}
+    for name in table.STORES:
+        for row in (name, f"migrate-{name}"):
+            assert rows[row]["DATABASE_URL"] == f"login:{name}_login"
+            assert rows[row]["MIGRATION_DATABASE_URL"] == "owner"
+
+
 @pytest.fixture
 def scratch() -> Iterator[Path]:
     """A directory that Postgres' own user may pass through, as it may not through pytest's."""
