@@ -22,7 +22,7 @@ from context.v1 import retrieval_pb2 as pb
 from context.v1 import retrieval_pb2_grpc as rpc
 from context_common import caller
 from context_common.client import call, connect
-from context_common.errors import AppError
+from context_common.errors import AppError, Invalid
 from context_common.server import Server
 from context_retrieval.service import EMBEDDING, KNOWLEDGE, RETRIEVAL, build
 from context_retrieval.settings import Settings
@@ -32,6 +32,7 @@ DIMENSION = 384
 WINDOW = 64  # tokens of the stand-in's model: small, so that short texts already need several passages
 PIECE = re.compile(r"[^\W_]{1,6}|[^\w\s]|_")
 WORD = re.compile(r"[^\W_]+")
+ATTEMPTS = 3  # deliveries after which the stand-in sets a change aside
 
 
 class FakeEmbedding(embedding_pb2_grpc.EmbeddingServiceServicer):
@@ -41,6 +42,7 @@ class FakeEmbedding(embedding_pb2_grpc.EmbeddingServiceServicer):
         self.model = embedding_pb2.Model(id="words-1", dimension=DIMENSION, max_tokens=WINDOW)
         self.embedded: list[str] = []
         self.failure: AppError | None = None  # what every call ends with
+        self.refused: dict[str, str] = {}  # words that passages must not have, and what it says then
         self.hanging = False
 
     async def _answer(self) -> None:
@@ -64,6 +66,9 @@ class FakeEmbedding(embedding_pb2_grpc.EmbeddingServiceServicer):
     async def EmbedMany(self, request_iterator: Any, context: Any) -> AsyncIterator[embedding_pb2.EmbedManyResponse]:
         async for request in request_iterator:
             await self._answer()
+            for word, reason in self.refused.items():
+                if any(word in text for text in request.texts):
+                    raise Invalid({"texts": [reason]})
             self.embedded.extend(request.texts)
             yield embedding_pb2.EmbedManyResponse(embeddings=map(self.embedding, request.texts), model=self.model)
 
@@ -97,6 +102,7 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
         self.items: dict[tuple[str, str], knowledge_pb2.Change] = {}
         self.feed: dict[tuple[str, str], knowledge_pb2.Change] = {}
         self.leased: set[tuple[str, str]] = set()
+        self.aside: dict[tuple[str, str], str] = {}  # what was given up on, and why
         self.accesses: dict[tuple[str, str], int] = {}
         self.callers: set[str] = set()
         self._last = 0
@@ -132,6 +138,7 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
         change.change_id = self._last
         key = (change.namespace, change.item_id)
         self.items[key] = self.feed[key] = change
+        self.aside.pop(key, None)
         self.leased.discard(key)
         self._changed.set()
         return self._last
@@ -164,6 +171,17 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
                 done += 1
         return knowledge_pb2.AckChangesResponse(acknowledged=done)
 
+    async def FailChanges(self, request: Any, context: Any) -> knowledge_pb2.FailChangesResponse:
+        aside = len(self.aside)
+        for failure in request.failed:
+            key = (failure.change.namespace, failure.change.item_id)
+            self.leased.discard(key)  # it comes again at once
+            if key in self.feed and self.feed[key].attempts >= ATTEMPTS:
+                self.aside[key] = failure.reason
+                del self.feed[key]
+        self._changed.set()
+        return knowledge_pb2.FailChangesResponse(set_aside=len(self.aside) - aside)
+
     async def ReplayChanges(self, request: Any, context: Any) -> knowledge_pb2.ReplayChangesResponse:
         namespace = caller.current().namespace
         keys = [key for key in self.items if request.every_namespace or key[0] == namespace]
@@ -172,7 +190,7 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
         return knowledge_pb2.ReplayChangesResponse(replayed=len(keys))
 
     async def GetFeedStatus(self, request: Any, context: Any) -> knowledge_pb2.GetFeedStatusResponse:
-        return knowledge_pb2.GetFeedStatusResponse(pending=len(self.feed))
+        return knowledge_pb2.GetFeedStatusResponse(pending=len(self.feed), set_aside=len(self.aside))
 
     async def RecordAccess(self, request: Any, context: Any) -> knowledge_pb2.RecordAccessResponse:
         for access in request.accesses:

@@ -12,7 +12,7 @@ from context.v1 import embedding_pb2 as pb
 from context.v1 import embedding_pb2_grpc as rpc
 from context_common import deadline
 from context_common.client import away, call, stream
-from context_common.errors import AppError, Overloaded, TooLate, Unavailable
+from context_common.errors import AppError, Invalid, Overloaded, TooLate, Unavailable
 from context_retrieval.model import DIMENSION, Vector
 
 REST = 1.0  # seconds for which a service that did not answer is not asked again
@@ -46,7 +46,9 @@ class Failed(Unavailable):
 
 
 class Embedder:
-    """The embedding service. Every method raises Unavailable, TooLate or Overloaded where it has no answer."""
+    """The embedding service. Every method raises Unavailable, TooLate or Overloaded where it has no answer; those for
+    passages raise Invalid where it refuses what it was given.
+    """
 
     def __init__(self, stub: "rpc.EmbeddingServiceAsyncStub") -> None:
         self._stub = stub
@@ -110,6 +112,8 @@ class Embedder:
                 self._rest_until[lane] = time.monotonic() + REST
             raise
         except (AppError, RuntimeError) as error:  # it answers, but not to this
+            if lane is BULK and isinstance(error, Invalid):
+                raise
             raise Failed(f"the embedding service failed: {error}") from error
 
     def _learn(self, model: pb.Model) -> Model:

@@ -12,9 +12,9 @@ from context.v1 import knowledge_pb2_grpc as rpc
 from context_common import caller
 from context_common.client import call
 from context_common.errors import AppError, Invalid, Overloaded, Unavailable
+from context_common.redact import redact
 from context_retrieval import metrics
 from context_retrieval.document import from_change
-from context_retrieval.model import Key
 from context_retrieval.prepare import Preparer
 from context_retrieval.store import Index
 
@@ -24,7 +24,7 @@ POLL = 20  # seconds to hold the feed's call open
 CALL = 10.0  # seconds for a call that does not wait
 PAUSE = 0.5  # seconds after a failure, growing to
 LONGEST_PAUSE = 5.0
-ATTEMPTS = 5  # deliveries after which a change that fails for its own reason is set aside
+LONGEST_REASON = 500  # characters of why a change failed
 ANALYZE_LEAST = 500  # changes stored before the planner's statistics are renewed, and then this share more
 ANALYZE_SHARE = 0.2
 
@@ -82,25 +82,29 @@ class Indexer:
         leased = await call(self._feed.LeaseChanges, request, within=wait + CALL)
         if not leased.changes:
             return 0
-        done = await self._store(leased.changes)
-        refs = [pb.ChangeRef(namespace=c.namespace, item_id=c.item_id, change_id=c.change_id) for c in done]
-        if refs:
-            await call(self._feed.AckChanges, pb.AckChangesRequest(done=refs), within=CALL)
+        failed = await self._store(leased.changes)
+        bad = {failure.change.change_id for failure in failed}
+        done = [_ref(change) for change in leased.changes if change.change_id not in bad]
+        if done:
+            await call(self._feed.AckChanges, pb.AckChangesRequest(done=done), within=CALL)
+        if failed:
+            await call(self._feed.FailChanges, pb.FailChangesRequest(failed=failed), within=CALL)
         await self._keep_statistics(len(done))
         return len(leased.changes)
 
-    async def _store(self, changes: Sequence[pb.Change]) -> list[pb.Change]:
-        """Index `changes` together, or one by one where one of them spoils that; answers those that are done with."""
+    async def _store(self, changes: Sequence[pb.Change]) -> list[pb.ChangeFailure]:
+        """Index `changes` together, or one by one where one of them spoils that; answers those that failed alone."""
         try:
             await self._index_all(changes)
         except Exception as error:
             if not _own_fault(error):
                 raise
         else:
-            return list(changes)
-        return [change for change in changes if await self._store_alone(change)]
+            return []
+        tried = [await self._store_alone(change) for change in changes]
+        return [failure for failure in tried if failure]
 
-    async def _store_alone(self, change: pb.Change) -> bool:
+    async def _store_alone(self, change: pb.Change) -> pb.ChangeFailure | None:
         try:
             await self._index_all([change])
         except Exception as error:
@@ -108,11 +112,9 @@ class Indexer:
                 raise
             metrics.INDEX_FAILURES.inc()
             log.exception("item_not_indexed", namespace=change.namespace, item_id=change.item_id)
-            if change.attempts < ATTEMPTS:
-                return False
-            await self._index.set_aside(Key(change.namespace, change.item_id), change.change_id, repr(error)[:1000])
-            log.warning("item_set_aside", namespace=change.namespace, item_id=change.item_id, attempts=change.attempts)
-        return True
+            reason = redact(f"{type(error).__name__}: {error}").text
+            return pb.ChangeFailure(change=_ref(change), reason=reason[:LONGEST_REASON])
+        return None
 
     async def _index_all(self, changes: Sequence[pb.Change]) -> None:
         with metrics.stage("index"):
@@ -135,6 +137,10 @@ class Indexer:
 def _own_fault(error: Exception) -> bool:
     """Whether the change itself is to blame: anything but a part that is away, full or late."""
     return isinstance(error, Invalid) or not isinstance(error, AppError)
+
+
+def _ref(change: pb.Change) -> pb.ChangeRef:
+    return pb.ChangeRef(namespace=change.namespace, item_id=change.item_id, change_id=change.change_id)
 
 
 def _duration(seconds: float) -> Duration:

@@ -16,6 +16,9 @@ LAG = Gauge("index_lag_seconds", "Age of the oldest change that is not indexed y
 PENDING = Gauge("index_pending", "Changes that are not indexed yet")
 ACCESSES_LOST = Counter("context_accesses_lost_total", "Access counts given up because knowledge was away")
 
+RECEIPTS = Counter("context_receipts_total", "Receipts of queries, by what became of them", ["outcome"])
+REFUSED = Counter("context_queries_refused_total", "Questions refused because too many were being answered")
+
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:

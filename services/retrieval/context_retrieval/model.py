@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -201,3 +202,15 @@ class Glimpse:
     passage: str
     provenance: str
     vouched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What is kept of a query. `body` is what was asked and answered, as it goes over the wire."""
+
+    query_id: UUID
+    namespaces: tuple[str, ...]
+    asked_at: datetime
+    principal: str
+    request_id: str
+    body: bytes

@@ -26,6 +26,8 @@ class Settings:
     prod: bool = False
 
     unvouched_share: float = 0.3  # of a bundle, to what nobody vouches for while others compete
+    receipt_days: int = 30
+    max_queries: int = 64  # answered at once; as many again may wait for a moment
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -46,6 +48,8 @@ class Settings:
             embedding_addr=read.text("EMBEDDING_ADDR", "127.0.0.1:50052"),
             indexers=read.integer("INDEXERS", 2, least=0, most=32),
             unvouched_share=read.number("UNVOUCHED_SHARE", 0.3, most=1),
+            receipt_days=read.integer("RECEIPT_DAYS", 30, least=1, most=3650),
+            max_queries=read.integer("MAX_QUERIES", 64, least=1, most=10_000),
             trust=Trust.read(read, "retrieval", listen),
             owner_url=read.secret("MIGRATION_DATABASE_URL", ""),
             prod=read.choice("APP_ENV", "dev", "dev", "prod") == "prod",

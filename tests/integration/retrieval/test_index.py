@@ -211,27 +211,34 @@ async def test_a_model_of_another_dimension_is_refused_and_words_go_on(retrieval
     assert (ids(bundle), bundle["degraded"]) == (["ADR-001"], True)
 
 
-async def test_an_item_that_cannot_be_indexed_stops_no_other(
-    retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_item_that_cannot_be_indexed_stops_no_other(retrieval: Retrieval) -> None:
     good = [items.adr(id=f"ADR-{number:03d}", decision=f"Good number{number}.") for number in range(2, 9)]
     poison = types_pb2.Item(id="ADR-001", title="poison")  # no body: there is no type to index it as
-    for item in (good[0], poison, *good[1:]):
-        retrieval.knowledge.put(item)
-    for _ in range(8):
-        async with asyncio.timeout(20):
-            while len(retrieval.knowledge.feed) > 1 or (
-                retrieval.knowledge.feed and ("web", "ADR-001") not in retrieval.knowledge.leased
-            ):
-                await asyncio.sleep(0.02)
-        retrieval.knowledge.leased.clear()  # the lease runs out
-        retrieval.knowledge._changed.set()
-    await retrieval.settled()
+    await retrieval.put(good[0], poison, *good[1:])
     assert len(await retrieval.search("good", top_k=50)) == len(good)
-    rows = await retrieval.rows("SELECT namespace, item_id, reason FROM set_aside")
-    assert [(row["namespace"], row["item_id"]) for row in rows] == [("web", "ADR-001")]
+    assert list(retrieval.knowledge.aside) == [("web", "ADR-001")]
+    assert (await retrieval.status()).set_aside == 1
+    assert (await retrieval.status()).items == len(good)
     await retrieval.put(items.adr(id="ADR-001", decision="Mended."))
-    assert await retrieval.rows("SELECT 1 FROM set_aside") == []
+    assert await retrieval.search("mended") == ["ADR-001"]
+
+
+async def test_what_the_embedding_service_refuses_is_told_with_its_reason_and_no_secret(retrieval: Retrieval) -> None:
+    secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
+    retrieval.embedding.refused["unreadable"] = f"cannot read {secret}"
+    bad = items.adr(id="ADR-001", decision="This is unreadable.")
+    await retrieval.put(items.adr(id="ADR-002", decision="Fine."), bad, items.adr(id="ADR-003", decision="Fine too."))
+    assert sorted(await retrieval.search("fine")) == ["ADR-002", "ADR-003"]
+    reason = retrieval.knowledge.aside[("web", "ADR-001")]
+    assert "cannot read" in reason
+    assert secret not in reason
+
+
+async def test_an_embedding_service_that_is_away_is_nobodys_fault(retrieval: Retrieval) -> None:
+    retrieval.embedding.failure = Unavailable("away")
+    await retrieval.put(items.adr(id="ADR-001", decision="Found by words."))
+    assert retrieval.knowledge.aside == {}
+    assert await retrieval.search("words") == ["ADR-001"]
 
 
 def some_item(random_: random.Random, item_id: str) -> types_pb2.Item:

@@ -1,8 +1,11 @@
-"""All the SQL of retrieval: `Index` writes the read model, `Reader` searches it, `Status` counts it."""
+"""All the SQL of retrieval: `Index` writes the read model, `Reader` searches it, `Status` counts it, and `Receipts`
+stand beside it.
+"""
 
 from context_retrieval.store.index import Index
 from context_retrieval.store.pool import CHANNEL, SESSION, configure
 from context_retrieval.store.reader import Reader
+from context_retrieval.store.receipts import Receipts
 from context_retrieval.store.status import Status
 
-__all__ = ["CHANNEL", "SESSION", "Index", "Reader", "Status", "configure"]
+__all__ = ["CHANNEL", "SESSION", "Index", "Reader", "Receipts", "Status", "configure"]

@@ -70,11 +70,6 @@ ON CONFLICT (namespace) DO UPDATE SET
     documents = namespace_stats.documents + excluded.documents,
     total_length = namespace_stats.total_length + excluded.total_length,
     chunks = namespace_stats.chunks + excluded.chunks"""
-FORGET_ASIDE = f"DELETE FROM set_aside WHERE (namespace, item_id) IN ({KEYS})"
-SET_ASIDE = """
-INSERT INTO set_aside (namespace, item_id, change_id, reason) VALUES (%s, %s, %s, %s)
-ON CONFLICT (namespace, item_id) DO UPDATE SET
-    change_id = excluded.change_id, reason = excluded.reason, at = now()"""
 KNOWN_TEXTS = f"SELECT namespace, item_id, text_digest, model_id FROM documents WHERE (namespace, item_id) IN ({KEYS})"
 KNOWN_VECTORS = f"""
 SELECT namespace, item_id, digest, token_count, model_id, embedding FROM chunks
@@ -156,11 +151,6 @@ class Index:
         async with self._within(keys) as connection:
             await connection.execute(RELEASE, _keys(keys))
 
-    async def set_aside(self, key: Key, change_id: int, reason: str) -> None:
-        """Keep a note of a change that cannot be indexed."""
-        async with self._within([key]) as connection:
-            await connection.execute(SET_ASIDE, (*key, change_id, reason))
-
     async def analyze(self) -> None:
         """Renew the planner's statistics: without them it filters vectors after the search, and finds too few."""
         async with translate_errors(), self._pool.connection() as connection:
@@ -184,7 +174,6 @@ class Index:
         now = await self._write_documents(connection, fresh)
         chunks = await self._replace_chunks(connection, fresh)
         await self._replace_edges(connection, fresh)
-        await connection.execute(FORGET_ASIDE, _keys([entry.document.key for entry in fresh]))
         terms: Counter[tuple[str, str]] = Counter()
         totals: dict[str, tuple[int, int, int]] = {}
         for entry in fresh:

@@ -1,0 +1,64 @@
+"""How far the index has followed knowledge, and what it could not follow."""
+
+import time
+
+from context.v1 import knowledge_pb2
+from context.v1 import knowledge_pb2_grpc as knowledge_rpc
+from context.v1 import retrieval_pb2 as pb
+from context_common import caller, deadline
+from context_common.client import call
+from context_common.postgres import Notifications
+from context_retrieval.embedder import Embedder
+from context_retrieval.indexer import as_service
+from context_retrieval.store import Status
+
+LONGEST_WAIT = 30.0  # seconds
+LOOK_AGAIN = 1.0  # seconds, should a notification get lost
+CALL = 5.0  # seconds for a call to knowledge
+
+
+class Progress:
+    """How far the index has followed knowledge."""
+
+    def __init__(
+        self,
+        status: Status,
+        indexed: Notifications,
+        knowledge: "knowledge_rpc.KnowledgeServiceAsyncStub",
+        embedder: Embedder,
+    ) -> None:
+        self._status, self._indexed, self._knowledge, self._embedder = status, indexed, knowledge, embedder
+
+    async def wait(self, namespace: str, points: list[tuple[str, int]], seconds: float) -> list[bool]:
+        """Whether each change is indexed, once all are or `seconds` are over."""
+        seconds = min(seconds, LONGEST_WAIT)
+        until = time.monotonic() + deadline.remaining(seconds) if seconds > 0 else 0.0
+        while True:
+            ticket = self._indexed.ticket()
+            reached = await self._status.reached(namespace, points)
+            left = until - time.monotonic()
+            if all(reached) or left <= 0:
+                return reached
+            await self._indexed.wait(ticket, min(left, LOOK_AGAIN))
+
+    async def status(self, namespace: str) -> pb.GetIndexStatusResponse:
+        """What is indexed in `namespace`, and what waits in all of them."""
+        model = self._embedder.model
+        counts = await self._status.counts(namespace, model.id if model else "")
+        as_service(namespace)
+        feed = await call(self._knowledge.GetFeedStatus, knowledge_pb2.GetFeedStatusRequest(), within=CALL)
+        return pb.GetIndexStatusResponse(
+            pending=feed.pending,
+            lag=feed.lag,
+            model_id=model.id if model else "",
+            items=counts.items,
+            chunks=counts.chunks,
+            unembedded_chunks=counts.unembedded,
+            set_aside=feed.set_aside,
+        )
+
+    async def rebuild(self, who: caller.Caller, *, every_namespace: bool) -> int:
+        """Ask for every item again, of the caller's namespace or of all; answers how many will come."""
+        as_service(who.namespace)
+        request = knowledge_pb2.ReplayChangesRequest(every_namespace=every_namespace)
+        return int((await call(self._knowledge.ReplayChanges, request, within=LONGEST_WAIT)).replayed)

@@ -1,0 +1,182 @@
+"""Keeps what every question was asked and answered, for those who wonder later; purges what is old.
+
+Receipts are written together as soon as the one writer is free: the first at once, those of a busy moment in one
+transaction. A question waits for that only where the queue is full.
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from tenacity import AsyncRetrying, retry_if_result, wait_fixed
+
+from context.v1 import retrieval_pb2 as pb
+from context_common.caller import EVERY, Caller
+from context_common.errors import AppError, NotFound
+from context_common.redact import redact
+from context_retrieval import metrics
+from context_retrieval.bundle import Omission
+from context_retrieval.model import Receipt
+from context_retrieval.store import Receipts
+
+QUEUE = 2000  # receipts that wait to be written
+BATCH = 200  # in one transaction
+PATIENCE = 0.5  # seconds that a question waits for room in the queue
+RETRY = 1.0  # seconds between attempts while the database is away
+FLUSH = 5.0  # seconds at the end for what is not written yet
+YOUNG = 3.0  # seconds for which a receipt that is not there may still be on its way
+LOOK_AGAIN = 0.05
+PURGE_EVERY = 600.0  # seconds
+PURGE = 500  # receipts of one transaction
+NONE = "There is no such receipt."
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question that was answered, as it comes from the caller: secrets and all."""
+
+    who: Caller
+    asked: pb.QueryContextRequest
+    namespaces: tuple[str, ...]
+    answered: pb.QueryContextResponse
+    omitted: Sequence[Omission]
+    asked_at: datetime
+
+    def receipt(self) -> Receipt:
+        """What is kept of it."""
+        kept = pb.GetReceiptResponse(
+            asked=self.asked,
+            entries=self.answered.entries,
+            omitted=[pb.Omission(id=o.item_id, reason=o.reason, tokens=o.tokens) for o in self.omitted],
+            tokens_used=self.answered.tokens_used,
+            degraded=self.answered.degraded,
+        )
+        kept.asked.query = redact(self.asked.query).text
+        kept.asked.filter.tags[:] = [redact(tag).text for tag in self.asked.filter.tags]
+        kept.asked.filter.namespaces[:] = self.namespaces
+        return Receipt(
+            query_id=uuid.UUID(self.answered.query_id),
+            namespaces=self.namespaces,
+            asked_at=self.asked_at,
+            principal=self.who.principal,
+            request_id=self.who.request_id,
+            body=kept.SerializeToString(),
+        )
+
+
+class Ledger:
+    """One per process. Receipts are kept for `days`."""
+
+    def __init__(self, store: Receipts, days: int) -> None:
+        self._store, self._days = store, timedelta(days=days)
+        self._queue: asyncio.Queue[Question] = asyncio.Queue(QUEUE)
+
+    async def keep(self, question: Question) -> None:
+        """Have a receipt written; waits only where too many are waiting already, and gives up soon."""
+        try:
+            self._queue.put_nowait(question)
+        except asyncio.QueueFull:
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await self._queue.put(question)
+            except TimeoutError:
+                _lost(1, "the queue is full")
+
+    async def write(self) -> None:
+        """Write what comes until cancelled."""
+        while True:
+            batch = [await self._queue.get()]
+            while len(batch) < BATCH and not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            try:
+                await self._write([question.receipt() for question in batch])
+            finally:
+                for _ in batch:
+                    self._queue.task_done()
+
+    async def flush(self) -> None:
+        """Return when all that was to be kept is written, or after a few seconds."""
+        try:
+            async with asyncio.timeout(FLUSH):
+                await self._queue.join()
+        except TimeoutError:
+            _lost(self._queue.qsize() + 1, "the database is away")
+
+    async def purge(self) -> None:
+        """Drop what is too old, now and then, until cancelled; a few at a time, so that nobody waits for it."""
+        while True:
+            try:
+                while dropped := await self._store.purge(datetime.now(UTC) - self._days, PURGE):
+                    metrics.RECEIPTS.labels("purged").inc(dropped)
+            except AppError as error:
+                log.info("purging_waits", reason=error.message)
+            except Exception:  # one that dies would let the table grow silently
+                log.exception("purging_failed")
+            await asyncio.sleep(PURGE_EVERY)
+
+    async def find(self, query_id: str, who: Caller) -> pb.GetReceiptResponse:
+        """The receipt of a query, for those who may read every namespace that it asked.
+
+        Raises:
+            NotFound: There is none, or it is not for `who`.
+        """
+        key = _key(query_id)
+        readable = None if EVERY in who.readable else (who.namespace, *who.readable)
+        looking = AsyncRetrying(
+            retry=retry_if_result(lambda found: found is None),
+            stop=lambda _: _age(key) >= YOUNG,
+            wait=wait_fixed(LOOK_AGAIN),
+            retry_error_callback=lambda _: None,
+        )
+        found: Receipt | None = await looking(self._store.find, key, readable)
+        if found is None or not all(map(who.may_read, found.namespaces)):
+            raise NotFound(NONE)
+        answer = pb.GetReceiptResponse.FromString(found.body)
+        answer.query_id, answer.principal, answer.request_id = str(found.query_id), found.principal, found.request_id
+        answer.asked_at.FromDatetime(found.asked_at)
+        return answer
+
+    async def _write(self, receipts: Sequence[Receipt]) -> None:
+        while True:
+            try:
+                await self._store.keep(receipts)
+            except AppError as error:
+                log.warning("receipts_wait", reason=error.message, receipts=len(receipts))
+                await asyncio.sleep(RETRY)
+            except Exception:  # one of them is at fault, and must not take the others with it
+                if len(receipts) == 1:
+                    log.exception("receipt_not_written", query_id=str(receipts[0].query_id))
+                    metrics.RECEIPTS.labels("lost").inc()
+                    return
+                for receipt in receipts:
+                    await self._write([receipt])
+                return
+            else:
+                metrics.RECEIPTS.labels("kept").inc(len(receipts))
+                return
+
+
+def _lost(receipts: int, reason: str) -> None:
+    metrics.RECEIPTS.labels("lost").inc(receipts)
+    log.warning("receipts_lost", receipts=receipts, reason=reason)
+
+
+def _key(query_id: str) -> uuid.UUID:
+    try:
+        key = uuid.UUID(query_id)
+    except ValueError:
+        raise NotFound(NONE) from None
+    if str(key) != query_id:
+        raise NotFound(NONE)
+    return key
+
+
+def _age(key: uuid.UUID) -> float:
+    """Seconds since the query was asked, as its id has it."""
+    return abs(time.time() - (key.int >> 80) / 1000)
