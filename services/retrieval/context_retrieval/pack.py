@@ -176,7 +176,7 @@ class Packer:
 
     def _shrink(self, items: Sequence[Item], rendered: dict[int, Rendered], over: int) -> dict[int, Rendered]:
         rank, held = next(iter(rendered.items()))
-        smaller = items[rank].passage(held.tokens - over)
+        smaller = items[rank].passage(held.tokens - over) or items[rank].bare
         return {rank: smaller} if smaller and smaller.tokens < held.tokens else {}
 
     def _envelope(
