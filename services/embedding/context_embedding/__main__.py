@@ -29,7 +29,7 @@ async def serve(settings: Settings) -> None:
     metrics.serve(settings.metrics_listen)
     cache = Cache(settings.cache_size, settings.redis_url, settings.cache_seconds)
     async with open_embedder(settings) as embedder, contextlib.aclosing(cache):
-        server = Server(settings.listen, trust=settings.trust, ready=embedder.describe)
+        server = Server(settings.listen, trust=settings.trust, ready=embedder.describe, drain=settings.drain)
         servicer = EmbeddingServicer(embedder, cache)
         server.add(add_EmbeddingServiceServicer_to_server, servicer, pb.DESCRIPTOR.services_by_name["EmbeddingService"])
         await server.run_until_signal()

@@ -40,6 +40,7 @@ class Settings:
     redis_url: str
     external: External | None
     trust: Trust
+    drain: float = 0.0  # seconds between "not serving" and closing
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -65,6 +66,7 @@ class Settings:
             redis_url=read.secret("REDIS_URL", ""),
             external=_external(read),
             trust=Trust.read(read, "embedding", listen),
+            drain=read.number("DRAIN", 0.0, most=300),
         )
         read.complain()
         return settings

@@ -11,6 +11,7 @@ from typing import Any, cast
 import structlog
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from context_common import logs, metrics
@@ -24,6 +25,7 @@ from context_gateway.rates import open_limiter
 from context_gateway.settings import Settings
 
 GRACE = 10  # seconds that requests under way may still take after SIGTERM
+CLOSE = (b"connection", b"close")
 BACKLOG = 512  # connections that wait to be accepted
 
 log = structlog.get_logger()
@@ -40,19 +42,35 @@ async def main() -> None:
         app = create_app(clients, settings, limiter)
         async with app.state.gate.denials:
             log.info("listening", host=settings.host, port=settings.port)
-            await Server(server_config(app, settings)).serve()
+            await Server(app, settings).serve()
     log.info("stopped")
 
 
 class Server(uvicorn.Server):
     """uvicorn, which at its end would raise the signal again and so die of it instead of closing what is open."""
 
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
+        super().__init__(server_config(app, settings))
+        self._state, self._seconds = app.state, settings.drain
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Drain on SIGTERM and SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self.handle_exit, number, None)
+            asyncio.get_running_loop().add_signal_handler(number, self.drain, number)
         yield
+
+    def drain(self, number: int) -> None:
+        """Be not ready at once, send callers elsewhere after their next answer, and close a while later."""
+        if getattr(self._state, "draining", False) or not self._seconds:
+            self.handle_exit(number, None)
+            return
+        log.info("draining", seconds=self._seconds)
+        self._state.draining = True
+        # The first is what the second is made from, once a second.
+        self.config.encoded_headers = [*self.config.encoded_headers, CLOSE]
+        self.server_state.default_headers = [*self.server_state.default_headers, CLOSE]
+        asyncio.get_running_loop().call_later(self._seconds, self.handle_exit, number, None)
 
 
 def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:

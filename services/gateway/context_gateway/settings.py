@@ -30,6 +30,7 @@ class Settings:
     auth_required: bool = False
     jwt: JwtSettings = field(default_factory=JwtSettings)
     metrics_listen: str = ""
+    drain: float = 0.0  # seconds between "not ready" and closing
     request_timeout: float = 30.0  # seconds in which a request is answered; bulk streams take as long as they take
     limits: Limits = field(default_factory=Limits)
 
@@ -62,6 +63,7 @@ class Settings:
             auth_required=protection.auth_required,
             jwt=read_jwt(read, protection.secret_key_base),
             metrics_listen=read.text("METRICS_LISTEN", ""),
+            drain=read.number("DRAIN", 0.0, most=300),
             request_timeout=read.number("REQUEST_TIMEOUT", 30.0, least=0.1, most=600),
             limits=Limits.read(read, prod=protection.prod, host=host),
         )

@@ -65,7 +65,9 @@ async def serve(settings: Settings) -> None:
         feed = Feed(store, notifications, settings.feed_attempts)
         items = Items(store, vocabulary, lambda: datetime.now(UTC))
         servicer = KnowledgeServicer(store, items, Graph(store), feed)
-        server = Server(settings.listen, trust=settings.trust, ready=store.ping, on_drain=feed.close)
+        server = Server(
+            settings.listen, trust=settings.trust, ready=store.ping, drain=settings.drain, on_drain=feed.close
+        )
         server.add(add_KnowledgeServiceServicer_to_server, servicer, KNOWLEDGE)
         keys = Keys(store)
         admin = AdminServicer(keys, Audit(store), SetAside(store), Reviews(store))

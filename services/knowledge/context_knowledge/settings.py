@@ -22,6 +22,7 @@ class Settings:
     trust: Trust
     owner_url: str = ""  # whom migrations run as; empty: as who serves
     prod: bool = False
+    drain: float = 0.0  # seconds between "not serving" and closing
     feed_attempts: int = 5  # of one change, after which it is set aside
 
     @classmethod
@@ -44,6 +45,7 @@ class Settings:
             owner_url=read.secret("MIGRATION_DATABASE_URL", ""),
             feed_attempts=read.integer("FEED_ATTEMPTS", 5, least=1, most=1000),
             prod=read.choice("APP_ENV", "dev", "dev", "prod") == "prod",
+            drain=read.number("DRAIN", 0.0, most=300),
         )
         read.complain()
         return settings

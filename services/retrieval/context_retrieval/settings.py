@@ -24,7 +24,7 @@ class Settings:
     trust: Trust
     owner_url: str = ""  # whom migrations run as; empty: as who serves
     prod: bool = False
-
+    drain: float = 0.0  # seconds between "not serving" and closing
     unvouched_share: float = 0.3  # of a bundle, to what nobody vouches for while others compete
     receipt_days: int = 30
     max_queries: int = 64  # answered at once; as many again may wait for a moment
@@ -53,6 +53,7 @@ class Settings:
             trust=Trust.read(read, "retrieval", listen),
             owner_url=read.secret("MIGRATION_DATABASE_URL", ""),
             prod=read.choice("APP_ENV", "dev", "dev", "prod") == "prod",
+            drain=read.number("DRAIN", 0.0, most=300),
         )
         read.complain()
         return settings

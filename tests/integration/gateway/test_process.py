@@ -53,3 +53,26 @@ def test_prod_refuses_to_serve_strangers_and_says_why() -> None:
     assert ended.returncode == 1
     assert all(name in ended.stderr for name in ("SECRET_KEY_BASE", "AUTH_REQUIRED", "CORS_ORIGINS"))
     assert "Traceback" not in ended.stderr
+
+
+def test_it_is_not_ready_but_still_answers_while_it_drains() -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    environ = os.environ | {"PORT": str(port), "HOST": "127.0.0.1", "DRAIN": "2"}
+    with (
+        subprocess.Popen(COMMAND, env=environ, stdout=subprocess.PIPE, text=True) as process,
+        httpx2.Client() as client,
+    ):
+        try:
+            wait_for(f"{url}/livez", process)
+            assert "connection" not in client.get(f"{url}/livez").headers
+            process.send_signal(signal.SIGTERM)
+            while client.get(f"{url}/readyz").json()["status"] != "draining":
+                time.sleep(0.02)
+            answer = client.get(f"{url}/livez")
+            assert answer.status_code == 200
+            assert answer.headers["connection"] == "close"
+            process.communicate(timeout=20)
+        finally:
+            process.kill()
+    assert process.returncode == 0

@@ -49,7 +49,9 @@ async def get_liveness() -> Response:
 
 @routes.get("/readyz", operation_id="get_readiness", summary="Whether requests can be served")
 async def get_readiness(request: Request) -> Response:
-    """Without embeddings questions are still answered by words: ready, but degraded."""
+    """Without embeddings questions are still answered by words: ready, but degraded. A process that ends is not."""
+    if getattr(request.app.state, "draining", False):
+        return answer({"status": "draining", "away": []}, 503, {"Retry-After": "1"})
     knowledge, embedding, retrieval = await _serving(request)
     ready = knowledge and retrieval
     away = [
