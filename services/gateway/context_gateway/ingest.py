@@ -82,11 +82,30 @@ class Lines:
         return self.number, line
 
 
-class Ingest:
-    """One bulk request. `charge` counts items against a rate; `wait`: seconds for each batch to become searchable."""
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one bulk request asks for beside its lines.
 
-    def __init__(self, clients: Clients, provenance: types.Provenance.ValueType, charge: Charge, wait: float) -> None:
-        self._clients, self._provenance, self._charge, self._wait = clients, provenance, charge, wait
+    Args:
+        provenance: That of its items.
+        wait: Seconds for each batch to become searchable.
+        key: What its caller gave it, so that it may be sent again; empty where it gave nothing.
+    """
+
+    provenance: types.Provenance.ValueType
+    wait: float
+    key: str = ""
+
+    def key_of(self, entry: Entry) -> str:
+        """What one line of it may be sent again by."""
+        return f"{self.key}/{entry.line}" if self.key else ""
+
+
+class Ingest:
+    """One bulk request. `charge` counts its items against a rate."""
+
+    def __init__(self, clients: Clients, charge: Charge, terms: Terms) -> None:
+        self._clients, self._charge, self._terms = clients, charge, terms
         self._entries: asyncio.Queue[Entry | None] = asyncio.Queue(BATCH)
         self._settling: asyncio.Queue[asyncio.Task[list[Json]] | None] = asyncio.Queue(WAITING)
         self._answers: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -115,7 +134,7 @@ class Ingest:
             if number > LINES:
                 raise Refused(413, detail=f"the limit is {LINES:,} lines")
             if raw is None or raw.strip():
-                await self._entries.put(read_entry(number, raw, self._provenance))
+                await self._entries.put(read_entry(number, raw, self._terms.provenance))
 
     async def _write(self, tasks: asyncio.TaskGroup) -> None:
         async for batch in self._batches():
@@ -138,7 +157,7 @@ class Ingest:
 
     async def _record(self, batch: Sequence[Entry]) -> list[knowledge.Recorded | Problem]:
         """What became of each entry, in their order. Nothing that goes wrong with one batch stops the next."""
-        items = [entry.item for entry in batch if entry.item]
+        items = [entry for entry in batch if entry.item]
         standing = await self._charge(len(batch))
         over = min(standing.over, len(items)) if standing else 0
         taken = items[: len(items) - over]
@@ -148,19 +167,21 @@ class Ingest:
         following = iter(results)
         return [entry.problem or next(following, UNANSWERED) for entry in batch]
 
-    async def _store(self, items: Sequence[types.Item]) -> list[knowledge.Recorded | Problem]:
+    async def _store(self, entries: Sequence[Entry]) -> list[knowledge.Recorded | Problem]:
+        message = knowledge.RecordItemsRequest(items=[entry.item for entry in entries if entry.item])
+        if self._terms.key:
+            message.idempotency_keys.extend(map(self._terms.key_of, entries))
         try:
-            message = knowledge.RecordItemsRequest(items=items)
             answer = await call(self._clients.knowledge.RecordItems, message, within=RECORD_SECONDS)
         except (AppError, RuntimeError) as error:
-            return [describe(error)] * len(items)
+            return [describe(error)] * len(entries)
         results = [_result(result) for result in answer.results]
-        return results + [UNANSWERED] * (len(items) - len(results))
+        return results + [UNANSWERED] * (len(entries) - len(results))
 
     async def _settle(self, batch: Sequence[Entry], results: Sequence[knowledge.Recorded | Problem]) -> list[Json]:
         """The answers to a batch, once it is searchable or the wait is over."""
         points = [(done.item.id, done.change_id) for done in results if not isinstance(done, Problem)]
-        indexed = iter(await wait_indexed(self._clients, points, self._wait))
+        indexed = iter(await wait_indexed(self._clients, points, self._terms.wait))
         return [
             {"line": entry.line, "id": None, "status": "error", **done.summary(), "indexed": False}
             if isinstance(done, Problem)

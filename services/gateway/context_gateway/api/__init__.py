@@ -1,5 +1,6 @@
 """The routes, one module per resource."""
 
+import re
 from typing import cast
 
 from fastapi import APIRouter
@@ -8,9 +9,12 @@ from starlette.requests import Request
 from context_gateway.bodies import JsonRoute
 from context_gateway.clients import Clients
 from context_gateway.identity import Gate, Identity
+from context_gateway.problems import Refused
 from context_gateway.rates import Charge
 
 BUDGET = 30.0  # seconds of one call where the request itself has no deadline
+IDEMPOTENCY_KEY = "Idempotency-Key"
+KEY = re.compile(r"[!-~](?:[ -~]{0,198}[!-~])?")
 
 
 def router(tag: str) -> APIRouter:
@@ -36,3 +40,17 @@ def charge(request: Request) -> Charge:
 def identity(request: Request) -> Identity:
     """Who sent the request."""
     return cast("Identity", request.state.identity)
+
+
+def idempotency_key(request: Request) -> str:
+    """What its caller gave the request, so that it may be sent again; empty where it gave nothing.
+
+    Raises:
+        Refused: 400, the header stands there twice, or is none of 1 to 200 printable ASCII characters.
+    """
+    given = request.headers.getlist(IDEMPOTENCY_KEY)
+    if not given or given == [""]:
+        return ""
+    if len(given) > 1 or not KEY.fullmatch(given[0]):
+        raise Refused(400, {IDEMPOTENCY_KEY: ["must be 1 to 200 printable ASCII characters"]})
+    return given[0]

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from context_gateway.answers import MOST_WAIT, Preference, preference
-from context_gateway.api import charge, clients, identity, router
+from context_gateway.api import charge, clients, idempotency_key, identity, router
 from context_gateway.bodies import require_media_type
-from context_gateway.ingest import Ingest
+from context_gateway.ingest import Ingest, Terms
 from context_gateway.problems import Refused
 
 MEDIA_TYPE = "application/x-ndjson"
@@ -35,18 +35,20 @@ async def bulk(request: Request) -> Response:
     An item with `source_uri` is an upsert on it. Answers come while lines are still being sent, in their order:
     `{"line":1,"id":"ADR-004","status":"created|updated|unchanged|error","indexed":true}`, an error with the fields
     `error`, `code`, `details` and `retry_after` of a problem. Blank lines are skipped.
+
+    With an `Idempotency-Key` the same stream may be sent again whole: what was recorded is answered as the first time.
     """
     require_media_type(request.headers.get("content-type"), MEDIA_TYPE)
-    return BulkResponse(request, preference(request.headers, MOST_WAIT))
+    return BulkResponse(request, preference(request.headers, MOST_WAIT), idempotency_key(request))
 
 
 class BulkResponse(Response):
     """Answers while the request is still being read."""
 
-    def __init__(self, request: Request, preferred: Preference) -> None:
+    def __init__(self, request: Request, preferred: Preference, key: str) -> None:
         super().__init__(headers=preferred.headers, media_type=MEDIA_TYPE)
         del self.headers["content-length"]
-        self._request, self._seconds = request, preferred.seconds
+        self._request, self._seconds, self._key = request, preferred.seconds, key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the pipeline between the caller and the services."""
@@ -54,7 +56,8 @@ class BulkResponse(Response):
         async def send_part(part: bytes) -> None:
             await send({"type": "http.response.body", "body": part, "more_body": True})
 
-        ingest = Ingest(clients(self._request), identity(self._request).imported, charge(self._request), self._seconds)
+        terms = Terms(identity(self._request).imported, self._seconds, self._key)
+        ingest = Ingest(clients(self._request), charge(self._request), terms)
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             await ingest.run(_chunks(self._request), send_part)

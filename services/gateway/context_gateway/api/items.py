@@ -9,7 +9,7 @@ from context.v1 import knowledge_pb2 as knowledge
 from context_common.client import call
 from context_common.errors import NotFound
 from context_gateway.answers import Fields, Preference, answer, etag, expected_version, page, preference, select
-from context_gateway.api import BUDGET, clients, identity, router
+from context_gateway.api import BUDGET, clients, idempotency_key, identity, router
 from context_gateway.indexed import wait_indexed
 from context_gateway.problems import Refused
 from context_gateway.schemas import answers
@@ -120,7 +120,9 @@ def _add_delete(routes: APIRouter, kind: Kind) -> None:
 
 async def record(request: Request, kind: Kind, body: Change) -> knowledge.Recorded:
     """Create the item in `body`."""
-    message = knowledge.CreateItemRequest(item=to_item(kind, body, identity(request).provenance))
+    message = knowledge.CreateItemRequest(
+        item=to_item(kind, body, identity(request).provenance), idempotency_key=idempotency_key(request)
+    )
     return (await call(clients(request).knowledge.CreateItem, message, within=BUDGET)).recorded
 
 
