@@ -4,9 +4,9 @@ import io
 import os
 import sys
 
-from context_client.cli import add, app, ask, bring, keys
+from context_client.cli import add, app, ask, bring, keys, review
 
-COMMANDS = (add, ask, bring, keys)  # importing them makes them known to the app
+COMMANDS = (add, ask, bring, keys, review)  # importing them makes them known to the app
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import httpx2
 from context_client.errors import ContextError, NotFound, Unreachable, api_error
 from context_client.keys import Keys
 from context_client.retry import delay, worth_retrying
+from context_client.review import Review
 from context_client.settings import Settings
 from context_client.types import (
     AuditPage,
@@ -62,7 +63,7 @@ class Client:
             base_url=self.url, headers=headers, timeout=TIMEOUT, transport=transport, trust_env=outside
         )
         self.sleep = sleep
-        self.keys = Keys(self._call)
+        self.keys, self.review = Keys(self._call), Review(self._call)
 
     def __enter__(self) -> "Client":
         return self
@@ -167,20 +168,28 @@ class Client:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         idempotent: bool | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         again = method in ("GET", "DELETE") if idempotent is None else idempotent
         for attempt in range(ATTEMPTS):
             try:
-                return self._send(method, path, params, body)
+                return self._send(method, path, params, body, headers)
             except ContextError as error:
                 if attempt == ATTEMPTS - 1 or not worth_retrying(error, idempotent=again):
                     raise
                 self.sleep(delay(attempt, error))
         raise AssertionError("the last attempt returns or raises")
 
-    def _send(self, method: str, path: str, params: Mapping[str, str] | None, body: Mapping[str, Any] | None) -> Any:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, str] | None,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None,
+    ) -> Any:
         with self._translate(method, path):
-            response = self._http.request(method, path, params=params, json=body)
+            response = self._http.request(method, path, params=params, json=body, headers=headers)
         if response.is_success:
             content = _json(response)
             if isinstance(content, dict):

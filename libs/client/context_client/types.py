@@ -62,6 +62,8 @@ class Line(TypedDict):
     code: NotRequired[str]
     details: NotRequired[dict[str, list[str]]]
     retry_after: NotRequired[float]
+    redactions: NotRequired[list[dict[str, str]]]  # field, kind
+    review: NotRequired[Literal["held", "rejected"]]
 
 
 class Key(TypedDict):

@@ -17,6 +17,7 @@ from context_client.cli.app import printable
 QUIET = {
     "id", "type", "title", "meeting_title", "status", "version", "created_at", "updated_at", "provenance", "pinned",
     "access_count_30d", "reference_count", "related_items", "indexed", "relationships_created", "pending_references",
+    "redactions", "suspicions",
 }  # fmt: skip
 LAST = ("tags", "author", "source_uri")
 DATES = ("created_date", "incident_date", "date")
@@ -33,6 +34,7 @@ BAD = {
     "revoked",
     "expired",
     "denied",
+    "held",
 }
 SECTIONS = (
     ("key_decisions", "Decisions"),
@@ -61,7 +63,11 @@ def written(console: Console, content: Mapping[str, Any]) -> None:
     waiting = content.get("pending_references") or []
     if waiting:
         console.print(plain(f"  names {', '.join(waiting)}, not recorded yet"))
-    if content.get("indexed") is False:
+    for found in content.get("redactions") or []:
+        console.print(plain(f"  a secret was taken out of {found['field']}: {found['kind']}"))
+    if content.get("review") == "held":
+        console.print(plain("  held for review: it looks like instructions to an agent, and no search shows it"))
+    elif content.get("indexed") is False:
         console.print(plain("  stored; searchable soon"))
 
 
@@ -144,6 +150,10 @@ def report(console: Console, content: Mapping[str, Any]) -> None:
     if content.get("links_removed"):
         removed = content["links_removed"]
         console.print(plain(f"{removed} links removed: numbers of the records' own, read as ids of the engine"))
+    if content.get("redacted"):
+        console.print(plain(f"{content['redacted']:,} had secrets in them, which were taken out"))
+    if content.get("held"):
+        console.print(plain(f"{content['held']:,} are held for review: contextctl review list"))
     if content["not_indexed"]:
         console.print(plain(f"{content['not_indexed']:,} are stored but not searchable yet: contextctl index"))
 

@@ -1,4 +1,4 @@
-"""Keys and the audit trail as people read them."""
+"""Keys, the audit trail and what is held for review, as people read them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -47,6 +47,27 @@ def audit(console: Console, content: Mapping[str, Any]) -> None:
     console.print(rows if content["items"] else plain("nothing"))
     if content.get("next_cursor"):
         console.print(plain(f"more: --cursor {content['next_cursor']}", "dim"))
+
+
+def held(console: Console, content: Mapping[str, Any]) -> None:
+    """Items that wait for a verdict, and why."""
+    rows = columns("id", "by", "title", "field", "rule", "words")
+    for entry in content["items"]:
+        found = entry["suspicions"]
+        rows.add_row(
+            plain(f"{entry['id']} v{entry['version']}"),
+            plain(entry["provenance"]),
+            plain(entry["title"]),
+            *(plain("\n".join(suspicion[name] for suspicion in found), "dim") for name in ("field", "rule", "excerpt")),
+        )
+    console.print(rows if content["items"] else plain("nothing"))
+    if content.get("next_cursor"):
+        console.print(plain(f"more: --cursor {content['next_cursor']}", "dim"))
+
+
+def decided(console: Console, content: Mapping[str, Any]) -> None:
+    """An item after its verdict."""
+    console.print(plain(f"{content['id']} v{content['version']}"), coloured(content["review"]), plain(content["title"]))
 
 
 def _minute(moment: str | None) -> str:

@@ -24,6 +24,8 @@ class Report:
     links_drawn: int = 0
     links_kept: int = 0
     links_removed: int = 0
+    held: int = 0
+    redacted: int = 0
     not_indexed: int = 0
     interrupted: bool = False
     items: list[dict[str, Any]] = field(default_factory=list)  # source, id, status
@@ -35,7 +37,10 @@ class Report:
             self.failed.append({"source": source, "error": error})
             return
         setattr(self, status, getattr(self, status) + 1)
-        self.not_indexed += line.get("indexed") is False
+        withheld = "review" in line
+        self.held += line.get("review") == "held"
+        self.redacted += bool(line.get("redactions"))
+        self.not_indexed += line.get("indexed") is False and not withheld
         self.items.append({"source": source, "id": line.get("id", ""), "status": status})
 
     def settle(self, client: Client) -> None:
