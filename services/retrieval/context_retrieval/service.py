@@ -17,16 +17,19 @@ from context_common.errors import AppError
 from context_common.server import Server
 from context_retrieval import metrics, tokens
 from context_retrieval.access import AccessCounter
+from context_retrieval.admission import Admission
 from context_retrieval.answer import Answerer
 from context_retrieval.embedder import Embedder
 from context_retrieval.filler import Filler
 from context_retrieval.indexer import Indexer, as_service
 from context_retrieval.prepare import Preparer
+from context_retrieval.progress import Progress
 from context_retrieval.rank import Scale
+from context_retrieval.receipts import Ledger
 from context_retrieval.search import Searcher
-from context_retrieval.servicer import Progress, RetrievalServicer
+from context_retrieval.servicer import Parts, RetrievalServicer
 from context_retrieval.settings import Settings
-from context_retrieval.store import CHANNEL, SESSION, Index, Reader, Status, configure
+from context_retrieval.store import CHANNEL, SESSION, Index, Reader, Receipts, Status, configure
 
 GAUGES_EVERY = 5.0  # seconds
 KNOWLEDGE = knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
@@ -68,16 +71,25 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
             Indexer(knowledge, index, preparer, name=f"{name}-{number}", lacking=lacking).run()
             for number in range(settings.indexers)
         ]
+        ledger = Ledger(Receipts(pool), settings.receipt_days)
         work += [Filler(index, embedder, preparer, lacking).run(), accesses.run(), _keep_gauges(knowledge)]
+        work += [ledger.write(), ledger.purge()]
         stack.push_async_callback(_end, [asyncio.create_task(task) for task in work])
+        stack.push_async_callback(ledger.flush)
         searcher = Searcher(reader, embedder, Scale())
-        progress = Progress(Status(pool), indexed, knowledge, embedder)
+        parts = Parts(
+            searcher=searcher,
+            answerer=Answerer(searcher, settings.unvouched_share),
+            reader=reader,
+            progress=Progress(Status(pool), indexed, knowledge, embedder),
+            accesses=accesses,
+            ledger=ledger,
+            admission=Admission(settings.max_queries),
+        )
         server = Server(
             settings.listen, trust=settings.trust, ready=lambda: postgres.ping(pool), drain=settings.drain
         )
-        answerer = Answerer(searcher, settings.unvouched_share)
-        servicer = RetrievalServicer(searcher, answerer, reader, progress, accesses)
-        yield server.add(add_RetrievalServiceServicer_to_server, servicer, RETRIEVAL)
+        yield server.add(add_RetrievalServiceServicer_to_server, RetrievalServicer(parts), RETRIEVAL)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
