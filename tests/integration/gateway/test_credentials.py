@@ -99,10 +99,10 @@ async def test_a_key_is_a_caller_of_every_service(gateway: Gateway) -> None:
     assert answer.status_code == 201
     [asked] = gateway.admin.asked(pb.AuthenticateKeyRequest)
     assert asked.digest == key.digest
-    assert (gateway.admin.callers[0].principal, gateway.admin.callers[0].scopes) == ("service:gateway", {SERVICE})
+    assert (gateway.admin.callers[0].principal, set(gateway.admin.callers[0].scopes)) == ("service:gateway", {SERVICE})
     for who in (*gateway.knowledge.callers, *gateway.retrieval.callers):
         assert (who.principal, who.namespace, who.request_id) == (f"key:{key.id}", "web", "r-1")
-        assert (who.address, who.scopes) == ("127.0.0.1", {READ, WRITE})
+        assert (who.address, set(who.scopes)) == ("127.0.0.1", {READ, WRITE})
         assert (set(who.readable), set(who.writable)) == ({"web", "billing"}, {"web"})
 
 
