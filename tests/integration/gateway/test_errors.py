@@ -91,7 +91,7 @@ def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
         (NotFound(), 404, "not_found"),
         (Conflict("ADR-001 is taken"), 409, "conflict"),
         (Stale(), 412, "version_mismatch"),
-        (Unauthenticated(), 401, "unauthenticated"),
+        (Unauthenticated(), 503, "unavailable"),  # the service does not believe the gateway; its caller did no wrong
         (Denied(), 403, "denied"),
         (Overloaded("full", 1.2), 429, "overloaded"),
         (Unavailable("away", 0.2), 503, "unavailable"),
