@@ -12,7 +12,7 @@ from context.v1 import types_pb2 as types
 from context_common import caller
 from context_common.caller import Caller
 from context_common.errors import Denied, Invalid
-from context_knowledge import wire
+from context_knowledge import redaction, wire
 from context_knowledge.audit import Audit
 from context_knowledge.grants import Grants, Key
 from context_knowledge.keys import Keys
@@ -34,7 +34,8 @@ class AdminServicer(rpc.AdminServiceServicer):
 
     async def CreateKey(self, request: pb.CreateKeyRequest, context: Context) -> pb.CreateKeyResponse:
         granted, expires_at = read_grants(request.grants), _time(request, "expires_at")
-        key, made = await self._keys.create(caller.current(), request.name, granted, expires_at)
+        name = redaction.clean_text(request.name)
+        key, made = await self._keys.create(caller.current(), name, granted, expires_at)
         return pb.CreateKeyResponse(key=write_key(key), secret=made.text)
 
     async def ListKeys(self, request: pb.ListKeysRequest, context: Context) -> pb.ListKeysResponse:
