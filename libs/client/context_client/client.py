@@ -7,12 +7,13 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, cast
 from urllib.parse import quote, urlsplit
+from uuid import uuid4
 
 import httpx2
 
 from context_client.errors import ContextError, NotFound, Unreachable, api_error
 from context_client.keys import Keys
-from context_client.retry import delay, worth_retrying
+from context_client.retry import Budget, delay, worth_retrying
 from context_client.review import Review
 from context_client.settings import Settings
 from context_client.types import (
@@ -30,6 +31,7 @@ from context_client.types import (
 )
 
 ATTEMPTS = 4
+PATIENCE = 60.0  # seconds of waiting between the attempts of one call
 TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
 LONGEST_WAIT = 120  # seconds that a bulk answer may wait for the index
 PATHS: dict[ItemType, str] = {"snapshot": "/api/context/snapshot"}  # where creating is not POST /api/<type>
@@ -63,6 +65,7 @@ class Client:
             base_url=self.url, headers=headers, timeout=TIMEOUT, transport=transport, trust_env=outside
         )
         self.sleep = sleep
+        self._budget = Budget()
         self.keys, self.review = Keys(self._call), Review(self._call)
 
     def __enter__(self) -> "Client":
@@ -78,9 +81,10 @@ class Client:
         self._http.close()
 
     def create(self, kind: ItemType, fields: Mapping[str, Any]) -> Item:
-        """Create an item; a snapshot whose commit is known is answered as it stands."""
+        """Create an item, once however often it must be sent; a snapshot whose commit is known is answered as it is."""
         path = PATHS.get(kind, f"/api/{kind}")
-        return cast("Item", self._call("POST", path, body=fields, idempotent=kind == "snapshot"))
+        headers = {"Idempotency-Key": uuid4().hex}
+        return cast("Item", self._call("POST", path, body=fields, idempotent=True, headers=headers))
 
     def get(self, item_id: str) -> Item:
         """An item with its `related_items`."""
@@ -171,13 +175,20 @@ class Client:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         again = method in ("GET", "DELETE") if idempotent is None else idempotent
+        waited = 0.0
         for attempt in range(ATTEMPTS):
             try:
-                return self._send(method, path, params, body, headers)
+                content = self._send(method, path, params, body, headers)
             except ContextError as error:
-                if attempt == ATTEMPTS - 1 or not worth_retrying(error, idempotent=again):
+                pause = delay(attempt, error)
+                waited += pause
+                last = attempt == ATTEMPTS - 1 or waited > PATIENCE
+                if last or not worth_retrying(error, idempotent=again) or not self._budget.spend():
                     raise
-                self.sleep(delay(attempt, error))
+                self.sleep(pause)
+            else:
+                self._budget.earn()
+                return content
         raise AssertionError("the last attempt returns or raises")
 
     def _send(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from context_client.errors import Away, ContextError, Unreachable
 
-FIRST, LONGEST = 0.2, 10.0  # seconds
+FIRST, LONGEST = 0.2, 10.0  # seconds of back-off
+MOST_TOKENS, EARNED = 10.0, 0.1  # of a budget: attempts after the first, and what each success gives back
 
 
 def worth_retrying(error: ContextError, *, idempotent: bool) -> bool:
@@ -22,10 +23,31 @@ def worth_retrying(error: ContextError, *, idempotent: bool) -> bool:
 
 
 def delay(attempt: int, error: ContextError | None = None) -> float:
-    """Seconds before the attempt after `attempt` (from 0): doubling, with jitter; never less than the server asked."""
+    """Seconds before the attempt after `attempt` (from 0): doubling, with jitter, on top of what the server asked for.
+
+    On top, so that callers who were told the same do not all come back at once.
+    """
     asked = (error.retry_after if isinstance(error, Away) else None) or 0.0
     backoff: float = min(FIRST * 2**attempt, LONGEST) * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load only
-    return min(max(asked, backoff), LONGEST)
+    return asked + backoff
+
+
+@dataclass
+class Budget:
+    """How much trying again is left to a client: where most calls fail, it only adds to the load."""
+
+    tokens: float = MOST_TOKENS
+
+    def spend(self) -> bool:
+        """Whether to try again once more."""
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+    def earn(self) -> None:
+        """A call succeeded."""
+        self.tokens = min(MOST_TOKENS, self.tokens + EARNED)
 
 
 @dataclass

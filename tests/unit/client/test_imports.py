@@ -149,7 +149,7 @@ def test_patience_ends_and_what_is_left_has_failed(directory: Path) -> None:
     planned = adrs.plan([directory])
     lines = upload.run(planned.items)
     assert {line["status"] for line in lines} == {"error"}
-    assert said[-1] == "Service unavailable; gave up after 60 s"
+    assert said[-1] == "Service unavailable; gave up after 90 s"
 
 
 def test_a_refused_call_is_an_error_at_once(directory: Path) -> None:

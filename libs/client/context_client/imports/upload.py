@@ -10,7 +10,7 @@ from context_client.errors import ApiError, Away, ContextError, Unreachable, des
 from context_client.retry import Patience
 from context_client.types import Line
 
-PATIENCE = 60.0  # seconds without any progress
+PATIENCE = 90.0  # seconds without any progress, of which a rate may ask for a minute
 LINES, BYTES = 2_000, 32 * 1024 * 1024  # of one call
 PASSING = ("unavailable", "overloaded", "deadline_exceeded")  # errors of a line that may pass
 
