@@ -42,9 +42,10 @@ class Administration:
         reads: Iterable[str] = (),
         expires_at: datetime | None = None,
         provenance: Any = 0,
+        repeat: str = "",
     ) -> pb.CreateKeyResponse:
         grants = pb.Grants(scopes=scopes, namespaces=namespaces, read_namespaces=reads, provenance=provenance)
-        request = pb.CreateKeyRequest(name=name, grants=grants, expires_at=stamp(expires_at))
+        request = pb.CreateKeyRequest(name=name, grants=grants, expires_at=stamp(expires_at), idempotency_key=repeat)
         response: pb.CreateKeyResponse = await self.ask("CreateKey", request)
         return response
 

@@ -17,6 +17,7 @@ from context_knowledge.audit import Audit
 from context_knowledge.grants import Grants, Key
 from context_knowledge.keys import Keys
 from context_knowledge.model import Item, Review
+from context_knowledge.once import Request
 from context_knowledge.review import Reviews
 from context_knowledge.setaside import SetAside
 from context_knowledge.store.audit import DENIED, Denial, Entry, Wanted
@@ -35,7 +36,9 @@ class AdminServicer(rpc.AdminServiceServicer):
     async def CreateKey(self, request: pb.CreateKeyRequest, context: Context) -> pb.CreateKeyResponse:
         granted, expires_at = read_grants(request.grants), _time(request, "expires_at")
         name = redaction.clean_text(request.name)
-        key, made = await self._keys.create(caller.current(), name, granted, expires_at)
+        # Not the time: who sends the same lifetime again means another end.
+        asked = Request.of(request.idempotency_key, request.grants)
+        key, made = await self._keys.create(caller.current(), name, granted, expires_at, asked)
         return pb.CreateKeyResponse(key=write_key(key), secret=made.text)
 
     async def ListKeys(self, request: pb.ListKeysRequest, context: Context) -> pb.ListKeysResponse:

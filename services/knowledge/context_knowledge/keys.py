@@ -11,6 +11,7 @@ from context_common.caller import EVERY, SCOPES, Caller
 from context_common.errors import AppError, Conflict, Invalid, NotFound
 from context_knowledge import grants, pages
 from context_knowledge.grants import Grants, Key
+from context_knowledge.once import Request, claim
 from context_knowledge.pages import Page
 from context_knowledge.store import Session, Store
 from context_knowledge.store.keys import Found, NewKey
@@ -31,12 +32,15 @@ class Keys:
         self._store = store
         self._touching: dict[str, asyncio.Task[None]] = {}
 
-    async def create(self, who: Caller, name: str, granted: Grants, expires_at: datetime | None) -> tuple[Key, ApiKey]:
+    async def create(
+        self, who: Caller, name: str, granted: Grants, expires_at: datetime | None, request: Request | None = None
+    ) -> tuple[Key, ApiKey]:
         """A new key; the second of the two is not kept.
 
         Raises:
             Invalid: Names every field that is wrong.
             Denied: A scope or a namespace is not the caller's to give.
+            Conflict: The same `request` made a key before, or its key was another request's.
         """
         whole = grants.check(name, granted)
         grants.check_held(who, whole)
@@ -44,11 +48,15 @@ class Keys:
         async def work(session: Session) -> tuple[Key, ApiKey]:
             if expires_at and expires_at <= await session.keys.now():
                 raise Invalid({"expires_at": ["is in the past"]})
+            if request and (earlier := await claim(session, request)):
+                raise Conflict(f"that request made the key {earlier.decode()}, and a key is shown only once")
             key, made = await _insert(session, name, whole, expires_at)
+            if request:
+                await session.once.keep(request.key, key.id.encode())
             await _audit(session, "create_key", key)
             return key, made
 
-        return await self._store.run(who, work, namespaces=_told(whole))
+        return await self._store.run(who, work, namespaces=(who.namespace, *_told(whole)))
 
     async def list(self, who: Caller, page_size: int, cursor: str, *, ended: bool) -> Page[Key]:
         """A page of the keys whose namespaces are all the caller's, newest first; `ended` adds what holds no more.

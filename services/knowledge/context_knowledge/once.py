@@ -42,6 +42,18 @@ class Request:
         return cls(key, hashlib.sha256(name + b"\0" + asked.SerializeToString(deterministic=True)).digest())
 
 
+async def claim(session: Session, request: Request) -> bytes | None:
+    """The answer to the same request before; None where this is the first, whose answer is to be kept.
+
+    Raises:
+        Conflict: The key was another request's.
+    """
+    first = await session.once.claim(request.key, request.digest, KEPT)
+    if first and first.digest != request.digest:
+        raise Conflict("that idempotency key was used for another request")
+    return first.answer if first else None
+
+
 class Once:
     """Does what a request asks for once, however often it comes."""
 
@@ -61,15 +73,12 @@ class Once:
         async def once(session: Session) -> bytes:
             nonlocal done
             done = None
-            first = await session.once.claim(request.key, request.digest, KEPT)
+            first = await claim(session, request)
             if first is None:
                 done = await work(session)
-                answer = wire.write_recorded(done).SerializeToString()
-                await session.once.keep(request.key, answer)
-                return answer
-            if first.digest != request.digest:
-                raise Conflict("that idempotency key was used for another request")
-            return first.answer
+                first = wire.write_recorded(done).SerializeToString()
+                await session.once.keep(request.key, first)
+            return first
 
         answered = await self._store.run(who, once)
         if done:

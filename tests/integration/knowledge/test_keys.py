@@ -37,6 +37,20 @@ async def test_a_key_is_shown_once_and_recognised_by_its_digest(
     assert made.key.id in kept
 
 
+async def test_a_request_that_comes_again_makes_no_second_key(administration: Administration) -> None:
+    made = await administration.create_key(repeat="k-1", expires_at=ahead(days=1))
+    with pytest.raises(Conflict, match=made.key.id):
+        await administration.create_key(repeat="k-1", expires_at=ahead(days=1, seconds=5))
+    with pytest.raises(Conflict, match="another request"):
+        await administration.create_key(repeat="k-1", namespaces=["web", "billing"])
+    done = await asyncio.gather(
+        *(administration.create_key(repeat="k-2", namespaces=["billing"]) for _ in range(5)), return_exceptions=True
+    )
+    assert sum(isinstance(one, pb.CreateKeyResponse) for one in done) == 1
+    assert sum(isinstance(one, Conflict) for one in done) == 4
+    assert len(await administration.keys()) == 2
+
+
 async def test_a_secret_is_no_name(administration: Administration) -> None:
     other = apikey.make()
     made = await administration.create_key(name=f"instead of {other.text}")

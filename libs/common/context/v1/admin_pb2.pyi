@@ -122,12 +122,18 @@ Global___Key: _TypeAlias = Key  # noqa: Y015
 
 @_typing.final
 class CreateKeyRequest(_message.Message):
+    """With an `idempotency_key` the same again, within a day and from the same principal, is ALREADY_EXISTS and names the key
+    that was made: its secret cannot be answered twice.
+    """
+
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
     GRANTS_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    idempotency_key: _builtins.str
     @_builtins.property
     def grants(self) -> Global___Grants: ...
     @_builtins.property
@@ -138,10 +144,11 @@ class CreateKeyRequest(_message.Message):
         name: _builtins.str = ...,
         grants: Global___Grants | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        idempotency_key: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "grants", b"grants"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "grants", b"grants", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at", "grants", b"grants", "idempotency_key", b"idempotency_key", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -10,7 +10,7 @@ from context.v1 import admin_pb2 as pb
 from context_common.client import call
 from context_common.errors import NotFound
 from context_gateway.answers import answer, page
-from context_gateway.api import BUDGET, clients, gate, router
+from context_gateway.api import BUDGET, clients, gate, idempotency_key, router
 from context_gateway.schemas import admin as schemas
 from context_gateway.schemas.admin import OVERLAP, KeyCreate, KeyListing, KeyRotation
 
@@ -23,10 +23,13 @@ routes = router("Admin")
 async def create_key(request: Request, body: KeyCreate) -> Response:
     """`key` is the key itself: it is kept nowhere, so this is the only time it is seen.
 
-    Nobody hands on a scope or a namespace that they do not have.
+    Nobody hands on a scope or a namespace that they do not have. An `Idempotency-Key` that made a key already is a 409
+    that names it.
     """
     now = datetime.now(UTC)
-    made = await call(clients(request).admin.CreateKey, body.request(now), within=BUDGET)
+    message = body.request(now)
+    message.idempotency_key = idempotency_key(request)
+    made = await call(clients(request).admin.CreateKey, message, within=BUDGET)
     content = {"key": made.secret} | schemas.key(made.key, now)
     return answer(content, 201, {"Location": f"/api/admin/keys/{made.key.id}"})
 
