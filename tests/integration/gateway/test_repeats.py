@@ -51,6 +51,13 @@ async def test_a_key_of_another_body_is_a_conflict(gateway: Gateway) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
 
 
+async def test_the_making_of_an_api_key_carries_its_key(gateway: Gateway) -> None:
+    body = {"name": "ci", "scopes": ["context:read"], "namespaces": ["default"]}
+    answer = await gateway.http.post("/api/admin/keys", json=body, headers={KEY: "k"})
+    assert answer.status_code == 201, answer.text
+    assert gateway.admin.requests[-1].idempotency_key == "k"
+
+
 async def test_each_line_of_a_stream_has_a_key_of_its_own(gateway: Gateway) -> None:
     item = json.dumps({"type": "adr", "title": "t", "decision": "d"}).encode()
     stream = b"\n".join([item, b"", b"{broken", item, item])
