@@ -81,6 +81,11 @@ PREFIXES: tuple[tuple[str, int, str], ...] = (
     ("age_key", 50, "AGE-SECRET-KEY-1"),
     ("artifactory_key", 60, "AKCp"),
 )
+# Nothing else begins so: what follows need not look drawn. Whoever only shows the form writes x over and over.
+TELLING = (
+    *("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xoxa-", "xoxb-", "xoxp-", "xoxr-", "xoxs-"),
+    *("sk_live_", "sk_test_", "rk_live_", "rk_test_", "sk-ant-", "sk-proj-", "AIza", "npm_", "dckr_pat_", "shpat_"),
+)
 TURNS = frozenset(zip("lddUlU", "dlUdUl", strict=True)) - {("U", "l")}  # a word may begin with a capital
 LEAST_TURNS = 0.14  # per character; text has about 0.01, camelCase 0.1, base64 and hexadecimal 0.4
 STAND_IN = re.compile(
@@ -98,8 +103,10 @@ def drawn(value: str, least: int = 8) -> bool:
 
 def _random(secret: str) -> bool:
     """Whether it was drawn rather than written, as `sk-learn-pipeline` and `hf_XXXXXXXX` were."""
+    if secret.startswith(TELLING):
+        return _real(secret)
     parts = [part for part in re.split(r"[._-]", secret[3:]) if len(part) >= SHORTEST_DRAWN]
-    return _real(secret) and any(_mixed(part) for part in parts)
+    return _real(secret) and (any(_mixed(part) for part in parts) or drawn(secret[3:], 16))
 
 
 def _mixed(part: str) -> bool:
@@ -108,8 +115,8 @@ def _mixed(part: str) -> bool:
 
 
 def _real(secret: str) -> bool:
-    """Whether it is no stand-in: neither one character over and over nor one that says that it is an example."""
-    return len(set(secret)) >= 8 and "EXAMPLE" not in secret
+    """Whether it is no stand-in of one character over and over. One that calls itself an example is taken for real."""
+    return len(set(secret)) >= 8
 
 
 def _chosen(secret: str) -> bool:
@@ -138,7 +145,7 @@ def _decoded(encoded: str) -> bytes:
 
 
 def _has_key(block: str) -> bool:
-    return re.search(r"[A-Za-z0-9+/=]{24}", block) is not None
+    return re.search(r"(?m:^|\\n|\s)[A-Za-z0-9+/=]{6}", block.partition("KEY")[2]) is not None
 
 
 def _prefixed(kind: str, least: int, prefixes: str) -> Shape:
