@@ -169,6 +169,40 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_one_recovers(scratch: P
         assert run.stop() == 0, run.output()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
+def test_production_shows_the_first_key_once_and_lets_in_nobody_else(scratch: Path, model_dir: Path) -> None:
+    data, secret = scratch / "data", "a secret of at least thirty-two characters"
+    prod = {"APP_ENV": "prod", "SECRET_KEY_BASE": secret}
+    with running(data, model_dir, **prod) as run:
+        run.wait_shown()
+        [key] = re.findall(r"^admin key: (ctx_\w+)$", run.output(), re.MULTILINE)
+        assert "demo data loaded" in run.output()
+        assert "tokens\n" in run.output()  # the example question was answered
+        shown = {"authorization": f"Bearer {key}"}
+        for headers, status in (({}, 401), (shown, 200)):
+            assert httpx2.get(f"{run.url}/api/adr", headers=headers, timeout=30).status_code == status
+        assert not [line for line in processes_of(data) if key in line or secret in line]
+        assert run.stop() == 0, run.output()
+    with running(data, model_dir, **prod) as run:
+        run.wait_shown()
+        assert "ctx_" not in run.output()
+        assert httpx2.get(f"{run.url}/api/adr", headers=shown, timeout=30).status_code == 200
+        assert run.stop() == 0, run.output()
+    files = [path for path in data.rglob("*") if path.is_file()]
+    assert [path for path in files if any(text.encode() in path.read_bytes() for text in (key, secret))] == []
+
+
+def test_production_refuses_to_start_without_what_keeps_strangers_out(scratch: Path) -> None:
+    wrong = {"APP_ENV": "prod", "SECRET_KEY_BASE": "weak", "CORS_ORIGINS": "*", "AUTH_REQUIRED": "false"}
+    environ = {**os.environ, **wrong, "CONTEXT_DATA_DIR": str(scratch / "data")}
+    command = [sys.executable, "-m", "context_local"]
+    ran = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    for name in ("SECRET_KEY_BASE", "CORS_ORIGINS=*", "AUTH_REQUIRED=false"):
+        assert name in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
 def test_a_port_that_is_taken_is_an_error_that_says_so(scratch: Path) -> None:
     with socket.create_server((health.LOOPBACK, 0)) as server:
         port = server.getsockname()[1]

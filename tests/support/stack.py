@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from context_local import health, table
-from context_local.processes import popen_options
+from context_local.processes import Process, popen_options
 from tests.support.postgres import scratch_database, scratch_server
 
 STARTS_WITHIN = 60.0  # seconds
@@ -59,6 +59,20 @@ class Stack:
     def service_secret(self) -> str:
         """What the services of this run sign their calls with."""
         return self._rows["gateway"].environment["SERVICE_SECRET"]
+
+    def row(self, name: str) -> Process:
+        """How a service is started here."""
+        return self._rows[name]
+
+    @contextmanager
+    def beside(self, row: Process) -> Iterator[None]:
+        """Run one more process for the block."""
+        self._rows[row.name] = row
+        self.start(row.name)
+        try:
+            yield
+        finally:
+            self.end(row.name)
 
     def addr(self, name: str) -> str:
         """`host:port` of a gRPC service."""
