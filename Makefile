@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: help run setup model test check audit fix proto lock unit integration e2e quality bench chaos clean
+.PHONY: help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling load soak fuzz clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -75,6 +75,18 @@ bench: ## Where the time of one warm question goes
 
 chaos: ## Faults under load, and what was lost; RUN="--seconds 60 --faults 10 --seed 5"
 	$(BIN)/python -m tests.chaos.run storm $(RUN)
+
+rolling: ## Every process restarted under load, at two replicas
+	$(BIN)/python -m tests.chaos.run rolling $(RUN)
+
+load: ## The highest rate held, then twice that; wants a quiet machine
+	$(BIN)/python -m tests.chaos.run load $(RUN)
+
+soak: ## Mixed work for an hour, and what grows; RUN="--seconds 600 --warm-up 60"
+	$(BIN)/python -m tests.chaos.run soak $(RUN)
+
+fuzz: ## What nobody should send, to every address and method; RUN="--examples 5"
+	$(BIN)/python -m tests.fuzz.run $(RUN)
 
 clean: ## Remove caches and the environment; never data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -58,6 +58,7 @@ class Cluster:
         self._links: asyncio.subprocess.Process | None = None
         self.link_names: list[str] = []
         self.addresses: dict[str, str] = {}  # `host:port` by the name of a process
+        self.service_secret = fresh_secret()
 
     @property
     def url(self) -> str:
@@ -137,7 +138,7 @@ async def running(shape: Shape) -> AsyncIterator[Cluster]:
             for name, port in {**at.grpc, "gateway": at.gateway}.items()
         }
         try:
-            await cluster.start(_rows(ports, database, routes), routes)
+            await cluster.start(_rows(ports, database, routes, cluster.service_secret), routes)
             yield cluster
         except Exception:
             print(*cluster.deaths, *map(str, cluster.errors().items()), sep="\n")
@@ -152,9 +153,11 @@ def _routes(at: table.Addresses, database: embedded.Cluster) -> list[Route]:
     return [*calls, *(Route(f"{name}-{POSTGRES}", next(free), str(database.socket)) for name in STORES)]
 
 
-def _rows(ports: Sequence[table.Addresses], database: embedded.Cluster, routes: Sequence[Route]) -> list[Process]:
+def _rows(
+    ports: Sequence[table.Addresses], database: embedded.Cluster, routes: Sequence[Route], secret: str
+) -> list[Process]:
     """Every process: those of the local stack, once per replica, told to call each other over the links."""
-    rows, secret = [table.postgres(database)], fresh_secret()
+    rows = [table.postgres(database)]
     for number, at in enumerate(ports, 1):
         for row in table.services(at, database.url, needs=[POSTGRES], migrate=number == 1):
             name = row.name if row.once else _name(row.name, number, ports)

@@ -41,12 +41,17 @@ async def restart_all(run: Rolling, command: str) -> Report:
     access, journal = Production(), Journal()
     shape = Shape(replicas=2, environ={**access.environ, "DRAIN": DRAIN})
     async with running(shape) as cluster, balancing(cluster.urls) as url:
-        caller = Caller([url], bearer(await access.key(cluster.url)), journal)
+        headers = bearer(await access.key(cluster.url))
+        caller = Caller([url], headers, journal)
+        passer_by = Caller([url], headers, journal, force_close=True)
         done = asyncio.Event()
         clients: list[Writer | Reader] = [
             Writer(n, caller, journal, random.Random(run.seed + n)) for n in range(run.writers)
         ]
-        clients += [Reader(caller, journal, random.Random(run.seed + 500 + n)) for n in range(run.readers)]
+        clients += [
+            Reader(passer_by if n % 2 else caller, journal, random.Random(run.seed + 500 + n))
+            for n in range(run.readers)
+        ]
         rng = random.Random(run.seed)
         tasks = [asyncio.create_task(keep(client.step, run.think, rng, done)) for client in clients]
         await asyncio.sleep(SETTLE)
@@ -58,6 +63,7 @@ async def restart_all(run: Rolling, command: str) -> Report:
         await compare(cluster.database.url, journal, caller, report)
         report.details["logged errors"] = dict(cluster.errors())
         await caller.close()
+        await passer_by.close()
     return report
 
 

@@ -79,12 +79,13 @@ class RefusedError(Exception):
 
 
 class Caller:
-    """One client with a connection pool of its own."""
+    """One client. `force_close`: it opens a connection for each request, as those who ask seldom do."""
 
-    def __init__(self, urls: list[str], headers: Headers, journal: Journal) -> None:
+    def __init__(self, urls: list[str], headers: Headers, journal: Journal, *, force_close: bool = False) -> None:
         self._urls, self._headers, self._journal = urls, headers, journal
         self._session = aiohttp.ClientSession(
-            timeout=aiohttp.ClientTimeout(total=TIMEOUT), connector=aiohttp.TCPConnector(limit=0)
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+            connector=aiohttp.TCPConnector(limit=0, force_close=force_close),
         )
 
     async def close(self) -> None:
