@@ -5,6 +5,8 @@ import sys
 
 import structlog
 
+from context_common import scrub
+
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -12,7 +14,7 @@ def configure(service: str, level: str = "info") -> None:
     """Send structlog and the standard library's logging to stdout as JSON, from `level` up.
 
     Event names are constants (`item_created`) and what varies is a field; context bound with
-    `structlog.contextvars` (request id, namespace, principal) is on every line.
+    `structlog.contextvars` (request id, namespace, principal) is on every line. Secrets are taken out of all of it.
     """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -21,6 +23,7 @@ def configure(service: str, level: str = "info") -> None:
         structlog.processors.EventRenamer("message"),
         lambda _logger, _method, event: {"service": service, **event},
         structlog.processors.format_exc_info,
+        scrub.processor,
     ]
     renderer = structlog.processors.JSONRenderer(sort_keys=False)
     structlog.configure(
@@ -38,4 +41,5 @@ def configure(service: str, level: str = "info") -> None:
     )
     root = logging.getLogger()
     root.handlers = [handler]
+    scrub.log_crashes()
     root.setLevel(max(logging.getLevelName(level.upper()), logging.WARNING))

@@ -4,6 +4,8 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 
+from context_common.scrub import hide
+
 LEAST_SECRET = 32  # characters
 LEAST_DIFFERENT = 8  # of them
 
@@ -32,7 +34,12 @@ class Env:
         return default or ""
 
     def secret(self, name: str, default: str | None = None) -> str:
-        """A string that may also be the content of the file that `NAME_FILE` names."""
+        """A string that may also be the content of the file that `NAME_FILE` names, and that is never printed."""
+        value = self._read_secret(name, default)
+        hide(value)
+        return value
+
+    def _read_secret(self, name: str, default: str | None) -> str:
         path = self._environ.get(f"{name}_FILE", "")
         if path and self._environ.get(name):
             self._wrong.append(f"both {name} and {name}_FILE are set")
