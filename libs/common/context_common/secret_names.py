@@ -31,8 +31,8 @@ FLAG = re.compile(r"--[a-z0-9-]{0,40}\Z")
 # The value is only looked at, so that one that turns out to be none may hold a name of its own.
 NAMED = re.compile(
     rf"""{NAMES}
-    (?: (?P<tight>\\?["']?=)
-      | \\?["'`\])*]{{0,4}}(?:\s{{0,8}}(?:=>|:=|={{1,3}}|[:：])|(?<=["'])\s{{0,4}},|>)
+    (?: (?P<tight>\\?["']?=(?!=))
+      | \\?["'`\])*]{{0,4}}(?:\s{{0,8}}(?:=>|:=|=(?!=)|={{2,3}}(?=\s?["'])|[:：])|(?<=["'])\s{{0,4}},|>)
         (?:\s{{0,4}}[|>]-?\s)?[\s*]{{0,40}}
       | (?P<pair>["']?\s{{1,40}}(?:default_)?value["']?\s{{0,4}}[=:]\s{{0,4}})
       | (?P<said>["'`*]{{0,3}}\ {{1,3}}(?:is|was|lautet|ist|es|est)(?:\ now|:)?\ {{1,3}})
@@ -59,7 +59,7 @@ COMMANDS = (
 STAND_IN = re.compile(
     r"""[<\[{(%*.…$@!#-]*(?: \W* | x{3,}\w* | \.{2,} | (?:your|my|the|some|an?)[\s_.-].* | to[\s_-]?do.*
         | (?:change[\s_.-]?(?:me|it|this)|replace|insert[\s_.-]|example|place[\s_-]?holder|redacted|dummy|fake|masked).*
-        | fixme | tb[da] | removed.* | n/a | foo(?:bar)? | bar | baz | none.* )\W*
+        | fixme | ![a-z]+ | tb[da] | removed.* | n/a | foo(?:bar)? | bar | baz | none.* )\W*
     | (?:\$|\$?\{\{?|<|%\(|\[|\#\{|%[A-Z_]).* | .*(?:\$\{|\{\{|<[\w ]+>).* | %s | \*+ | (.)\1{2,} | _+""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -163,7 +163,7 @@ def _is_password(match: re.Match[str], value: str, *, sure: bool) -> bool:
     name, words = match["password"], " " in value
     if words or name == "pass":
         return sure and (drawn(value) or (words and name == "passphrase"))
-    parts = re.split(r"[-_./:]", value)
+    parts = [part for part in re.split(r"[-_./:]", value) if part]
     if OWN_NAMES.search(value) and IDENTIFIER.fullmatch(value) and (len(parts) > 1 or value.isalpha()):
         return False
     alone = sure or _alone(match, value)

@@ -116,7 +116,7 @@ def _mixed(part: str) -> bool:
 
 def _real(secret: str) -> bool:
     """Whether it is no stand-in of one character over and over. One that calls itself an example is taken for real."""
-    return len(set(secret)) >= 8
+    return len(set(secret)) >= 8 and max(map(secret.count, set(secret))) * 2 < len(secret)
 
 
 def _chosen(secret: str) -> bool:
