@@ -93,7 +93,7 @@ class Reader:
         evidence = EVIDENCE.format(cosine=COSINE if plan.dense else "NULL::float8")
         statement = (
             f"WITH {', '.join(parts)}, found AS ({' UNION '.join(sources)}) SELECT {evidence}"
-            " FROM found JOIN documents d USING (namespace, item_id), attainable, corpus, exact,"
+            " FROM found JOIN visible_documents d USING (namespace, item_id), attainable, corpus, exact,"
             f" {WORDS if plan.lexical else NO_WORDS}"
         )
         rows = await self._rows(statement, {**_filter_values(wanted), **_question_values(question)})

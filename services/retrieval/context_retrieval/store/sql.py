@@ -70,7 +70,7 @@ choosing AS MATERIALIZED (
 LEXICAL_FOUND = """
 {name} AS MATERIALIZED (
     SELECT d.namespace, d.item_id, words.lexical
-    FROM documents d, attainable, corpus, {words}
+    FROM visible_documents d, attainable, corpus, {words}
     WHERE d.lexemes @@ (SELECT query FROM choosing) AND {passes}
     ORDER BY words.lexical DESC, d.namespace, d.item_id LIMIT {limit}
 )"""
@@ -90,7 +90,7 @@ NO_WORDS = "LATERAL (SELECT 0.0::float8 AS lexical, 0.0::float8 AS covered) AS w
 EXACT_FOUND = """
 {name} AS MATERIALIZED (
     SELECT d.namespace, d.item_id, min(c.embedding <=> %(vector)s) AS distance
-    FROM documents d JOIN chunks c USING (namespace, item_id)
+    FROM visible_documents d JOIN chunks c USING (namespace, item_id)
     WHERE {passes} AND c.namespace = ANY(%(namespaces)s) AND c.model_id = %(model)s
     GROUP BY d.namespace, d.item_id ORDER BY distance, d.namespace, d.item_id LIMIT {limit}
 )"""
@@ -98,14 +98,14 @@ INDEXED_FOUND = f"""
 {{name}} AS MATERIALIZED (
     SELECT namespace, item_id, min(distance) AS distance FROM (
         SELECT c.namespace, c.item_id, c.embedding <=> %(vector)s AS distance
-        FROM chunks c JOIN documents d USING (namespace, item_id)
+        FROM chunks c JOIN visible_documents d USING (namespace, item_id)
         WHERE {{passes}} AND c.model_id = %(model)s
         ORDER BY c.embedding <=> %(vector)s LIMIT {NEAREST}
     ) AS near GROUP BY namespace, item_id ORDER BY distance, namespace, item_id LIMIT {{limit}}
 )"""
 NAMED_FOUND = """
 named AS (
-    SELECT d.namespace, d.item_id FROM documents d
+    SELECT d.namespace, d.item_id FROM visible_documents d
     WHERE d.namespace = ANY(%(namespaces)s) AND lower(d.item_id) = ANY(%(ids)s) AND {passes}
 )"""
 COSINE = """
@@ -127,11 +127,11 @@ succession AS (
         SELECT chain.namespace, chain.origin, d.item_id, d.in_force, chain.step + 1
         FROM chain
         JOIN edges e ON e.namespace = chain.namespace AND e.to_id = chain.at AND e.type = 'supersedes'
-        JOIN documents d ON d.namespace = e.namespace AND d.item_id = e.from_id AND NOT d.deleted
+        JOIN visible_documents d ON d.namespace = e.namespace AND d.item_id = e.from_id AND NOT d.deleted
         WHERE NOT chain.holds AND chain.step < {CHAIN}
     )
     SELECT DISTINCT chain.namespace, origin, at AS target, 'supersedes'::text AS type, 1.0::float8 AS strength
-    FROM chain JOIN documents d ON d.namespace = chain.namespace AND d.item_id = chain.at
+    FROM chain JOIN visible_documents d ON d.namespace = chain.namespace AND d.item_id = chain.at
     WHERE chain.holds AND {{passes}}
 )"""
 NEIGHBOURHOOD = f"""
@@ -146,7 +146,7 @@ neighbourhood AS (
             SELECT e.from_id, e.type, e.strength FROM edges e
             WHERE e.namespace = hit.namespace AND e.to_id = hit.item_id
         ) AS edge
-        JOIN documents d ON d.namespace = hit.namespace AND d.item_id = edge.target
+        JOIN visible_documents d ON d.namespace = hit.namespace AND d.item_id = edge.target
         WHERE d.in_force AND {{passes}}
         ORDER BY d.vouched DESC, edge.strength DESC, d.item_date DESC, edge.target LIMIT {NEIGHBOURS}
     ) AS near
@@ -170,18 +170,18 @@ SELECT {evidence}, d.version, d.title, d.tags, d.payload, d.updated_at, {passage
      WHERE s.namespace = d.namespace AND s.target = d.item_id) AS succeeds,
     (SELECT jsonb_agg(jsonb_build_array(origin, type, strength)) FROM neighbourhood n
      WHERE n.namespace = d.namespace AND n.target = d.item_id) AS neighbours
-FROM wanted JOIN documents d USING (namespace, item_id), attainable, corpus, exact, {words}
+FROM wanted JOIN visible_documents d USING (namespace, item_id), attainable, corpus, exact, {words}
 WHERE NOT d.deleted"""
 BROWSE = """
 SELECT d.namespace, d.item_id, d.type, d.title, d.status, d.tags, d.item_date, d.provenance, d.vouched,
     (SELECT c.text FROM chunks c WHERE c.namespace = d.namespace AND c.item_id = d.item_id AND c.ordinal = 0) AS passage
-FROM documents d WHERE {passes}
+FROM visible_documents d WHERE {passes}
 ORDER BY d.item_date DESC, d.updated_at DESC, length(d.item_id) DESC, d.item_id DESC, d.namespace LIMIT %(limit)s"""
 SIZE = """
 SELECT coalesce(sum(chunks), 0)::bigint AS chunks, EXISTS (
     SELECT 1 FROM documents WHERE namespace = ANY(%(namespaces)s) AND NOT vouched AND NOT deleted) AS unvouched
 FROM namespace_stats WHERE namespace = ANY(%(namespaces)s)"""
-FEW = "SELECT count(*) AS documents FROM (SELECT 1 FROM documents d WHERE {passes} LIMIT {limit}) AS passing"
+FEW = "SELECT count(*) AS documents FROM (SELECT 1 FROM visible_documents d WHERE {passes} LIMIT {limit}) AS passing"
 EVIDENCE_NAMES = (
     "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "provenance", "vouched",
     "references", "cosine", "lexical", "covered", "named", "coded",
