@@ -140,21 +140,24 @@ def call(
 
 def _generate(method: Method, send: Send, examples: int, start: int, tallies: dict[str, Tally]) -> None:
     raw = messages(method.descriptor.input_type).map(lambda message: message.SerializeToString())
-    for strategy, tally in ((raw, tallies["messages"]), (broken(raw), tallies["broken bytes"])):
+    _send_each(raw, lambda one: send(one, tallies["messages"]), examples, start)
+    _send_each(broken(raw), lambda one: send(one, tallies["broken bytes"]), examples, start)
 
-        @seed(start)
-        @settings(
-            max_examples=examples,
-            deadline=None,
-            database=None,
-            phases=[Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        @given(bytes_sent=strategy)
-        def attempt(bytes_sent: bytes, tally: Tally = tally) -> None:
-            send(bytes_sent, tally)
 
-        attempt()
+def _send_each(strategy: "st.SearchStrategy[bytes]", act: Callable[[bytes], None], examples: int, start: int) -> None:
+    @seed(start)
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(sent=strategy)
+    def attempt(sent: bytes) -> None:
+        act(sent)
+
+    attempt()
 
 
 def messages(descriptor: Descriptor, depth: int = DEPTH) -> "st.SearchStrategy[Message]":

@@ -49,7 +49,7 @@ class Protocol(HttpToolsProtocol):
         self._limits, self._streams, self._busy = limits, streams, busy
         self._in_head = self._incomplete = False  # within a request's head; within it or its body
         self._raw = self._body = self._checked = 0  # bytes of this request, of its body, and of that at the last look
-        self._header_count = 0
+        self._header_count = self._head_bytes = 0
         self._refusal = 400
         self._since = monotonic()  # without a request
         self._timer: asyncio.TimerHandle | None = None
@@ -88,7 +88,7 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         self._stop_timer()
         self._in_head = self._incomplete = True
-        self._raw = self._body = self._checked = self._header_count = 0
+        self._raw = self._body = self._checked = self._header_count = self._head_bytes = 0
 
     def on_url(self, url: bytes) -> None:
         """A part of its address."""
@@ -102,7 +102,8 @@ class Protocol(HttpToolsProtocol):
         if not self._in_head:
             return
         self._header_count += 1
-        if self._header_count > MOST_HEADERS:
+        self._head_bytes += len(name) + len(value)  # of those that are whole: they may all come at once
+        if self._header_count > MOST_HEADERS or self._head_bytes > LARGEST_HEAD:
             self._refusal = 431
             raise ValueError(REASONS[431])
         super().on_header(name, value)

@@ -166,6 +166,7 @@ async def test_what_is_no_http_is_a_plain_400(impatient: Gateway, garbage: bytes
         (b"GET /livez?" + b"a" * (LONGEST_TARGET + 1) + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
         (GET + b"X: 1\r\n" * (MOST_HEADERS + 1) + b"\r\n", 431),
         (GET + b"X: " + b"a" * (LARGEST_HEAD + 1), 431),
+        (GET + b"X: " + b"a" * (LARGEST_HEAD + 1) + b"\r\n\r\n", 431),
         (GET + b"A" * (LARGEST_HEAD + 1), 431),
         (b"GET /" + b"a" * (LARGEST_HEAD + 1), 414),
     ],
