@@ -90,6 +90,16 @@ class FakeAdmin(admin_pb2_grpc.AdminServiceServicer):
         self.denials.extend(request.denials)
         return admin_pb2.RecordDenialsResponse()
 
+    async def ListSetAside(self, request: Any, context: Any) -> Any:
+        await self._take(request)
+        change = admin_pb2.SetAside(item_id="ADR-001", attempts=8, reason="ValueError: bad")
+        change.at.FromJsonString("2026-01-31T12:00:00Z")
+        return admin_pb2.ListSetAsideResponse(changes=[change], next_page_token="next")
+
+    async def RetrySetAside(self, request: Any, context: Any) -> Any:
+        await self._take(request)
+        return admin_pb2.RetrySetAsideResponse(retried=len(request.item_ids) or 7)
+
     def _remove(self, key_id: str) -> admin_pb2.Key:
         for digest, key in self.keys.items():
             if key.id == key_id:

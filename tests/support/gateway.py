@@ -39,6 +39,28 @@ PREFIXES = {
     types.ITEM_TYPE_SNAPSHOT: "SNAP",
 }
 BODIES = {number: name.lower().removeprefix("item_type_") for name, number in types.ItemType.items()}
+RECEIPT = retrieval_pb2.GetReceiptResponse(
+    query_id="q1",
+    principal="user:ada",
+    request_id="r1",
+    asked=retrieval_pb2.QueryContextRequest(
+        query="why?", filter=retrieval_pb2.Filter(namespaces=["web"], types=[types.ITEM_TYPE_ADR], tags=["db"])
+    ),
+    entries=[
+        retrieval_pb2.BundleEntry(
+            id="ADR-001",
+            namespace="web",
+            version=3,
+            section=retrieval_pb2.SECTION_KEY_DECISIONS,
+            score=0.5,
+            tokens=120,
+            trust=retrieval_pb2.TRUST_UNVOUCHED,
+        )
+    ],
+    omitted=[retrieval_pb2.Omission(id="ADR-002", reason="duplicate", tokens=90)],
+    tokens_used=200,
+)
+RECEIPT.asked_at.FromJsonString("2026-01-31T12:00:00Z")
 BUNDLE = b'{"query_id": "q1",  "key_decisions":[],"total_items":0}'  # spaced as no encoder would
 
 
@@ -208,6 +230,12 @@ class FakeRetrieval(Fake, retrieval_pb2_grpc.RetrievalServiceServicer):
         await self.take(request)
         return retrieval_pb2.QueryContextResponse(query_id="q1", bundle=BUNDLE, tokens_used=20)
 
+    async def GetReceipt(self, request: Any, context: Any) -> Any:
+        await self.take(request)
+        if request.query_id != "q1":
+            raise NotFound
+        return RECEIPT
+
     async def Search(self, request: Any, context: Any) -> Any:
         await self.take(request)
         return retrieval_pb2.SearchResponse(results=[_hit()], degraded=True)
@@ -222,7 +250,7 @@ class FakeRetrieval(Fake, retrieval_pb2_grpc.RetrievalServiceServicer):
 
     async def GetIndexStatus(self, request: Any, context: Any) -> Any:
         await self.take(request)
-        status = retrieval_pb2.GetIndexStatusResponse(pending=3, model_id="mini", items=5, chunks=8)
+        status = retrieval_pb2.GetIndexStatusResponse(pending=3, model_id="mini", items=5, chunks=8, set_aside=2)
         status.lag.FromMilliseconds(1500)
         return status
 
@@ -267,6 +295,8 @@ def _hit() -> retrieval_pb2.SearchHit:
         status="active",
         namespace="default",
         why=retrieval_pb2.Why(semantic=0.5, keyword=0.25),
+        provenance=types.PROVENANCE_AGENT,
+        trust=retrieval_pb2.TRUST_UNVOUCHED,
     )
 
 
@@ -319,7 +349,7 @@ async def serve(**settings: Any) -> AsyncIterator[Gateway]:
     """A gateway with `settings`, for the length of a block."""
     knowledge = FakeKnowledge()  # type: ignore[abstract]  # the feed is not the gateway's
     embedding = FakeEmbedding()  # type: ignore[abstract]  # nor is chunking
-    retrieval = FakeRetrieval()  # type: ignore[abstract]  # receipts have tests of their own
+    retrieval = FakeRetrieval()
     admin = FakeAdmin()  # type: ignore[abstract]  # and so has review
     async with AsyncExitStack() as stack:
         parts: tuple[tuple[str, Fake, Any, ServiceDescriptor], ...] = (

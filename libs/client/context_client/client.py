@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, cast
@@ -25,6 +25,7 @@ from context_client.types import (
     ItemType,
     Line,
     Page,
+    Receipt,
     Related,
     Relationship,
     item_type,
@@ -101,6 +102,10 @@ class Client:
         """The bundle that bears on a question, within its token budget."""
         return cast("Bundle", self._read("/api/context/query", {"query": question, **(options or {})}))
 
+    def receipt(self, query_id: str) -> Receipt:
+        """What a query was asked and answered; kept for 30 days."""
+        return cast("Receipt", self._call("GET", f"/api/context/receipts/{quote(query_id, safe='')}"))
+
     def search(self, text: str, options: Mapping[str, Any] | None = None) -> Found:
         """The items that match best."""
         return cast("Found", self._read("/api/search", {"query": text, **(options or {})}))
@@ -146,6 +151,18 @@ class Client:
     def index(self) -> Index:
         """How far the index is, and which model made it."""
         return cast("Index", self._call("GET", "/api/admin/index"))
+
+    def set_aside(self, cursor: str = "", limit: int = 50) -> Page:
+        """Changes that the index could not take."""
+        return cast(
+            "Page", self._call("GET", "/api/admin/index/set-aside", params=_query({"cursor": cursor, "limit": limit}))
+        )
+
+    def retry_set_aside(self, ids: Sequence[str] = ()) -> int:
+        """Try changes again that were set aside, those of `ids` or all; answers how many."""
+        body = {"ids": list(ids)} if ids else None
+        answer = self._call("POST", "/api/admin/index/set-aside/retry", body=body, idempotent=True)
+        return int(answer["retried"])
 
     def audit(self, filters: Mapping[str, Any] | None = None) -> AuditPage:
         """One page of the audit trail, newest first; filters are those of the API."""

@@ -26,6 +26,21 @@ class Bundle(TypedDict):
     tokens_used: int
     omitted: list[dict[str, Any]]
     degraded: bool
+    note: NotRequired[str]  # how to read the marks around text that nobody vouches for, where there is some
+
+
+class Receipt(TypedDict):
+    """What a query was asked and answered."""
+
+    query_id: str
+    asked_at: str
+    principal: str
+    request_id: str
+    asked: dict[str, Any]
+    items: list[dict[str, Any]]
+    omitted: list[dict[str, Any]]
+    tokens_used: int
+    degraded: bool
 
 
 class Found(TypedDict):

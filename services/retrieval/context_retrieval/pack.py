@@ -137,7 +137,8 @@ class Packer:
         if placed.items[best].whole.tokens < placed.room_for(best) + placed.cost(best):
             placed.put(best, placed.items[best].whole)
         self._use_up(placed, range(len(placed.items)))
-        if placed.unvouched < placed.room:
+        # Where another has found no place, what is left is too little for any.
+        if placed.unvouched < placed.room >= LEAST:
             placed.unvouched = placed.room
             self._use_up(placed, [rank for rank, item in enumerate(placed.items) if not item.vouched])
 

@@ -86,9 +86,7 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
             ledger=ledger,
             admission=Admission(settings.max_queries),
         )
-        server = Server(
-            settings.listen, trust=settings.trust, ready=lambda: postgres.ping(pool), drain=settings.drain
-        )
+        server = Server(settings.listen, trust=settings.trust, ready=lambda: postgres.ping(pool), drain=settings.drain)
         yield server.add(add_RetrievalServiceServicer_to_server, RetrievalServicer(parts), RETRIEVAL)
 
 

@@ -5,6 +5,7 @@ import struct
 
 import pytest
 
+from context.v1 import admin_pb2 as admin
 from context.v1 import knowledge_pb2 as knowledge
 from context.v1 import retrieval_pb2 as retrieval
 from context.v1 import types_pb2 as types
@@ -21,6 +22,8 @@ HIT = {
     "tags": ["database"],
     "status": "active",
     "namespace": "default",
+    "provenance": "agent",
+    "trust": "unvouched",
 }
 
 
@@ -62,6 +65,44 @@ async def test_a_question_alone_has_defaults(gateway: Gateway) -> None:
     await gateway.http.post("/api/context/query", json={"query": "why?"})
     sent = gateway.retrieval.requests[0]
     assert (sent.max_tokens, sent.HasField("min_score"), sent.explain) == (4000, False, False)
+
+
+async def test_a_receipt_is_answered_in_the_words_of_the_question(gateway: Gateway) -> None:
+    assert (await gateway.http.get("/api/context/receipts/q1")).json() == {
+        "query_id": "q1",
+        "asked_at": "2026-01-31T12:00:00Z",
+        "principal": "user:ada",
+        "request_id": "r1",
+        "asked": {
+            "query": "why?",
+            "max_tokens": 4000,
+            "namespaces": ["web"],
+            "types": ["adr"],
+            "domains": ["db"],
+            "from": None,
+            "to": None,
+            "min_score": None,
+            "include_history": False,
+            "explain": False,
+        },
+        "items": [
+            {
+                "id": "ADR-001",
+                "namespace": "web",
+                "version": 3,
+                "section": "key_decisions",
+                "score": 0.5,
+                "tokens": 120,
+                "trust": "unvouched",
+            }
+        ],
+        "omitted": [{"id": "ADR-002", "reason": "duplicate", "tokens": 90}],
+        "total_items": 1,
+        "tokens_used": 200,
+        "degraded": False,
+    }
+    for other in ("q2", "a%2Fb", "..%2f"):
+        assert (await gateway.http.get(f"/api/context/receipts/{other}")).status_code == 404, other
 
 
 async def test_a_search_answers_hits(gateway: Gateway) -> None:
@@ -168,8 +209,27 @@ async def test_the_index_is_shown_and_rebuilt(gateway: Gateway) -> None:
         "items": 5,
         "chunks": 8,
         "unembedded_chunks": 0,
+        "set_aside": 2,
     }
     rebuilt = await gateway.http.post("/api/admin/reindex")
     assert (rebuilt.status_code, rebuilt.json()) == (202, {"replayed": 5})
     await gateway.http.post("/api/admin/reindex", json={"every_namespace": True})
     assert [request.every_namespace for request in gateway.retrieval.requests[1:]] == [False, True]
+
+
+async def test_what_the_index_could_not_take_is_shown_and_tried_again(gateway: Gateway) -> None:
+    listed = await gateway.http.get("/api/admin/index/set-aside?limit=5&cursor=c")
+    assert listed.json() == {
+        "items": [{"id": "ADR-001", "attempts": 8, "reason": "ValueError: bad", "at": "2026-01-31T12:00:00Z"}],
+        "next_cursor": "next",
+    }
+    path = "/api/admin/index/set-aside/retry"
+    some = await gateway.http.post(path, json={"ids": ["ADR-001", "ADR-002"]})
+    every = await gateway.http.post(path)
+    assert (some.status_code, some.json(), every.json()) == (202, {"retried": 2}, {"retried": 7})
+    assert gateway.admin.asked(admin.ListSetAsideRequest) == [admin.ListSetAsideRequest(page_size=5, page_token="c")]
+    assert [list(asked.item_ids) for asked in gateway.admin.asked(admin.RetrySetAsideRequest)] == [
+        ["ADR-001", "ADR-002"],
+        [],
+    ]
+    assert (await gateway.http.post(path, json={"ids": ["not an id"]})).status_code == 422

@@ -130,6 +130,18 @@ def related(
 
 
 @command(app)
+def receipt(
+    session: Session,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The query_id of an answer.")],  # noqa: A002
+) -> None:
+    """Show what a query was asked and answered. Example: contextctl receipt 01a2089d-8b63-731c-af1c-60c2ebca334f."""
+    from context_client.cli import show
+
+    with session.client() as client:
+        session.answer(client.receipt(id), show.receipt)
+
+
+@command(app)
 def index(session: Session) -> None:
     """Show how far the index is: what is pending, and which model made it."""
     from context_client.cli import show

@@ -1,5 +1,6 @@
 """Answers as people read them."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ QUIET = {
     "access_count_30d", "reference_count", "related_items", "indexed", "relationships_created", "pending_references",
     "redactions", "suspicions",
 }  # fmt: skip
+MARK = re.compile(r"<</?[0-9]{9}>>")
 LAST = ("tags", "author", "source_uri")
 DATES = ("created_date", "incident_date", "date")
 GOOD = {"active", "resolved", "completed", "ok", "up", "serving", "healthy"}
@@ -89,7 +91,7 @@ def bundle(console: Console, content: Mapping[str, Any]) -> None:
             if place == 0:
                 console.print(Text(title, style="bold underline"))
             console.print(_headline(entry))
-            console.print(Padding(plain(str(entry.get("content") or "")), (0, 0, 1, 2)))
+            console.print(Padding(plain(_unmarked(entry, str(entry.get("content") or ""))), (0, 0, 1, 2)))
             if entry.get("why"):
                 console.print(Padding(_why(entry["why"]), (0, 0, 1, 2)))
     if not content.get("total_items"):
@@ -119,6 +121,25 @@ def related(console: Console, content: Mapping[str, Any]) -> None:
     more = content["total_related"] - len(content["related"])
     if more > 0:
         console.print(plain(f"{more} more: --limit", "dim"))
+
+
+def receipt(console: Console, content: Mapping[str, Any]) -> None:
+    """What a query was asked and answered."""
+    asked = {name: value for name, value in content["asked"].items() if value not in (None, [], False)}
+    console.print(plain(str(asked.pop("query")), "bold"))
+    who = f"{content['principal']} at {content['asked_at'][:19].replace('T', ' ')}, request {content['request_id']}"
+    console.print(plain(who, "dim"))
+    said = [f"{name} {', '.join(value) if isinstance(value, list) else value}" for name, value in asked.items()]
+    console.print(plain(" · ".join(said), "dim"))
+    rows = columns("id", "section", "score", "tokens", "trust")
+    for entry in content["items"]:
+        version, score = f"{entry['id']} v{entry['version']}", f"{entry['score']:.2f}"
+        texts = (version, _label(entry["section"]), score, str(entry["tokens"]), entry["trust"])
+        rows.add_row(*map(plain, texts))
+    console.print(rows if content["items"] else plain("nothing bore on that"))
+    for left in content["omitted"]:
+        console.print(plain(f"left out: {left['id']}, {_label(left['reason'])}, {left['tokens']} tokens", "dim"))
+    console.print(plain(" · ".join([f"{content['tokens_used']:,} tokens", *_degraded(content)]), "dim"))
 
 
 def values(console: Console, content: Mapping[str, Any]) -> None:
@@ -184,10 +205,17 @@ def _exceptions(console: Console, title: str, entries: Sequence[Mapping[str, str
             console.print(Padding(plain(source, "dim"), (0, 0, 0, 4)))
 
 
+def _unmarked(entry: Mapping[str, Any], text: str) -> str:
+    """`text` of an entry without the marks that tell agents where what nobody vouches for begins and ends."""
+    return MARK.sub("", text) if entry.get("trust") == "unvouched" else text
+
+
 def _headline(entry: Mapping[str, Any]) -> Text:
     headline = Text(printable(str(entry.get("id", ""))), style="bold cyan")
-    headline.append(f" {printable(_title(entry))}", style="bold")
+    headline.append(f" {printable(_unmarked(entry, _title(entry)))}", style="bold")
     headline.append("  ").append_text(_status(entry)).append("  ").append_text(_date(entry))
+    if entry.get("trust") == "unvouched":
+        headline.append(f"  unvouched: {entry['provenance']}", style="yellow")
     if entry.get("replaces"):
         headline.append(f"  replaces {printable(', '.join(entry['replaces']))}", style="yellow")
     return headline

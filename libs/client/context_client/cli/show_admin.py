@@ -1,4 +1,4 @@
-"""Keys, the audit trail and what is held for review, as people read them."""
+"""Keys, the audit trail, what is held for review and what the index could not take, as people read them."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -68,6 +68,21 @@ def held(console: Console, content: Mapping[str, Any]) -> None:
 def decided(console: Console, content: Mapping[str, Any]) -> None:
     """An item after its verdict."""
     console.print(plain(f"{content['id']} v{content['version']}"), coloured(content["review"]), plain(content["title"]))
+
+
+def set_aside(console: Console, content: Mapping[str, Any]) -> None:
+    """Changes that the index could not take."""
+    rows = columns("id", "at", "attempts", "reason")
+    for entry in content["items"]:
+        rows.add_row(
+            plain(entry["id"]),
+            plain(_minute(entry["at"]), "dim"),
+            plain(str(entry["attempts"])),
+            plain(entry["reason"]),
+        )
+    console.print(rows if content["items"] else plain("nothing"))
+    if content.get("next_cursor"):
+        console.print(plain(f"more: --cursor {content['next_cursor']}", "dim"))
 
 
 def _minute(moment: str | None) -> str:

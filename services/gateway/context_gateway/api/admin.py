@@ -1,12 +1,17 @@
-"""The state of the index, and its rebuilding."""
+"""The state of the index, its rebuilding, and what it could not take."""
 
-from fastapi import Request
+from typing import Annotated
+
+from fastapi import Query, Request
 from starlette.responses import Response
 
+from context.v1 import admin_pb2
 from context.v1 import retrieval_pb2 as retrieval
 from context_common.client import call
-from context_gateway.answers import answer
+from context_gateway.answers import answer, page
 from context_gateway.api import BUDGET, clients, router
+from context_gateway.schemas import aside
+from context_gateway.schemas.aside import AsideListing, Retry
 from context_gateway.schemas.requests import Reindex
 
 routes = router("Admin")
@@ -14,7 +19,7 @@ routes = router("Admin")
 
 @routes.get("/api/admin/index", operation_id="get_index", summary="How far the index is, and which model made it")
 async def get_index(request: Request) -> Response:
-    """`lag_seconds` is the age of the oldest change that is not indexed yet."""
+    """`lag_seconds` is the age of the oldest change that is not indexed yet; `set_aside` counts changes given up on."""
     message = retrieval.GetIndexStatusRequest()
     status = await call(clients(request).retrieval.GetIndexStatus, message, within=BUDGET)
     return answer(
@@ -25,6 +30,7 @@ async def get_index(request: Request) -> Response:
             "items": status.items,
             "chunks": status.chunks,
             "unembedded_chunks": status.unembedded_chunks,
+            "set_aside": status.set_aside,
         }
     )
 
@@ -35,3 +41,26 @@ async def reindex(request: Request, body: Reindex | None = None) -> Response:
     message = retrieval.RebuildIndexRequest(every_namespace=bool(body and body.every_namespace))
     rebuilt = await call(clients(request).retrieval.RebuildIndex, message, within=BUDGET)
     return answer({"replayed": rebuilt.replayed}, 202)
+
+
+@routes.get(
+    "/api/admin/index/set-aside", operation_id="list_set_aside", summary="Changes that the index could not take"
+)
+async def list_set_aside(request: Request, query: Annotated[AsideListing, Query()]) -> Response:
+    """Of the namespace that the request works in; `reason` is that of the last attempt."""
+    message = admin_pb2.ListSetAsideRequest(page_size=query.limit, page_token=query.cursor)
+    found = await call(clients(request).admin.ListSetAside, message, within=BUDGET)
+    return page([aside.change(change) for change in found.changes], found.next_page_token)
+
+
+@routes.post(
+    "/api/admin/index/set-aside/retry",
+    status_code=202,
+    operation_id="retry_set_aside",
+    summary="Try changes again that were set aside",
+)
+async def retry_set_aside(request: Request, body: Retry | None = None) -> Response:
+    """Those of `ids`, or all; `retried` of them are on their way to the index."""
+    message = admin_pb2.RetrySetAsideRequest(item_ids=(body and body.ids) or ())
+    retried = await call(clients(request).admin.RetrySetAside, message, within=BUDGET)
+    return answer({"retried": retried.retried}, 202)

@@ -12,7 +12,7 @@ from context_common.client import call
 from context_gateway.answers import Fields, answer, page, select
 from context_gateway.api import BUDGET, clients, router
 from context_gateway.problems import Refused
-from context_gateway.schemas import answers
+from context_gateway.schemas import answers, receipts
 from context_gateway.schemas.fields import TAG as LONGEST_TAG
 from context_gateway.schemas.requests import (
     ContextQuery,
@@ -63,6 +63,16 @@ async def search(request: Request, body: Search, query: Annotated[Reading, Query
     results = [select(answers.hit(hit, bool(body.explain)), query.fields) for hit in found.results]
     took = round((perf_counter() - start) * 1000, 2)
     return answer({"results": results, "took_ms": took, "degraded": found.degraded})
+
+
+@routes.get(
+    "/api/context/receipts/{query_id}", operation_id="get_receipt", summary="What a query was asked and answered"
+)
+async def get_receipt(request: Request, query_id: str) -> Response:
+    """Kept for 30 days, for those who may read every namespace that the query asked; secrets are taken out of it."""
+    message = retrieval.GetReceiptRequest(query_id=query_id)
+    found = await call(clients(request).retrieval.GetReceipt, message, within=BUDGET)
+    return answer(receipts.receipt(found))
 
 
 @routes.get("/api/context/recent", operation_id="list_recent", summary="The newest items in force")

@@ -22,6 +22,7 @@ REVIEWS: Mapping[int, str | None] = {
     number: name.removeprefix("REVIEW_").lower() if number else None for name, number in types.Review.items()
 }
 WITHHELD = (types.REVIEW_HELD, types.REVIEW_REJECTED)
+TRUSTS: Mapping[int, str] = {number: name.removeprefix("TRUST_").lower() for name, number in retrieval.Trust.items()}
 DIRECTIONS: Mapping[knowledge.Direction.ValueType, str] = {
     knowledge.DIRECTION_UNSPECIFIED: "both",
     knowledge.DIRECTION_OUTGOING: "outgoing",
@@ -137,6 +138,8 @@ def listed(message: retrieval.SearchHit) -> Json:
         "tags": list(message.tags),
         "status": message.status,
         "namespace": message.namespace,
+        "provenance": PROVENANCES[message.provenance],
+        "trust": TRUSTS[message.trust],
     }
 
 
