@@ -18,7 +18,7 @@ HIDDEN = "[redacted]"
 PLAIN = frozenset({"service", "level", "time", "method", "route", "namespace", "logger"})
 OWN_ID = re.compile(r"[0-9a-f]{32}")
 CONNECTION = re.compile(r"://|\b(?:host|hostaddr|dbname|user|password)\s*=")
-PASSWORD = re.compile(r"(?:://[^:/?#\s]*:|password\s*=\s*'?)((?<=:)\S+(?=@)|(?<!:)[^\s'&]+)")
+PASSWORD = re.compile(r"(?:://[^:/?#\s]*:|password\s*=\s*'?)((?<=:).+(?=@)|(?<!:)[^\s'&]+)", re.DOTALL)
 
 _hidden: dict[str, None] = {}  # longest first
 

@@ -35,6 +35,7 @@ def forget() -> Iterator[None]:
         ("postgresql://user:horse-battery@db:5432/x", "horse-battery"),
         ("postgresql://user:horse%20battery@db/x", "horse battery"),
         ("postgresql://user:horse@battery:1@db/x", "horse@battery:1"),
+        ("postgresql://user:horse battery@db/x", "horse battery"),
         ("postgresql://db/x?user=u&password=horse-battery&sslmode=require", "horse-battery"),
         ("host=db user=u password='horse-battery' dbname=x", "horse-battery"),
         ("redis://:horse-battery@cache:6379/0", "horse-battery"),
