@@ -9,7 +9,8 @@ from context_common.secret_shapes import drawn
 FAMILIES = {
     "key": r"keys?(?![ _-]?id)",
     "password": r"""pass(?:word|wd|phrase|code)s?|passwort|kennwort|contrase(?:ñ|n)a|senha|mot[ ]de[ ]passe|wachtwoord
-        |has(?:ł|l)o|пароль|密码|密碼|パスワード|비밀번호|(?<![a-z])(?:pass|pwd?)(?![a-z])|identified[ ]by""",
+        |has(?:ł|l)o|пароль|密码|密碼|パスワード|비밀번호|identified[ ]by
+        |(?:(?<![a-z])(?:pass|pwd?)|(?<=require)pass)(?![a-z])""",
     "header": r"authorization|cookie",
     "token": r"tokens?|session[_-]?id",
     "secret": r"secrets?|credentials?",
@@ -26,17 +27,21 @@ ENDING = (
     r"(?:[_-]?(?:value|base|prod(?:uction)?|dev|stag(?:e|ing)|live|test|old|new|primary|secondary|[0-9]{1,2})(?![a-z]))"
 )
 NAMES = rf"(?:{'|'.join(f'(?P<{family}>{names})' for family, names in FAMILIES.items())}){ENDING}{{0,3}}"
+MARKER = re.compile(r"\[redacted:[a-z_]*\Z")  # what was put there before
 FLAG = re.compile(r"--[a-z0-9-]{0,40}\Z")
 
 # The value is only looked at, so that one that turns out to be none may hold a name of its own.
 NAMED = re.compile(
     rf"""{NAMES}
-    (?: (?P<tight>\\?["']?=(?!=))
+    (?: (?P<default>["']?\s{{0,4}}\{{[^{{}}"]{{0,80}}default\s{{0,8}}=\s{{0,4}}(?=["']))
+      | (?P<typed>:\s{{0,2}}[\w.<>?\[\]]{{1,30}}\s{{1,2}}=(?!=)\s{{0,4}}(?=["']))
+      | (?P<tight>\\?["']?=(?!=))
       | \\?["'`\])*]{{0,4}}(?:\s{{0,8}}(?:=>|:=|=(?!=)|={{2,3}}(?=\s?["'])|[:：])|(?<=["'])\s{{0,4}},|>)
         (?:\s{{0,4}}[|>]-?\s)?[\s*]{{0,40}}
       | (?P<pair>["']?\s{{1,40}}(?:default_)?value["']?\s{{0,4}}[=:]\s{{0,4}})
       | (?P<said>["'`*]{{0,3}}\ {{1,3}}(?:is|was|lautet|ist|es|est)(?:\ now|:)?\ {{1,3}})
       | (?P<plain>\ {{1,3}}(?=["'`]))
+      | (?P<far>(?:\ [\w()'-]{{1,20}}){{1,5}}(?::|\ (?:is|to|was))\ {{1,3}})
       | (?P<space>\ {{1,3}}) )
     (?=(?:(?P<scheme>bearer|basic|token|digest|apikey|negotiate)\s{{1,4}})?
        (?: [rbuf]?\\?"(?P<double>(?:[^"\\\n]|\\[^"]){{1,200}})\\?"
@@ -51,6 +56,9 @@ REST = re.compile(r"[^\s\"'`<>,;&\\]*+")  # of one that is longer
 COMMANDS = (
     ("curl", r"\bcurl\b[^\n|]{0,300}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,100}:(?P<secret>[^\s\"']{3,200})"),
     ("mysql", r"\bmysql(?:dump|admin)?\b[^\n|;]{0,120}?\s-p(?P<secret>[^\s\"']{4,100})"),
+    ("mongo", r"\bmongo(?:sh|dump|restore)?\b[^\n|;]{0,120}?\s-p ?[\"']?(?P<secret>[^\s\"']{4,100})"),
+    ("pass:", r"\s-pass(?:in|out)? pass:(?P<secret>[^\s\"']{4,100})"),
+    ("auth=(", r"\bauth=\([\"'][^\"'\n]{1,80}[\"'],\s?[\"'](?P<secret>[^\"'\n]{4,200})"),
     ("sshpass", r"\bsshpass\b[^\n|;]{0,120}?\s-p ?[\"']?(?P<secret>[^\s\"']{4,100})"),
     ("redis-cli", r"\bredis-cli\b[^\n|;]{0,120}?\s-a ?[\"']?(?P<secret>[^\s\"']{4,100})"),
     ("login", r"\blogin\s{1,4}[^\s]{1,100}\s{1,4}password\s{1,4}(?P<secret>[^\s\"']{4,200})"),
@@ -82,13 +90,13 @@ IDENTIFIER = re.compile(r"[A-Za-z]*[0-9]{0,4}(?:[-_./:+@#][A-Za-z]*[0-9]{0,4})*"
 REFERENCE = re.compile(
     r"[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)*[(\[].*"  # a call, an entry of a mapping
     r"|[A-Za-z_]+[0-9]?(?:(?:\.|->|::)[A-Za-z_]+[0-9]?)+"  # settings.api_key
-    r"|(?:[a-z][a-z0-9+.-]{1,20}:/?/|\.{0,2}/|~/|arn:|[A-Za-z]:\\|vault:|ssm:|sha(?:1|256|384|512)[:-]|urn:|data:).*",
+    r"|(?:[a-z][a-z0-9+.-]{1,20}:/?/|\.{0,2}/|~/|arn:|[A-Za-z]:\\|vault:|ssm:|(?i:sha(?:1|256|384|512)[:-])|urn:|data:).*",
 )
 UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 WHEN = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?:T.*)?|v?[0-9]{1,4}(?:\.[0-9]{1,5})+|[0-9.,]+(?:%|[a-z]{1,7})?", re.IGNORECASE
 )
-CLOSING = ".,;:)]}*_"
+CLOSING = ".,;:)]}*"
 
 
 def named(text: str, lower: str) -> Iterator[tuple[int, int, str]]:
@@ -119,15 +127,17 @@ def command_lines(text: str, lower: str) -> Iterator[tuple[int, int, str]]:
 def is_secret_name(name: str) -> bool:
     """Whether what stands under this name is secret by rule, as in a log's field or a form."""
     match = NAME.fullmatch(name.lower())
-    return match is not None and (not match["key"] or OPENS.search(name.lower()[: match.start("key")]) is not None)
+    if match is None or (match["token"] or "").endswith("s"):
+        return False
+    return not match["key"] or OPENS.search(name.lower()[: match.start("key")]) is not None
 
 
 def _holds(match: re.Match[str], lower: str) -> bool:
     """Whether the name is one, with what stands before it."""
     start = match.start()
-    if match["key"] and not OPENS.search(lower[max(0, start - 24) : start]):
+    if MARKER.search(lower[max(0, start - 40) : start]):
         return False
-    return not match["space"] or _is_flag(match)
+    return not match["key"] or OPENS.search(lower[max(0, start - 24) : start]) is not None
 
 
 def _is_flag(match: re.Match[str]) -> bool:
@@ -152,6 +162,8 @@ def _is_secret(match: re.Match[str], value: str, *, quoted: bool) -> bool:
         return False
     if match["header"]:
         return drawn(value.rpartition("=")[2] or value, 8 if match["scheme"] else 12)
+    if match["far"] or (match["space"] and not _is_flag(match)):
+        return _stands_out(value)
     sure = bool(match["tight"] or match["pair"] or match["space"]) or (quoted and not (match["said"] or match["plain"]))
     if match["password"]:
         return _is_password(match, value, sure=sure)
@@ -161,8 +173,10 @@ def _is_secret(match: re.Match[str], value: str, *, quoted: bool) -> bool:
 def _is_password(match: re.Match[str], value: str, *, sure: bool) -> bool:
     """People choose passwords, so that a word is one where nothing else can stand, as in `PASSWORD=swordfish`."""
     name, words = match["password"], " " in value
-    if words or name == "pass":
-        return sure and (drawn(value) or (words and name == "passphrase"))
+    if words:
+        return sure and name == "passphrase"
+    if name == "pass":
+        return drawn(value)
     parts = [part for part in re.split(r"[-_./:]", value) if part]
     if OWN_NAMES.search(value) and IDENTIFIER.fullmatch(value) and (len(parts) > 1 or value.isalpha()):
         return False
@@ -184,6 +198,12 @@ def _is_token(match: re.Match[str], value: str, *, sure: bool) -> bool:
     if IDENTIFIER.fullmatch(value) and not drawn(value, 24):
         return sure and value.isalnum() and mixed
     return (sure and mixed) or drawn(value, 12)
+
+
+def _stands_out(value: str) -> bool:
+    """Whether it can be nothing but a secret, where only words say so: it is no word, no hash and no id."""
+    hexadecimal = re.fullmatch(r"[0-9a-f]{7,}|[0-9A-F]{7,}", value)
+    return drawn(value) and not hexadecimal and not UUID.fullmatch(value) and any(map(str.isdigit, value))
 
 
 def _alone(match: re.Match[str], value: str) -> bool:

@@ -27,7 +27,7 @@ class Shapes:
 
     def __init__(self, *shapes: Shape) -> None:
         self._ranks: dict[str, list[int]] = {}
-        self._table = shapes
+        self.table = shapes
         for rank, shape in enumerate(shapes):
             for hint in shape.hints:
                 self._ranks.setdefault(hint, []).append(rank)
@@ -37,7 +37,7 @@ class Shapes:
     def hinted(self, lower: str) -> list[Shape]:
         """Those that may stand in a text, given in lower case."""
         ranks = {rank for hint in set(self._hints.findall(lower)) for rank in self._ranks[hint]}
-        return [self._table[rank] for rank in sorted(ranks)]
+        return [self.table[rank] for rank in sorted(ranks)]
 
 
 # Kind, the least number of characters after the prefix, and the prefixes that its issuer gives.
@@ -169,7 +169,10 @@ FRAMES = Shapes(
         _has_key,
     ),
     _shape(
-        "private_key", "ls0tls1crudjti", r"(?<![A-Za-z0-9+/])LS0tLS1CRUdJTi[A-Za-z0-9+/\s]{40,}+=*", _holds_private_key
+        "private_key",
+        "ls0tls1crudjti",
+        r"(?<![A-Za-z0-9+/])LS0tLS1CRUdJTi(?:\s?[A-Za-z0-9+/]){40,}+={0,2}",
+        _holds_private_key,
     ),
     _shape("private_key", '"kty"', r'"(?:d|k)"\s{0,4}:\s{0,4}"(?P<secret>[\w-]{32,}+)"'),
     _shape(
@@ -194,7 +197,7 @@ FRAMES = Shapes(
     _shape(
         "token",
         "://",
-        r"""(?i:(?<![a-z0-9+.-])https?:)//(?P<secret>[\w.~%-]{20,})(?::x-oauth-basic)?@(?=\w)""",
+        r"""(?i:(?<![a-z0-9+.-])https?:)//(?P<secret>[\w.~%-]{20,400})(?::x-oauth-basic)?@(?=\w)""",
         _random,
     ),
     _shape(
@@ -209,7 +212,7 @@ FRAMES = Shapes(
         r"""(?i:\bbasic\s{1,4}|["'_]auth["']?\s{0,4}[:=]\s{0,4}["']?)(?P<secret>[A-Za-z0-9+/_-]{8,}+={0,2})(?![\w.])""",
         holds_credentials,
     ),
-    _shape("token", "bearer", r"(?i:\bbearer\s{1,4})(?P<secret>[\w.~+/-]{16,}+=*)", drawn),
+    _shape("token", "bearer", r"(?i:\bbearer\s{1,4})(?P<secret>[\w.~+/-]{16,}+={0,2})", drawn),
 )
 # Of fourteen characters or more without a space: only such words are looked at.
 WORDS = Shapes(
@@ -233,7 +236,7 @@ WORDS = Shapes(
         "webhook",
         "hooks.slack.com discord webhook",
         r"""https://(?: hooks\.slack\.com/(?:services|workflows|triggers)/(?P<slack>[\w/]{20,}+)
-        | (?:\w+\.)?discord(?:app)?\.com/api/webhooks/[0-9]{8,20}/[\w-]{40,}+
+        | (?:\w{1,30}\.)?discord(?:app)?\.com/api/webhooks/[0-9]{8,20}/[\w-]{40,}+
         | [\w.-]{1,80}\.webhook\.office\.com/[\w@/.-]{40,}+ )""",
         _real,
     ),
