@@ -173,6 +173,13 @@ def test_nobody_hands_on_more_than_they_hold(guarded: Guarded) -> None:
     assert {name for key in listed for name in key["namespaces"]} == {"web"}
 
 
+def test_only_who_administers_all_namespaces_rebuilds_all(guarded: Guarded) -> None:
+    web, body = guarded.key(ADMIN, read_namespaces=["*"])["key"], {"every_namespace": True}
+    assert guarded.request("POST", "/api/admin/reindex", web, namespace="web", json=body).status_code == 403
+    assert guarded.request("POST", "/api/admin/reindex", web, namespace="web").status_code == 202
+    assert guarded.request("POST", "/api/admin/reindex", guarded.root, json=body).status_code == 202
+
+
 def test_a_revoked_key_is_refused_by_another_gateway_too(guarded: Guarded) -> None:
     key = guarded.key(READ)
     with guarded.second_gateway() as url:

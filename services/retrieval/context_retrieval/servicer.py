@@ -7,6 +7,8 @@ from typing import Any
 from context.v1 import retrieval_pb2 as pb
 from context.v1 import retrieval_pb2_grpc as rpc
 from context_common import caller
+from context_common.caller import EVERY
+from context_common.errors import Denied
 from context_retrieval import metrics, wire
 from context_retrieval.access import AccessCounter
 from context_retrieval.admission import Admission
@@ -105,5 +107,8 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
         return await self._parts.progress.status(caller.current().namespace)
 
     async def RebuildIndex(self, request: pb.RebuildIndexRequest, context: Any) -> pb.RebuildIndexResponse:
-        replayed = await self._parts.progress.rebuild(caller.current(), every_namespace=request.every_namespace)
+        who = caller.current()
+        if request.every_namespace and not who.may_write(EVERY):
+            raise Denied("only who administers every namespace rebuilds the index of all")
+        replayed = await self._parts.progress.rebuild(who, every_namespace=request.every_namespace)
         return pb.RebuildIndexResponse(replayed=replayed)
