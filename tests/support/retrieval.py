@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -105,6 +105,7 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
         self.aside: dict[tuple[str, str], str] = {}  # what was given up on, and why
         self.accesses: dict[tuple[str, str], int] = {}
         self.callers: set[str] = set()
+        self.deaf = False  # whether accesses are never acknowledged
         self._last = 0
         self._changed = asyncio.Event()
 
@@ -193,6 +194,8 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
         return knowledge_pb2.GetFeedStatusResponse(pending=len(self.feed), set_aside=len(self.aside))
 
     async def RecordAccess(self, request: Any, context: Any) -> knowledge_pb2.RecordAccessResponse:
+        if self.deaf:
+            await asyncio.sleep(60)
         for access in request.accesses:
             key = (access.namespace, access.item_id)
             self.accesses[key] = self.accesses.get(key, 0) + access.count
@@ -207,6 +210,7 @@ class Retrieval:
     url: str
     knowledge: FakeKnowledge
     embedding: FakeEmbedding
+    stop_knowledge: Callable[[], Awaitable[None]]
     namespace: str = "web"
     readable: frozenset[str] = frozenset()  # beside its own
 
@@ -298,11 +302,12 @@ async def running(
     embedding_addr: str | None = None,
     embedding: FakeEmbedding | None = None,
     indexers: int = 2,
+    **more: Any,
 ) -> AsyncIterator[Retrieval]:
-    """Retrieval on the database at `url`; by the real model where `embedding_addr` is given."""
+    """Retrieval on the database at `url`; by the real model where `embedding_addr` is given. `more` are settings."""
     knowledge, embedding = knowledge or FakeKnowledge(), embedding or FakeEmbedding()
-    async with AsyncExitStack() as stack:
-        knowledge_addr = await stack.enter_async_context(
+    async with AsyncExitStack() as stack, AsyncExitStack() as beside:
+        knowledge_addr = await beside.enter_async_context(
             serving("knowledge", knowledge, knowledge_pb2_grpc.add_KnowledgeServiceServicer_to_server, KNOWLEDGE)
         )
         if embedding_addr is None:
@@ -312,9 +317,9 @@ async def running(
         settings = Settings(
             "127.0.0.1:0", "", url, 10, "info", knowledge_addr, embedding_addr, indexers, trust("retrieval")
         )
-        server = await stack.enter_async_context(build(settings))
+        server = await stack.enter_async_context(build(replace(settings, **more)))
         await stack.enter_async_context(server)
         channel: grpc.aio.Channel = await stack.enter_async_context(
             connect(f"127.0.0.1:{server.port}", RETRIEVAL, trust=trust("gateway"), to="retrieval")
         )
-        yield Retrieval(rpc.RetrievalServiceStub(channel), url, knowledge, embedding)
+        yield Retrieval(rpc.RetrievalServiceStub(channel), url, knowledge, embedding, beside.aclose)

@@ -1,0 +1,86 @@
+"""With its neighbours away, slow or full, retrieval answers what it can, says so, and never waits for them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from context.v1 import retrieval_pb2 as pb
+from context_common.errors import Overloaded, TooLate
+from tests.support import items
+from tests.support.retrieval import Retrieval, ids, running
+
+ITEM = items.adr(id="ADR-001", decision="Keep invoices for ten years.")
+
+
+@pytest.fixture
+async def retrieval(database_url: str) -> AsyncIterator[Retrieval]:
+    async with running(database_url) as service:
+        await service.put(ITEM)
+        yield service
+
+
+async def test_knowledge_may_go_under_load_and_no_read_fails(retrieval: Retrieval) -> None:
+    asked = 0
+
+    async def reader(number: int) -> None:
+        nonlocal asked
+        for _ in range(12):
+            bundle, _ = await retrieval.query(f"keep invoices for {number} years")
+            assert ids(bundle) == ["ADR-001"]
+            assert await retrieval.search("invoices") == ["ADR-001"]
+            assert (await retrieval.ask("Browse", pb.BrowseRequest())).items
+            asked += 1
+
+    async def killer() -> None:
+        while asked < 20:
+            await asyncio.sleep(0.01)
+        await retrieval.stop_knowledge()
+
+    await asyncio.gather(killer(), *(reader(number) for number in range(8)))
+    assert asked == 96
+    receipt = (await retrieval.query("invoices"))[0]["query_id"]
+    assert (await retrieval.ask("GetReceipt", pb.GetReceiptRequest(query_id=receipt))).query_id == receipt
+
+
+async def test_accesses_that_nobody_takes_hold_no_question_up(database_url: str) -> None:
+    async with running(database_url) as retrieval:
+        retrieval.knowledge.deaf = True
+        await retrieval.put(ITEM)
+        for _ in range(20):
+            assert ids((await retrieval.query("invoices"))[0]) == ["ADR-001"]
+
+
+@pytest.mark.parametrize("within", [0.4, 2.0])
+async def test_a_question_is_answered_by_words_before_its_time_is_over(retrieval: Retrieval, within: float) -> None:
+    await retrieval.query("warm up")
+    retrieval.embedding.hanging = True
+    answer = await retrieval.ask("QueryContext", pb.QueryContextRequest(query="invoices"), within=within)
+    assert answer.degraded
+    assert [entry.id for entry in answer.entries] == ["ADR-001"]
+
+
+async def test_more_questions_than_can_be_answered_are_told_to_come_again(database_url: str) -> None:
+    async with running(database_url, max_queries=1) as retrieval:
+        await retrieval.put(ITEM)
+        retrieval.embedding.hanging = True
+        asked = [asyncio.create_task(retrieval.query("invoices")) for _ in range(8)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        refused = [answer for answer in answers if isinstance(answer, Overloaded)]
+        assert all(isinstance(answer, tuple | Overloaded) for answer in answers), answers
+        assert len(refused) >= 6
+        assert all(answer.retry_after for answer in refused)
+        retrieval.embedding.hanging = False
+        for _ in range(3):
+            assert ids((await retrieval.query("invoices"))[0]) == ["ADR-001"]
+
+
+async def test_callers_who_give_up_give_their_turn_back(database_url: str) -> None:
+    async with running(database_url, max_queries=2) as retrieval:
+        await retrieval.put(ITEM)
+        retrieval.embedding.hanging = True
+        for _ in range(4):
+            with pytest.raises((TooLate, Overloaded)):
+                await retrieval.ask("Search", pb.SearchRequest(query="invoices"), within=0.03)
+        retrieval.embedding.hanging = False
+        assert await retrieval.search("invoices") == ["ADR-001"]
