@@ -37,7 +37,7 @@ async def get_index(request: Request) -> Response:
 
 @routes.post("/api/admin/reindex", status_code=202, operation_id="reindex", summary="Index everything again")
 async def reindex(request: Request, body: Reindex | None = None) -> Response:
-    """Search goes on meanwhile; `replayed` items are on their way. For `every_namespace` the credential has all of them."""
+    """Search goes on meanwhile; `replayed` items are on their way. `every_namespace` takes a credential for all."""
     message = retrieval.RebuildIndexRequest(every_namespace=bool(body and body.every_namespace))
     rebuilt = await call(clients(request).retrieval.RebuildIndex, message, within=BUDGET)
     return answer({"replayed": rebuilt.replayed}, 202)
