@@ -31,22 +31,6 @@ OURS = [
     ),
 ]
 NOISE = "alpha river stone cloud amber valley copper meadow cedar falcon lantern granite willow ember"
-    "alpha",
-    "river",
-    "stone",
-    "cloud",
-    "amber",
-    "valley",
-    "copper",
-    "meadow",
-    "cedar",
-    "harbour",
-    "falcon",
-    "lantern",
-    "granite",
-    "willow",
-    "ember",
-]
 
 
 def theirs(number: int, random_: random.Random) -> types_pb2.Item:
