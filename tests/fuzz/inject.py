@@ -65,17 +65,24 @@ HEADERS = (
     "X-Context-Namespace", "X-Request-Id", "Idempotency-Key", "If-Match", "Prefer", "Host", "Origin", "Accept",
     "Content-Type", "X-Forwarded-For", "Forwarded", "Cookie", "Authorization", "User-Agent",
 )  # fmt: skip
+AT_ONCE = 6  # requests; more would be shed
 Sent = tuple[str, str, Mapping[str, str], bytes | None]  # method, address, headers beside the credential, body
 
 
 async def inject(target: Target, start: int, report: Report) -> None:
     """Send every text of every corpus to every place that takes one, as an administrator of one namespace."""
     rng = random.Random(start)
+    turn = asyncio.Semaphore(AT_ONCE)
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+
+        async def one(sent: Sent, text: str, tally: Tally) -> None:
+            async with turn:
+                await _one(session, target, sent, text, tally)
+
         for name, texts in CORPORA.items():
             tally = Tally()
             for text in texts:
-                await asyncio.gather(*(_one(session, target, sent, text, tally) for sent in places(text, rng)))
+                await asyncio.gather(*(one(sent, text, tally) for sent in places(text, rng)))
             _look_at_logs(target, tally)
             tally.tell(f"injection, {name}", report)
             print(f"injection, {name}: {tally.cases} cases", flush=True)

@@ -8,6 +8,7 @@ from typing import Any
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
+from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
@@ -28,7 +29,12 @@ async def fuzz_rest(target: Target, examples: int, start: int, report: Report) -
 
 
 def operations(document: dict[str, Any]) -> Iterator[Any]:
-    """Every operation of the document."""
+    """Every operation of the document; told of security schemes, schemathesis would leave out our credential."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            operation.pop("security", None)
+    document.pop("security", None)
+    document.get("components", {}).pop("securitySchemes", None)
     for result in schemathesis.openapi.from_dict(document).get_all_operations():
         if not isinstance(result, Ok):
             raise TypeError(f"an operation cannot be read: {result}")
@@ -84,5 +90,5 @@ def _try(
 
     try:
         attempt()
-    except schemathesis.errors.SchemathesisError:
+    except (schemathesis.errors.SchemathesisError, Unsatisfiable):
         return  # nothing invalid can be made for an operation that takes nothing
