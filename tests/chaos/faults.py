@@ -11,7 +11,6 @@ from tests.chaos.links import FAULTS, PASS
 
 KILL, STOP = "kill", "stop"
 PROCESSES = ("gateway", "knowledge", "retrieval", "embedding", "postgres")
-STOPPED = 10.0  # seconds
 LINK_BROKEN = (1.0, 3.0)  # seconds
 
 
@@ -32,10 +31,10 @@ class Fault:
         return self.target in ("knowledge", "gateway-knowledge", "retrieval-knowledge", "knowledge-postgres")
 
 
-def plan(seed: int, count: int, links: Sequence[str], stops: int = 1) -> list[Fault]:
-    """At least `count` faults in random order: each process stopped, each link broken each way, kills."""
+def plan(seed: int, count: int, links: Sequence[str], stopped: float) -> list[Fault]:
+    """At least `count` faults in random order: each process `stopped` seconds, each link broken each way, kills."""
     rng = random.Random(seed)
-    faults = [Fault(STOP, name, STOPPED) for name in PROCESSES for _ in range(stops)]
+    faults = [Fault(STOP, name, stopped) for name in PROCESSES]
     every = [Fault(kind, link, rng.uniform(*LINK_BROKEN)) for link in links for kind in FAULTS]
     faults += every
     kills = max(2 * len(PROCESSES), count - len(faults))

@@ -8,12 +8,15 @@ import tomllib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import aiohttp
+
 from tests.chaos.traffic import Attempt, Caller, Journal
 
 QUALITY = Path(__file__).parents[1] / "quality"
 NAMESPACE = "mix"
 # Share of each kind of request, in percent.
 SHARES = {"query": 45, "search": 20, "recent": 8, "get": 12, "list": 5, "create": 6, "change": 4}
+BATCH = 200  # items of one bulk call
 KEPT = 500  # items that changes go round
 FILLERS = 1000  # items made of other records' sentences, so that there is something to search through
 
@@ -31,12 +34,20 @@ class Mix:
 
     async def prepare(self) -> None:
         """Record what the questions are about, and the fillers."""
-        body = "\n".join(map(json.dumps, [*self._records, *self._fillers()]))
-        headers = {"Content-Type": "application/x-ndjson", "Prefer": "wait=120"}
-        lines = await self._caller.send("bulk", "POST", "/api/bulk", NAMESPACE, data=body, headers=headers)
+        items = [*self._records, *self._fillers()]
+        for start in range(0, len(items), BATCH):
+            await self._load(items[start : start + BATCH])
+
+    async def _load(self, items: list[dict[str, str]]) -> None:
+        body = "\n".join(map(json.dumps, items))
+        headers = {"Content-Type": "application/x-ndjson", "Prefer": "wait=60"}
+        timeout = aiohttp.ClientTimeout(total=120)
+        lines = await self._caller.send(
+            "bulk", "POST", "/api/bulk", NAMESPACE, data=body, headers=headers, timeout=timeout
+        )
         if not lines or any(line["status"] == "error" for line in lines):
             raise RuntimeError(f"the records could not be loaded: {lines}")
-        self._ids = [line["id"] for line in lines if line["id"].startswith("ADR")]
+        self._ids += [line["id"] for line in lines if line["id"].startswith("ADR")]
 
     def _fillers(self) -> list[dict[str, str]]:
         texts = [text for record in self._records for text in record.values() if isinstance(text, str)]

@@ -29,6 +29,7 @@ class Storm:
     writers: int = 16
     readers: int = 16
     think: float = 0.4
+    stopped: float = 10.0  # seconds of a SIGSTOP
     only: Sequence[str] = ()  # kinds of fault; empty: all
 
 
@@ -95,7 +96,7 @@ async def _under_load(
 
 async def _inflict_all(storm: Storm, cluster: Cluster, caller: Caller, journal: Journal) -> list[Suffered]:
     rng = random.Random(storm.seed + 2)
-    faults = plan(storm.seed, storm.faults, cluster.link_names)
+    faults = plan(storm.seed, storm.faults, cluster.link_names, storm.stopped)
     faults = [fault for fault in faults if not storm.only or fault.kind in storm.only][: storm.faults]
     until = time.monotonic() + storm.seconds
     suffered = []
