@@ -14,6 +14,7 @@ SOURCES := deploy libs protos services tests
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-annotate --no-header --no-emit-index-url \
 	--no-emit-find-links --no-emit-options $(addprefix --unsafe-package ,$(PACKAGES) pip)
 PYTEST := $(BIN)/pytest
+UPGRADE := --upgrade
 
 help: ## Print what there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,12 +51,12 @@ fix: ## Format, and repair what the linter can
 proto: ## Regenerate the stubs and the wire snapshot from protos/
 	$(BIN)/python protos/generate.py
 
-lock: ## Choose third-party versions anew, with their hashes
-	$(COMPILE) --upgrade requirements.txt -o requirements.lock
-	$(COMPILE) --upgrade requirements-dev.txt -o requirements-dev.lock
+lock: ## Choose third-party versions anew, with their hashes; UPGRADE= keeps those that are there
+	$(COMPILE) $(UPGRADE) requirements.txt -o requirements.lock
+	$(COMPILE) $(UPGRADE) requirements-dev.txt -o requirements-dev.lock
 	@set -e; for name in $(SERVICES); do \
 	  printf -- '-e $(CURDIR)/libs/common\n-e $(CURDIR)/services/%s\n' $$name | \
-	  $(COMPILE) --upgrade --constraint requirements.lock - -o services/$$name/requirements.lock; done
+	  $(COMPILE) $(UPGRADE) --constraint requirements.lock - -o services/$$name/requirements.lock; done
 	sed -i '/^# /d' requirements.lock requirements-dev.lock $(SERVICES:%=services/%/requirements.lock)
 
 unit: ## Tests of one piece
