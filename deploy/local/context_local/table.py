@@ -14,6 +14,8 @@ from context_local.processes import Process
 GRPC = ("embedding", "knowledge", "retrieval")
 SERVICES = (*GRPC, "gateway")
 STORES = ("knowledge", "retrieval")
+# Who can sign JWTs is everybody, so that only the gateway has what signs them; the others have SERVICE_SECRET.
+NOT_THEIRS = {"SECRET_KEY_BASE": "", "SECRET_KEY_BASE_FILE": ""}
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def services(
     found = {f"{name.upper()}_ADDR": f"{LOOPBACK}:{port}" for name, port in at.grpc.items()}
     # New with every start and in no file: the services of one run know each other by it.
     found |= {"SERVICE_SECRET": secrets.token_urlsafe(32), "SERVICE_SECRET_FILE": ""}
-    common = {**found, "DATABASE_URL": database_url}
+    common = {**found, "DATABASE_URL": database_url, **NOT_THEIRS}
 
     def own(name: str) -> Mapping[str, str]:
         if login is None or name not in STORES:

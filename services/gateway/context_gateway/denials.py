@@ -15,18 +15,19 @@ from context.v1 import admin_pb2
 from context_common import caller
 from context_common.caller import NAMESPACE, SERVICE, Caller
 from context_common.client import call
-from context_common.errors import AppError
+from context_common.errors import AppError, Denied, Unauthenticated
 from context_gateway import metrics
 from context_gateway.clients import Clients
 from context_gateway.credential import DEFAULT_NAMESPACE, NAMESPACE_HEADER
 from context_gateway.problems import OtherNamespace, describe
+from context_gateway.rates import TooMany
 
 KEPT = 2_000  # kinds of denials that wait; more are lost, and counted
 BATCH = 500  # that knowledge takes at once
 EVERY = 1.0  # seconds between batches, in which denials alike become one
 WITHIN = 5.0  # seconds that knowledge has for a batch
 LAST_WITHIN = 2.0  # seconds that the end of the process waits for the last ones
-STATUSES = (401, 403, 429)
+DENIED = (Unauthenticated, Denied, TooMany, OtherNamespace)
 
 log = structlog.get_logger()
 
@@ -68,9 +69,9 @@ class Denials:
 
     def note(self, scope: Scope, address: str, error: Exception) -> None:
         """Keep what is to be told of a request that ended in `error`, if that refused it."""
-        problem = describe(error)
-        if problem.status not in STATUSES and not isinstance(error, OtherNamespace):
+        if not isinstance(error, DENIED):
             return
+        problem = describe(error)
         state = scope["state"]
         kind = Kind(
             address=address,

@@ -34,11 +34,6 @@ class Settings:
     request_timeout: float = 30.0  # seconds in which a request is answered; bulk streams take as long as they take
     limits: Limits = field(default_factory=Limits)
 
-    @property
-    def exposed(self) -> bool:
-        """Whether other machines may reach it."""
-        return not is_loopback(self.host)
-
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
         """The settings in `environ`.

@@ -18,7 +18,12 @@ from context_gateway.settings import Settings
 
 def test_settings_have_a_default_for_everything() -> None:
     settings = Settings.from_env({})
-    assert (settings.host, settings.port, settings.exposed, settings.cors_origins) == ("127.0.0.1", 4000, False, ())
+    assert (settings.host, settings.port, settings.auth_required, settings.cors_origins) == (
+        "127.0.0.1",
+        4000,
+        False,
+        (),
+    )
 
 
 @pytest.mark.parametrize(

@@ -55,12 +55,12 @@ def test_the_secret_may_come_as_a_file_and_is_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ELSEWHERE)
 def test_without_authentication_other_machines_are_not_served(host: str) -> None:
     assert f"HOST={host}" in complaint({"HOST": host})
-    assert Settings.from_env({"HOST": host, "AUTH_REQUIRED": "true"}).exposed
+    assert Settings.from_env({"HOST": host, "AUTH_REQUIRED": "true"}).auth_required
 
 
 @pytest.mark.parametrize("host", LOOPBACK)
 def test_loopback_is_nobody_elses(host: str) -> None:
-    assert not Settings.from_env({"HOST": host}).exposed
+    assert Settings.from_env({"HOST": host}).host == host
 
 
 @pytest.mark.parametrize("url", ["http://id.example/keys", "ftp://id.example/keys", "keys", "https:///keys"])

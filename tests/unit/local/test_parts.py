@@ -108,6 +108,12 @@ def test_each_service_hears_where_the_others_are() -> None:
         assert rows[name].needs == [f"migrate-{name}"]
 
 
+def test_only_the_gateway_has_what_signs_tokens() -> None:
+    rows = {row.name: row.environment for row in table.services(table.Addresses.find(4000), "x")}
+    assert {name for name, environ in rows.items() if environ.get("SECRET_KEY_BASE") != ""} == {"gateway"}
+    assert len({environ["SERVICE_SECRET"] for environ in rows.values()}) == 1
+
+
 def test_each_store_logs_in_by_itself_and_only_its_migrations_as_the_owner() -> None:
     at = table.Addresses.find(4000)
     rows = {row.name: row.environment for row in table.services(at, "owner", login=lambda user: f"login:{user}")}
