@@ -11,7 +11,7 @@ from statistics import linear_regression, mean
 import psutil
 
 from tests.chaos.access import Production, bearer
-from tests.chaos.capacity import summary
+from tests.chaos.capacity import SHED, summary
 from tests.chaos.cluster import POSTGRES, Cluster, Shape, running
 from tests.chaos.mix import Mix, drive
 from tests.chaos.report import Report
@@ -52,11 +52,13 @@ async def soak(run: Soak, command: str) -> Report:
         sampling = asyncio.create_task(_sample(cluster, series))
         attempts = await drive(mix, journal, run.rate, run.seconds)
         sampling.cancel()
-        failed = [a for a in attempts if not a.ok]
+        failed = [a for a in attempts if not a.ok and not (a.status in SHED and a.retry_after)]
+        shed = sum(not a.ok for a in attempts) - len(failed)
         report.tell("seed", run.seed)
         report.tell("requests/s", run.rate)
         report.tell("seconds", run.seconds)
         report.tell("answers", summary(attempts))
+        report.ask("requests shed", shed, "under 1 %", ok=shed < 0.01 * len(attempts))
         report.ask("requests failed", len(failed), "0", ok=not failed)
         report.ask("processes that died", len(cluster.deaths), "0", ok=not cluster.deaths)
         report.details |= {"failed": [str(a) for a in failed[:30]], "deaths": cluster.deaths}
