@@ -149,9 +149,12 @@ class Item:
         if not whole:
             shown["truncated"] = True
         json = orjson.dumps(shown)
+        if not own:
+            return Rendered(json, count(json.decode()), whole)
         # The fields are the same from query to query, what stands around them is not: count them apart.
-        parts = [{name: shown[name] for name in shown if (name in own) is kept} for kept in (True, False)]
-        return Rendered(json, sum(count(_text(part)) for part in parts) if own else count(json.decode()), whole)
+        fields = own if self.vouched else {name: shown[name] for name in own}
+        around = {name: shown[name] for name in shown if name not in own}
+        return Rendered(json, count(_text(fields)) + count(_text(around)), whole)
 
     def _guard(self, fields: dict[str, Any]) -> dict[str, Any]:
         """`fields` as they are shown: between marks where nobody vouches for them."""

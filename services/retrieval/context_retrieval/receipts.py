@@ -1,7 +1,7 @@
 """Keeps what every question was asked and answered, for those who wonder later; purges what is old.
 
-Receipts are written together as soon as the one writer is free: the first at once, those of a busy moment in one
-transaction. A question waits for that only where the queue is full.
+Receipts are written together as soon as the one writer is free, those of a busy moment in one transaction. A question
+waits for that only where the queue is full.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from context_retrieval.store import Receipts
 
 QUEUE = 2000  # receipts that wait to be written
 BATCH = 200  # in one transaction
+LINGER = 0.01  # seconds that the first of them waits: its answer goes out before
 PATIENCE = 0.5  # seconds that a question waits for room in the queue
 RETRY = 1.0  # seconds between attempts while the database is away
 FLUSH = 5.0  # seconds at the end for what is not written yet
@@ -92,6 +93,7 @@ class Ledger:
         """Write what comes until cancelled."""
         while True:
             batch = [await self._queue.get()]
+            await asyncio.sleep(LINGER)
             while len(batch) < BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             try:

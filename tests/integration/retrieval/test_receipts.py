@@ -127,12 +127,15 @@ async def test_questions_of_a_busy_moment_are_written_together(monkeypatch: pyte
     store = Store()
     ledger = receipts.Ledger(store, 30)  # type: ignore[arg-type]
     writer = asyncio.create_task(ledger.write())
+    await ledger.keep(question())
+    while ledger._queue.qsize():
+        await asyncio.sleep(0)
+    await asyncio.sleep(receipts.LINGER * 2)  # the first is being written
     for _ in range(50):
         await ledger.keep(question())
-        await asyncio.sleep(0)
     store.open.set()
     await ledger.flush()
-    assert (len(store.kept), store.batches) == (50, [1, 49])
+    assert (len(store.kept), store.batches) == (51, [1, 50])
     writer.cancel()
 
 
