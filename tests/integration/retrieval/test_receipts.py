@@ -91,7 +91,7 @@ async def test_receipts_are_written_before_the_service_ends_and_outlive_the_inde
         await first.put(items.adr(id="ADR-001", decision="Keep invoices."))
         asked = [(await first.query("invoices"))[0]["query_id"] for _ in range(20)]
     async with running(database_url, knowledge=first.knowledge) as second:
-        await second.ask("RebuildIndex", pb.RebuildIndexRequest(every_namespace=True))
+        await second.ask("RebuildIndex", pb.RebuildIndexRequest())
         await second.settled()
         assert [(await receipt(second, query_id)).query_id for query_id in asked] == asked
 
