@@ -95,7 +95,7 @@ class Graph:
             Invalid: It joins an item with itself, an ADR would supersede itself, or the strength is out of range.
         """
         check_edge(edge)
-        created, change_id = await self._store.run(who, lambda session: _create(session, edge))
+        created, change_id = await self._store.write(who, lambda session: _create(session, edge))
         metrics.RELATIONSHIPS_CREATED.inc(created)
         return created, change_id
 
@@ -105,7 +105,7 @@ class Graph:
         Raises:
             NotFound: There is no such edge.
         """
-        return await self._store.run(who, lambda session: _delete(session, edge))
+        return await self._store.write(who, lambda session: _delete(session, edge))
 
 
 async def _reach(session: Session, root: str, walk: Walk, depth: int) -> list[Related]:

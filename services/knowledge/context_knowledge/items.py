@@ -76,7 +76,7 @@ class Items:
             Stale: Its version is not the expected one.
             Invalid: Names every field that is wrong.
         """
-        return counted(await self._store.run(who, lambda session: self._update(session, patch)))
+        return counted(await self._store.write(who, lambda session: self._update(session, patch)))
 
     async def delete(self, who: Caller, item_id: str, expected_version: int) -> int:
         """Remove an item and its edges for good; answers the change id of its tombstone.
@@ -85,7 +85,7 @@ class Items:
             NotFound: There is no such item.
             Stale: Its version is not the expected one.
         """
-        change_id, kind = await self._store.run(who, lambda s: self._delete(s, item_id, expected_version))
+        change_id, kind = await self._store.write(who, lambda s: self._delete(s, item_id, expected_version))
         metrics.ITEMS_CHANGED.labels(kind, Change.DELETED).inc()
         return change_id
 

@@ -67,7 +67,7 @@ class Once:
             Conflict: The key was another request's.
         """
         if request is None:
-            return wire.write_recorded(counted(await self._store.run(who, work)))
+            return wire.write_recorded(counted(await self._store.write(who, work)))
         done: Recorded | None = None
 
         async def once(session: Session) -> bytes:
@@ -80,7 +80,7 @@ class Once:
                 await session.once.keep(request.key, first)
             return first
 
-        answered = await self._store.run(who, once)
+        answered = await self._store.write(who, once)
         if done:
             counted(done)
         return pb.Recorded.FromString(answered)

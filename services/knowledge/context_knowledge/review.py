@@ -46,7 +46,11 @@ class Reviews:
         if len(note) > NOTE or "\0" in note:
             raise Invalid({"note": [f"is longer than {NOTE:,} characters or contains a NUL character"]})
         detail = f"{verdict}: {clean_text(note)}" if note else str(verdict)
-        item, change_id = await self._store.run(who, lambda s: _decide(s, item_id, verdict, expected_version, detail))
+
+        async def decide(session: Session) -> tuple[Item, int]:
+            return await _decide(session, item_id, verdict, expected_version, detail)
+
+        item, change_id = await self._store.write(who, decide)
         metrics.REVIEWS.labels(verdict).inc(change_id > 0)
         return item, change_id
 

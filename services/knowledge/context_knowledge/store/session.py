@@ -1,7 +1,9 @@
 """The transaction that a write shares, tried again when it collides with another."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import psycopg
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_random
@@ -23,6 +25,7 @@ Answer = TypeVar("Answer")
 SESSION = postgres.Options("knowledge", role="context_knowledge")
 EVERYWHERE = "context_feed"  # the role that spans namespaces
 ATTEMPTS = 5
+WRITERS = 8  # at once in one namespace: they wait for its counters anyway, and need no connection while they do
 # A broken unique constraint means that two callers raced: looking again finds what the other one wrote.
 COLLISIONS = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation)
 TAKEN = {
@@ -51,6 +54,16 @@ class Store:
 
     def __init__(self, pool: postgres.Pool) -> None:
         self._pool = pool
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def write(self, who: Caller, work: "Callable[[Session], Awaitable[Answer]]") -> Answer:
+        """Do `work`, which writes items of the caller's namespace, as `run` does, when it is its turn.
+
+        So many writers in one namespace leave connections for the others, and for its readers.
+        """
+        turn = self._turns.setdefault(who.namespace, asyncio.Semaphore(WRITERS))
+        async with turn:
+            return await self.run(who, work)
 
     async def run(
         self,
