@@ -7,6 +7,7 @@ less than STALE seconds ago still counts, so that questions go on being answered
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from time import monotonic, time
 
@@ -22,8 +23,9 @@ from context_gateway.problems import BadCredential
 
 FRESH = 5.0  # seconds that an answer counts without asking again
 STALE = 600.0  # seconds that it counts while knowledge is away
-PAUSE = 1.0  # seconds after finding knowledge away in which keys known before are not asked about again
+PAUSE = 1.0  # seconds between looks whether knowledge is back
 ASK = 3.0  # seconds that knowledge has to answer
+HURRY = 0.5  # seconds after which it counts as away for a key that was known before: a question need not wait for it
 REMEMBERED = 10_000  # keys, and as many that are none
 FLYING = 64  # questions at once: whoever makes up keys fills these, not knowledge
 NEVER = float("inf")
@@ -50,6 +52,7 @@ class Keys:
         self._valid: OrderedDict[bytes, Known] = OrderedDict()
         self._invalid: OrderedDict[bytes, Known] = OrderedDict()  # apart, so that made-up keys push out no real one
         self._flying: dict[bytes, asyncio.Task[Known]] = {}
+        self._away = False  # whether knowledge did not answer when it was last asked
         self._ask_again = 0.0
 
     async def credential(self, key: ApiKey, request_id: str, address: str) -> Credential:
@@ -79,19 +82,24 @@ class Keys:
         usable = known if known and known.credential and known.younger_than(STALE) else None
         if not usable and self._suspects(address):
             raise BadCredential("too many keys from there were unknown, revoked or expired")
-        if usable and monotonic() < self._ask_again:
+        if usable and self._away:
+            if monotonic() >= self._ask_again:
+                self._ask_again = monotonic() + PAUSE
+                with suppress(Overloaded):
+                    self._fly(digest, request_id, address)  # nobody waits for it
             return usable
         try:
-            return await self._ask(digest, request_id, address)
-        except AppError as error:
-            if not away(error) and not isinstance(error, Overloaded):
+            async with asyncio.timeout(HURRY if usable else None):
+                return await asyncio.shield(self._fly(digest, request_id, address))
+        except (AppError, TimeoutError) as error:
+            if isinstance(error, AppError) and not away(error) and not isinstance(error, Overloaded):
                 raise
-            self._ask_again = monotonic() + PAUSE
+            self._away, self._ask_again = True, monotonic() + PAUSE
             if usable:
                 return usable
             raise Unavailable("keys cannot be checked just now") from error
 
-    async def _ask(self, digest: bytes, request_id: str, address: str) -> Known:
+    def _fly(self, digest: bytes, request_id: str, address: str) -> "asyncio.Task[Known]":
         """One question for all who show the key at the same time; it goes on where one of them leaves."""
         task = self._flying.get(digest)
         if task is None:
@@ -100,12 +108,13 @@ class Keys:
             task = asyncio.create_task(self._look_up(digest, request_id, address))
             self._flying[digest] = task
             task.add_done_callback(lambda done: self._landed(digest, done))
-        return await asyncio.shield(task)
+        return task
 
     def _landed(self, digest: bytes, task: "asyncio.Task[Known]") -> None:
         del self._flying[digest]
         if task.cancelled() or task.exception():
             return
+        self._away = False
         known = task.result()
         kept, other = (self._valid, self._invalid) if known.credential else (self._invalid, self._valid)
         other.pop(digest, None)

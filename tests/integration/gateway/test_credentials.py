@@ -240,6 +240,21 @@ async def test_while_knowledge_is_away_known_keys_count_for_a_while_and_others_c
     assert await status(gateway, bearer(key), path="/api/context/recent") == 503
 
 
+async def test_a_known_key_does_not_wait_for_a_knowledge_that_stands_still(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = gateway.admin.make(READ)
+    assert await status(gateway, bearer(key), path="/api/context/recent") == 200
+    gateway.admin.pause = 60
+    monkeypatch.setattr(keys, "FRESH", 0.0)
+    monkeypatch.setattr(keys, "HURRY", 0.01)
+    monkeypatch.setattr(keys, "ASK", 60.0)
+    async with asyncio.timeout(30):
+        for _ in range(3):
+            assert await status(gateway, bearer(key), path="/api/context/recent") == 200
+    assert len(gateway.admin.asked(pb.AuthenticateKeyRequest)) == 2
+
+
 async def test_a_key_that_was_none_is_not_let_in_because_knowledge_is_away(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
