@@ -4,6 +4,7 @@ import re
 import sys
 import threading
 from collections.abc import MutableMapping
+from functools import lru_cache
 from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
@@ -14,6 +15,7 @@ from context_common.redact import redact
 
 SHORTEST = 8  # characters; what is shorter stands in too many other words
 HIDDEN = "[redacted]"
+REMEMBERED = 200  # characters
 # Fields that hold names of ours.
 PLAIN = frozenset({"service", "level", "time", "method", "route", "namespace", "logger"})
 OWN_ID = re.compile(r"[0-9a-f]{32}")
@@ -30,14 +32,25 @@ def hide(secret: str) -> None:
     known = sorted({*_hidden, *(part for part in found if len(part) >= SHORTEST)}, key=len, reverse=True)
     _hidden.clear()
     _hidden.update(dict.fromkeys(known))
+    _remembered.cache_clear()
 
 
 def scrub(text: str) -> str:
     """`text` without secrets."""
+    return _remembered(text) if len(text) <= REMEMBERED else _scrub(text)
+
+
+def _scrub(text: str) -> str:
     for secret in _hidden:
         if secret in text:
             text = text.replace(secret, HIDDEN)
     return text if OWN_ID.fullmatch(text) else redact(text).text
+
+
+@lru_cache(maxsize=4096)
+def _remembered(text: str) -> str:
+    """The same paths and principals come again and again."""
+    return _scrub(text)
 
 
 def processor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

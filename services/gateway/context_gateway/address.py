@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import islice
 from typing import TypeAlias
 
@@ -38,6 +39,7 @@ def network_of(address: str) -> str:
     return address
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Address | None:
     """The address in `text`, IPv4 where it is one in IPv6 clothes; None where it is no address."""
     try:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 
 from context_gateway import identity, problems
@@ -64,9 +64,13 @@ class Exchange:
         """Send a part of the answer, with the headers that every answer has."""
         if message["type"] == "http.response.start":
             self._started, self.status = True, message["status"]
-            headers = MutableHeaders(scope=message)
+            headers = list(message["headers"])
+            own = {name for name, _ in headers}
             for name, value in self.said.items():
-                headers.setdefault(name, value)
+                raw = name.lower().encode()
+                if raw not in own:
+                    headers.append((raw, value.encode("latin-1")))
+            message = {**message, "headers": headers}
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             self._done = True
         await self._send(message)

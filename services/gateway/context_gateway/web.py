@@ -2,6 +2,7 @@
 
 import ipaddress
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -58,6 +59,7 @@ def check_origin(method: str, headers: Headers, allowed: Collection[str]) -> Non
         raise Refused(403, detail="A page of another origin may not do this; see CORS_ORIGINS.")
 
 
+@lru_cache(maxsize=256)
 def _host(value: str) -> str:
     """The name or address in a Host header, without its port; empty where there is none."""
     value = value.strip().lower()

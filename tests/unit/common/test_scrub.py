@@ -19,6 +19,7 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEiLCJleHAiOjE5OTk5OTk5OTl9.dGhpcyBpc
 @pytest.fixture(autouse=True)
 def forget() -> Iterator[None]:
     before = dict(scrub._hidden)
+    scrub._remembered.cache_clear()
     hooks = sys.excepthook, sys.unraisablehook
     yield
     scrub._hidden.clear()

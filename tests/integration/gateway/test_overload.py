@@ -1,0 +1,105 @@
+"""More than can be served: some are served, the rest are told when to come back, and health always answers."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+
+from context_gateway.lanes import SIDE, START, STREAMS
+from context_gateway.limits import Limits
+from tests.support.gateway import Gateway, serve
+
+SEARCH = {"query": "why?"}
+ADR = {"title": "x", "decision": "y"}
+
+
+def in_flight(lane: str) -> float:
+    return REGISTRY.get_sample_value("http_in_flight", {"lane": lane}) or 0
+
+
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def flood(gateway: Gateway, count: int) -> list[Any]:
+    """The answers to as many searches at once, none of which has an answer before all were sent."""
+    searches = [asyncio.create_task(gateway.http.post("/api/search", json=SEARCH)) for _ in range(count)]
+    answers: list[Any] = await asyncio.gather(*searches)
+    return answers
+
+
+async def test_what_is_too_much_is_refused_and_the_rest_served() -> None:
+    async with serve(limits=Limits(concurrency=4, queue_seconds=0.05)) as gateway:
+        gateway.retrieval.pause = 0.5
+        answers = await flood(gateway, 40)
+        assert Counter(answer.status_code for answer in answers).keys() == {200, 503}
+        for answer in answers:
+            if answer.status_code == 503:
+                assert answer.headers["retry-after"] == "1"
+                assert (answer.json()["code"], answer.json()["retry_after"]) == ("unavailable", 1)
+        assert len(gateway.retrieval.requests) == sum(answer.status_code == 200 for answer in answers)
+        gateway.retrieval.pause = 0
+        assert {answer.status_code for answer in await flood(gateway, 4)} == {200}
+        assert in_flight("read") == 0
+
+
+async def test_a_burst_waits_for_its_turn() -> None:
+    async with serve(limits=Limits(queue_seconds=10, latency_target=60)) as gateway:
+        gateway.retrieval.pause = 0.02
+        assert {answer.status_code for answer in await flood(gateway, 3 * START)} == {200}
+
+
+async def test_each_lane_is_its_own() -> None:
+    async with serve(limits=Limits(concurrency=2, queue_seconds=0)) as gateway:
+        gateway.retrieval.pause = 1.0
+        searches = [asyncio.create_task(gateway.http.post("/api/search", json=SEARCH)) for _ in range(2)]
+        await until(lambda: in_flight("read") == 2)
+        assert (await gateway.http.post("/api/search", json=SEARCH)).status_code == 503
+        asynchronous = {"Prefer": "respond-async"}
+        assert (await gateway.http.post("/api/adr", json=ADR, headers=asynchronous)).status_code == 201
+        for path in ("/livez", "/metrics", "/docs"):
+            assert (await gateway.http.get(path)).status_code == 200
+        assert {(await search).status_code for search in searches} == {200}
+
+
+@pytest.mark.parametrize(
+    ("lane", "path", "most"), [("admin", "/api/admin/index", SIDE), ("bulk", "/api/bulk", STREAMS)]
+)
+async def test_every_lane_has_an_end(lane: str, path: str, most: int) -> None:
+    async with serve(limits=Limits(queue_seconds=0)) as gateway:
+        gateway.retrieval.pause = gateway.knowledge.pause = 1.0
+        line = b'{"type": "adr", "title": "x", "decision": "y"}\n'
+
+        def send() -> Any:
+            if lane == "admin":
+                return gateway.http.get(path)
+            return gateway.http.post(path, content=line, headers={"content-type": "application/x-ndjson"})
+
+        sent = [asyncio.create_task(send()) for _ in range(most)]
+        await until(lambda: in_flight(lane) == most)
+        assert (await send()).status_code == 503
+        assert {(await one).status_code for one in sent} == {200}
+
+
+async def test_who_leaves_makes_room() -> None:
+    async with serve(limits=Limits(concurrency=1, queue_seconds=0)) as gateway:
+        gateway.retrieval.pause = 30
+        body = b'{"query": "why?"}'
+        head = b"POST /api/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        await gateway.abandon(head + b"Content-Length: %d\r\n\r\n%b" % (len(body), body), gateway.retrieval)
+        gateway.reset()
+        await until(lambda: in_flight("read") == 0)
+        assert (await gateway.http.post("/api/search", json=SEARCH)).status_code == 200
+
+
+async def test_what_takes_too_long_is_ended_and_makes_room() -> None:
+    async with serve(limits=Limits(concurrency=1, queue_seconds=0), request_timeout=0.2) as gateway:
+        gateway.retrieval.pause = 30
+        assert (await gateway.http.post("/api/search", json=SEARCH)).status_code == 504
+        gateway.retrieval.pause = 0
+        await until(lambda: in_flight("read") == 0)
+        assert (await gateway.http.post("/api/search", json=SEARCH)).status_code == 200
