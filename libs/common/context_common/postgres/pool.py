@@ -15,6 +15,7 @@ Pool: TypeAlias = AsyncConnectionPool[Connection]
 Configure: TypeAlias = Callable[[Connection], Awaitable[None]]
 Row: TypeAlias = Mapping[str, Any]
 
+READY = 8  # connections kept open: a pool grows one by one, and a burst waits no longer than that
 POOL_WAIT = 1.0  # seconds a call may wait for a connection before it is refused
 RECONNECT = 1.0  # seconds of attempts, after which the next caller begins new ones: so pauses never grow
 # What a session may take, so that one that hangs holds up no others.
@@ -84,7 +85,7 @@ async def open_pool(
             "application_name": name,
             "options": str(options),
         },
-        min_size=min(2, size),
+        min_size=min(READY, size),
         max_size=size,
         timeout=POOL_WAIT,
         max_waiting=size * 4,
