@@ -306,7 +306,7 @@ async def running(
 ) -> AsyncIterator[Retrieval]:
     """Retrieval on the database at `url`; by the real model where `embedding_addr` is given. `more` are settings."""
     knowledge, embedding = knowledge or FakeKnowledge(), embedding or FakeEmbedding()
-    async with AsyncExitStack() as stack, AsyncExitStack() as beside:
+    async with AsyncExitStack() as beside, AsyncExitStack() as stack:
         knowledge_addr = await beside.enter_async_context(
             serving("knowledge", knowledge, knowledge_pb2_grpc.add_KnowledgeServiceServicer_to_server, KNOWLEDGE)
         )
