@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from context_common import caller, deadline
 from context_common.errors import TooLate, Unauthenticated
+from context_gateway.access import Operation
 from context_gateway.address import network_of
 from context_gateway.exchange import STREAMS, Exchange, check_length, check_query
 from context_gateway.identity import Gate, Identity
@@ -39,7 +40,7 @@ class Admission:
             check_origin(scope["method"], exchange.headers, self._origins)
             who = await self._identify(exchange)
             await self._count(exchange, who)
-            await self._serve(who.operation.rate, scope, receive, send)
+            await self._serve(who.operation, scope, receive, send)
         except Exception as error:  # noqa: BLE001 - a page that may call may also read why it was refused
             self._gate.denials.note(scope, exchange.address, error)
             await exchange.fail(error, send)
@@ -71,8 +72,8 @@ class Admission:
             if standing.over:
                 raise TooMany(standing)
 
-    async def _serve(self, lane_name: str, scope: Scope, receive: Receive, send: Send) -> None:
-        lane = self._lanes[lane_name]
+    async def _serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
+        lane = self._lanes[operation.rate]
         entered = await lane.enter()
         try:
             if scope["path"] in STREAMS:
@@ -85,4 +86,4 @@ class Admission:
             except TimeoutError as error:
                 raise TooLate from error
         finally:
-            lane.leave(entered)
+            lane.leave(entered, operation.name)

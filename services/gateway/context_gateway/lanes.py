@@ -15,6 +15,8 @@ from context_gateway.limits import Limits
 START = 32  # requests at once in a lane that adapts, until it knows better
 LEAST = 16  # that it never goes below: as many agents, and as many waiting, are no overload, only slow
 SHRINK = 0.9
+SEVERAL = 3.0  # times its best that an operation may take
+MEMORY = 60.0  # seconds for which, and up to twice that, the best is remembered
 STREAMS = 8  # bulk calls at once
 SIDE = 16  # requests at once to health, metrics and administration
 NEVER = float("inf")
@@ -24,14 +26,32 @@ class Busy(Unavailable):
     """Too many requests at once."""
 
 
+class Best:
+    """The least time that an operation took of late."""
+
+    def __init__(self, now: float) -> None:
+        self._since, self._now, self._before = now, NEVER, NEVER
+
+    def note(self, took: float, now: float) -> float:
+        """The best, `took` included."""
+        if now - self._since > MEMORY:
+            self._since, self._now, self._before = now, NEVER, self._now
+        self._now = min(self._now, took)
+        return min(self._now, self._before)
+
+
 class Lane:
-    """A limit on requests at once. With a `target` in seconds it grows while requests stay below and shrinks above.
+    """A limit on requests at once. With a `target` it grows while requests are quick, and shrinks while they are not.
+
+    Not quick is what takes more than `target` and several times what the same operation takes at its best: one that is
+    slow by itself, such as a question that a remote embedder reads first, is no sign of too many.
 
     Args:
         name: The value of its label in metrics.
         most: Requests at once, and requests that wait.
         wait: Seconds that a request may wait.
-        target: Seconds that a request should take.
+        target: Seconds that are quick in any case.
+        clock: Seconds, from anywhere.
     """
 
     def __init__(
@@ -42,6 +62,7 @@ class Lane:
         self._running = 0
         self._waiting: deque[asyncio.Future[bool]] = deque()
         self._shrunk = -NEVER
+        self._best: dict[str, Best] = {}
         metrics.IN_FLIGHT.labels(name).set_function(lambda: self._running)
         metrics.CONCURRENCY_LIMIT.labels(name).set_function(lambda: self.limit)
 
@@ -63,11 +84,12 @@ class Lane:
             raise Busy
         return self._clock()
 
-    def leave(self, entered: float) -> None:
-        """Give the place to the next, and learn from how long it was taken."""
+    def leave(self, entered: float, operation: str = "") -> None:
+        """Give the place to the next, and learn from how long it was taken by `operation`, of which there are few."""
         now = self._clock()
         self._running -= 1
-        if now - entered > self._target:
+        best = self._best.setdefault(operation, Best(now)).note(now - entered, now)
+        if now - entered > max(self._target, best * SEVERAL):
             # Once per round of requests: those that run together were all let in by the same limit.
             if self._running >= self._limit / 2 and entered > self._shrunk:
                 self._limit, self._shrunk = max(LEAST, self._limit * SHRINK), now

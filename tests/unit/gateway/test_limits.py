@@ -131,29 +131,41 @@ class Rounds:
         self.now = 0.0
         self.lane = Lane("test", most=64, wait=0, target=0.1, clock=lambda: self.now)
 
-    async def run(self, rounds: int, seconds: float, most: int = 64) -> int:
+    async def run(self, rounds: int, seconds: float, most: int = 64, operation: str = "") -> int:
         """The lane's limit after `rounds` of requests that take `seconds` each."""
         for _ in range(rounds):
             entered = [await self.lane.enter() for _ in range(min(most, self.lane.limit))]
             self.now += seconds
             for one in entered:
-                self.lane.leave(one)
+                self.lane.leave(one, operation)
         return self.lane.limit
 
 
 async def test_a_lane_shrinks_while_requests_take_too_long_and_grows_when_they_do_not() -> None:
     rounds = Rounds()
+    await rounds.run(1, 0.01, most=1)
     assert await rounds.run(100, 0.2) == LEAST
     assert await rounds.run(200, 0.05) > LEAST
     assert await rounds.run(3000, 0.05) == 64
 
 
 async def test_a_lane_shrinks_once_for_requests_that_ran_together() -> None:
-    assert await Rounds().run(1, 0.2) == int(START * SHRINK)
+    rounds = Rounds()
+    await rounds.run(1, 0.01, most=1)
+    assert await rounds.run(1, 0.2) == int(START * SHRINK)
 
 
 async def test_few_slow_requests_do_not_shrink_a_lane() -> None:
-    assert await Rounds().run(100, 0.2, most=3) == START
+    rounds = Rounds()
+    await rounds.run(1, 0.01, most=1)
+    assert await rounds.run(100, 0.2, most=3) == START
+
+
+async def test_what_is_slow_by_itself_does_not_shrink_a_lane() -> None:
+    rounds = Rounds()
+    await rounds.run(1, 0.01, most=1, operation="quick")
+    assert await rounds.run(100, 0.5, operation="slow") > START
+    assert await rounds.run(30, 1.6, operation="slow") == LEAST
 
 
 @given(st.integers(1, 3 * DEPTH), st.sampled_from([("[", "]"), ('{"a":', "}")]))
