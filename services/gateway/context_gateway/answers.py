@@ -13,7 +13,7 @@ from context_common.errors import Stale
 
 Fields = Literal["ids", "summary", "full"]
 IDS = ("id",)
-SUMMARY = ("id", "type", "title", "status", "date", "tags", "version", "score")
+SUMMARY = ("id", "type", "title", "status", "date", "tags", "version", "score", "trust")
 
 MOST_WAIT = 120  # seconds that a bulk caller may wait for the index
 WRITE_WAIT = 2.0  # seconds that a write waits for the index

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import structlog
 
-from context_common.errors import AppError
+from context_common.errors import AppError, Invalid
 from context_retrieval import metrics
 from context_retrieval.embedder import Embedder
 from context_retrieval.indexer import as_service
@@ -74,9 +74,9 @@ class Filler:
         try:
             entries = await self._preparer.prepare(documents, WAIT)
             await self._index.fill(entries)
-        except AppError:
-            raise
-        except Exception:  # one of them is at fault: the others come again without it
+        except Exception as error:  # one of them is at fault: the others come again without it
+            if isinstance(error, AppError) and not isinstance(error, Invalid):
+                raise
             log.exception("items_not_filled", item_ids=[document.key.item_id for document in documents])
             return list(documents)
         left = [entry.document for entry in entries if not entry.model_id]

@@ -234,6 +234,21 @@ async def test_what_the_embedding_service_refuses_is_told_with_its_reason_and_no
     assert secret not in reason
 
 
+async def test_a_refusal_that_comes_late_leaves_an_item_to_its_words_and_stops_no_other(retrieval: Retrieval) -> None:
+    retrieval.embedding.failure = Unavailable("away")
+    await retrieval.put(
+        items.adr(id="ADR-001", decision="This is unreadable."),
+        *(items.adr(id=f"ADR-{number:03d}", decision=f"Fine number{number}.") for number in range(2, 20)),
+    )
+    retrieval.embedding.refused["unreadable"] = "cannot read that"
+    retrieval.embedding.failure = None
+    async with asyncio.timeout(30):
+        while (await retrieval.status()).unembedded_chunks > 1:
+            await asyncio.sleep(0.05)
+    assert await retrieval.search("number7", mode=pb.SEARCH_MODE_SEMANTIC) == ["ADR-007"]
+    assert await retrieval.search("unreadable", mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-001"]
+
+
 async def test_an_embedding_service_that_is_away_is_nobodys_fault(retrieval: Retrieval) -> None:
     retrieval.embedding.failure = Unavailable("away")
     await retrieval.put(items.adr(id="ADR-001", decision="Found by words."))
