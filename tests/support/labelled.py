@@ -1,16 +1,30 @@
 """Labelled texts: read from a file, one a line, what is drawn at random filled in when the tests run."""
 
 import base64
+import codecs
 import random
 import re
 import string
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parents[1] / "quality" / "text"
 MARKED = re.compile("⟦(.*?)⟧", re.DOTALL)
 DRAWN = re.compile(r"\{(uuid|PASSWORD|BASIC|[a-z0-9]+:\d+)\}")
+DISGUISED = re.compile("⟪([a-z0-9]+):(.*?)⟫")
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "base64": lambda words: base64.b64encode(words.encode()).decode(),
+    "hex": lambda words: words.encode().hex(),
+    "rot13": lambda words: codecs.encode(words, "rot13"),
+    "wide": lambda words: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in words),
+    "tags": lambda words: "".join(chr(ord(c) + 0xE0000) for c in words),
+    "zero": lambda words: "\u200b".join(words),
+    "lookalike": lambda words: _lookalike(words),
+    "spaced": lambda words: " ".join(words),
+    "leet": lambda words: words.translate(str.maketrans("oieas", "01345")),
+}
 ALPHABETS = {
     "alnum": string.ascii_letters + string.digits,
     "word": string.ascii_letters + string.digits + "_-",
@@ -41,11 +55,21 @@ def read(name: str, seed: int = 1) -> list[Sample]:
         if line.startswith("== "):
             family = line.removeprefix("== ")
         elif line and not line.startswith("# "):
+            line = disguise(line).replace("\\u00ad", "\u00ad")
             text = re.sub(r"(?<!\\)\\n", "\n", DRAWN.sub(lambda match: _fill(draw, match[1]), line)).replace(
                 "\\\\", "\\"
             )
             found.append(Sample(family, MARKED.sub(r"\1", text), tuple(MARKED.findall(text))))
     return found
+
+
+def disguise(text: str) -> str:
+    """`text` with its `⟪how:words⟫` made hard to see."""
+    return DISGUISED.sub(lambda match: DISGUISES[match[1]](match[2]), text)
+
+
+def _lookalike(words: str) -> str:
+    return words.translate(str.maketrans("aeopcxi", "аеорсхі"))
 
 
 def _fill(draw: random.Random, asked: str) -> str:

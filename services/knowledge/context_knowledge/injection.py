@@ -10,14 +10,16 @@ import binascii
 import codecs
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from context_knowledge.injection_rules import RULES, Rule
+from context_knowledge.injection_rules import NOT_SPEAKING, ORDERING, RULES, Rule
 
 ENOUGH = 1.0
 PASSAGE = 400  # characters: rules that apply this near to each other are taken together
 EXCERPT = 160  # characters
+AGAIN = 0.5  # of its weight, what a rule adds when it applies to other words as well
 QUOTED = 0.35  # what a rule weighs in quotation marks, where the text speaks about it
 
 LOOKALIKES = str.maketrans(
@@ -28,12 +30,17 @@ DIGITS = str.maketrans("013457@$", "oieastas")
 WORD = re.compile(r"[^\W_]+")
 LEET = re.compile(r"\b(?=\w*[a-z])(?=\w*[013457@$])[a-z013457@$]{4,20}\b")
 APART = re.compile(r"\b(?:[a-z][ ._*|-]){4,40}[a-z]\b")
+MARKUP = re.compile(r"(?<!\w)[*_~]{1,3}(?=\w)|(?<=\w)[*_~]{1,3}(?!\w)")
+JOINED = re.compile(
+    r"\b[A-Za-z]{2,20}(?:[-_][A-Za-z]{2,20}){3,8}\b|\b[A-Z]?[a-z]{2,20}(?:[A-Z][a-z]{2,20}){3,8}\b"
+)  # by-hyphens, byHumps
+TICKED = re.compile(r"`(\w+)`")
 ENCODED = re.compile(r"(?<![\w+/=-])[A-Za-z0-9+/_-]{24,}={0,2}(?![\w+/=-])")
 HEXADECIMAL = re.compile(r"(?<![\w])(?:[0-9a-fA-F]{2}){16,}(?![\w])|(?:\\x[0-9a-fA-F]{2}){8,}")
 ROTATED = re.compile(r"\b(?:vtaber|cerivbhf|vafgehpgvbaf|qvfertneq)\b")
 SPOKEN_OF = re.compile(
-    r"prompt[ -]injection|injection|inject|attack|jailbreak|malicious|adversar|such as|e\.g\.|for example|for instance|phrases?|"
-    r"detect|threat|sanitiz|sanitis|hostile|poison|red[ -]team|payload|classif|heuristic|pattern|example|corpus|regex|block"
+    r"inject|attack|jailbreak|malicious|adversar|such as|e\.g\.|for instance|phrase|detect|threat|saniti[sz]|hostile"
+    r"|poison|red[ -]team|payload|classif|heuristic|pattern|example|corpus|regex|block"
 )
 QUOTES = "\"'`“”‘’«»"
 
@@ -62,8 +69,9 @@ def reveal(text: str) -> str:
     if not text.isascii():
         text = "".join(_visible(c) for c in unicodedata.normalize("NFKC", text))
         text = WORD.sub(_latin, text)
-    text = text.lower()
+    text = JOINED.sub(lambda match: re.sub(r"[-_]|(?<=[a-z])(?=[A-Z])", " ", match[0]), text).lower()
     text = re.sub(r"[^\S\n]+", " ", text.replace("’", "'").replace("\r", "\n"))
+    text = MARKUP.sub("", TICKED.sub(r"\1", text))
     text = APART.sub(lambda match: re.sub(r"[ ._*|-]", "", match[0]), text)
     return LEET.sub(lambda match: match[0].translate(DIGITS), text)
 
@@ -120,27 +128,38 @@ def _text(data: bytes) -> Iterator[str]:
 
 def _suspicious(plain: str) -> list[tuple[str, str]]:
     hits = sorted((hit for rule in RULES for hit in _hits(rule, plain)), key=lambda hit: hit.start)
-    return [(hit.rule, hit.words) for hit in hits if _weight_around(hit, hits) >= ENOUGH]
+    starts = [hit.start for hit in hits]
+    found = []
+    for hit in hits:
+        near = hits[bisect_left(starts, hit.start - PASSAGE) : bisect_right(starts, hit.start + PASSAGE)]
+        if _weight(near) >= ENOUGH:
+            found.append((hit.rule, hit.words))
+    return found
 
 
-def _weight_around(hit: Hit, hits: list[Hit]) -> float:
-    """The weights of all rules that apply near to a hit, each once."""
-    near: dict[str, float] = {}
-    for other in hits:
-        if abs(other.start - hit.start) <= PASSAGE:
-            near[other.rule] = max(near.get(other.rule, 0), other.weight)
-    return round(sum(near.values()), 3)
+def _weight(hits: list[Hit]) -> float:
+    """What hits near to each other weigh; a rule that applies to other words as well counts half more."""
+    rules: dict[str, dict[str, float]] = {}
+    for hit in hits:
+        rules.setdefault(hit.rule, {})[hit.words] = hit.weight
+    if rules.keys() <= NOT_SPEAKING:
+        rules = {rule: words for rule, words in rules.items() if rule not in ORDERING}
+    weights = (sorted(words.values(), reverse=True) for words in rules.values())
+    return round(sum(first + (AGAIN * others[0] if others else 0) for first, *others in weights), 3)
 
 
 def _hits(rule: Rule, plain: str) -> Iterator[Hit]:
     if not any(hint in plain for hint in rule.hints):
         return
     for match in rule.pattern.finditer(plain):
-        spoken_of = _quoted(plain, match.start(), match.end()) and SPOKEN_OF.search(
-            plain[max(0, match.start() - 300) : match.start()]
-        )
+        spoken_of = _quoted(plain, *match.span()) and _spoken_of(plain, *match.span())
         weight = rule.weight * QUOTED if spoken_of else rule.weight
         yield Hit(rule.name, weight, match.start(), " ".join(match[0].split())[:EXCERPT])
+
+
+def _spoken_of(plain: str, start: int, end: int) -> bool:
+    """Whether the text around is about such words."""
+    return SPOKEN_OF.search(f"{plain[max(0, start - 300) : start]} {plain[end : end + 200]}") is not None
 
 
 def _quoted(plain: str, start: int, end: int) -> bool:

@@ -15,7 +15,7 @@ BODIES = frozenset(ItemType)
 
 
 def clean(item: types.Item) -> tuple[Redaction, ...]:
-    """Put a marker in the place of every secret in every text of `item`; answers where there were any, and of what kind.
+    """Put a marker in the place of every secret in every text of `item`; answers where, and of what kind.
 
     Of one field each kind is named once.
     """

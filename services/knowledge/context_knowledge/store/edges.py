@@ -59,7 +59,7 @@ SUPERSEDES_ITSELF = """
     )
     SELECT 1 FROM below WHERE to_id = %(id)s
 """
-# Both ends joined: what is not there yet, or is withheld, is not seen. One row per edge and side, nearest relationships first.
+# Both ends joined: what is not there yet, or is withheld, is not seen. One row per edge and side, nearest first.
 AROUND = """
     SELECT near.here, near.outgoing, near.type AS relationship, i.id, i.type, i.title, i.status
       FROM (SELECT from_id AS here, to_id AS there, type, strength, true AS outgoing FROM relationships
