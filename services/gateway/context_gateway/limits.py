@@ -35,6 +35,7 @@ class Limits:
         header_seconds: In which the head of a request must be in.
         body_seconds: In which at least LEAST_BODY bytes of a body must come.
         keep_alive_seconds: How long a connection may idle between requests.
+        drain_seconds: In which a client must read what waits to be sent to it.
     """
 
     rates: Mapping[str, RateLimitItem] = field(default_factory=dict)
@@ -49,6 +50,7 @@ class Limits:
     header_seconds: float = 10.0
     body_seconds: float = 10.0
     keep_alive_seconds: float = 75.0
+    drain_seconds: float = 60.0
 
     @classmethod
     def read(cls, read: Env, *, prod: bool, host: str) -> Self:

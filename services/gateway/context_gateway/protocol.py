@@ -25,7 +25,6 @@ LEAST_BODY = 1024  # bytes that must come in each `body_seconds`, or the rest
 STREAM_SECONDS = 60.0  # in which a stream's next bytes must come
 MOST_PIPELINED = 16
 LINGER = 2.0  # seconds in which what is left of an answered request may still come, so that the answer arrives
-SLOWEST_READER = 60.0  # seconds in which what waits to be sent must go out
 SETTLED = 1.0  # seconds that a connection without a request is safe from making room for another
 REASONS = {
     400: "This is not HTTP as this server speaks it.",
@@ -212,7 +211,7 @@ class Protocol(HttpToolsProtocol):
 
     def _abort_later(self) -> None:
         if self._write_timer is None:
-            self._write_timer = self.loop.call_later(SLOWEST_READER, self._abort)
+            self._write_timer = self.loop.call_later(self._limits.drain_seconds, self._abort)
 
     def _abort(self) -> None:
         metrics.CUT_OFF.labels("slow_reader").inc()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 
 import pytest
@@ -52,7 +53,7 @@ def status(answer: bytes) -> int:
     return int(answer.split()[1])
 
 
-def cut_off(reason: int) -> float:
+def cut_off(reason: int | str) -> float:
     return REGISTRY.get_sample_value("http_cut_off_total", {"reason": str(reason)}) or 0
 
 
@@ -206,6 +207,29 @@ async def test_some_pipelining_is_served_in_order(impatient: Gateway) -> None:
     requests = [b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n" for path in paths]
     answer = await send(impatient, b"".join(requests))
     assert [int(part.split()[0]) for part in answer.split(b"HTTP/1.1 ")[1:]] == [200, 404, 200]
+
+
+async def test_a_client_that_does_not_read_is_let_go() -> None:
+    limits = Limits(drain_seconds=0.3, keep_alive_seconds=60)
+    line = b'{"type": "adr", "title": "%b", "decision": "y"}\n' % (b"x" * 50)
+    body = b"".join(b"%x\r\n%b\r\n" % (len(line) * 1000, line * 1000) for _ in range(60))
+    head = b"POST /api/bulk HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\n"
+    async with serve(limits=limits) as gateway:
+        before = cut_off("slow_reader")
+        deaf = socket.socket()
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        deaf.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(deaf, ("127.0.0.1", gateway.port))
+        sending = asyncio.create_task(loop.sock_sendall(deaf, head + b"Transfer-Encoding: chunked\r\n\r\n" + body))
+        async with asyncio.timeout(ENDS_WITHIN * 2):
+            while cut_off("slow_reader") == before:
+                await asyncio.sleep(0.1)
+            while REGISTRY.get_sample_value("http_in_flight", {"lane": "bulk"}):
+                await asyncio.sleep(0.1)
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        deaf.close()
 
 
 async def test_it_is_counted_why_connections_ended(impatient: Gateway) -> None:
