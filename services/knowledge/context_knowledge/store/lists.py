@@ -26,8 +26,8 @@ CONDITIONS: dict[str, LiteralString] = {
 }
 AFTER: LiteralString = "(i.item_date, length(i.id), i.id) < (%(after_date)s, length(%(after_id)s), %(after_id)s)"
 PAGE = sql.SQL(
-    "SELECT {columns}, {counts} FROM visible_items i WHERE i.namespace = %(namespace)s AND i.review NOT IN ('held', 'rejected')"
-    " AND {conditions}"
+    "SELECT {columns}, {counts} FROM visible_items i WHERE i.namespace = %(namespace)s"
+    " AND i.review NOT IN ('held', 'rejected') AND {conditions}"
     " ORDER BY i.item_date DESC, length(i.id) DESC, i.id DESC LIMIT %(limit)s"
 )
 
