@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +46,22 @@ class Breakable:
                 await asyncio.sleep(0.05)
 
     def _launch(self) -> None:
+        command = self._cluster.command(**SERVED)
+        if self._cluster.user:
+            # Not subprocess's own `user`: with it the child runs what gRPC left for forks, and may die of it.
+            entry = pwd.getpwnam(self._cluster.user)
+            ids = [f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
+            command = ["setpriv", *ids, *command]
         with (self._directory / "log").open("ab") as output:
-            user = embedded.as_user(self._cluster.user)
-            self._process = subprocess.Popen(self._cluster.command(**SERVED), **user, stdout=output, stderr=output)
+            self._process = subprocess.Popen(command, cwd="/", stdout=output, stderr=output)
 
     def kill(self) -> None:
         """`kill -9` the server and everything it has started."""
         if self._process and self._process.poll() is None:
             children = _children(self._process.pid)
             for pid in (self._process.pid, *children):
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self._process.wait(30)
 
     async def migrate(self) -> None:

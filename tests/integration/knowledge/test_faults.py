@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import pytest
@@ -69,8 +70,8 @@ async def test_it_comes_back_with_the_database_and_has_what_it_acknowledged(
     await asyncio.gather(waiting, return_exceptions=True)
     await server.start()
     await until_it_works(lambda: knowledge.create(adr("After")))
-    assert await ids(knowledge) == [f"ADR-{number:03d}" for number in range(1, 32)]
-    await asyncio.gather(*(knowledge.get(f"ADR-{number:03d}") for number in range(1, 32)))
+    assert await until_it_works(lambda: ids(knowledge)) == [f"ADR-{number:03d}" for number in range(1, 32)]
+    await asyncio.gather(*(until_it_works(partial(knowledge.get, name)) for name in await ids(knowledge)))
 
 
 async def test_whoever_waits_for_changes_hears_of_them_again(server: Breakable, knowledge: Knowledge) -> None:
