@@ -84,3 +84,11 @@ async def test_a_known_constraint_is_the_error_it_stands_for(make_database: Call
 
         with pytest.raises(Conflict, match="id is taken"):
             await break_it()
+
+
+async def test_a_connection_whose_pipeline_broke_off_is_not_used_again(make_database: Callable[[], str]) -> None:
+    async with postgres.open_pool(make_database(), PUBLIC, name="test", size=1) as pool:
+        async with pool.connection() as connection:
+            connection.pgconn.enter_pipeline_mode()
+        async with postgres.transaction(pool, postgres.Reach(("web",))) as other:
+            assert await (await other.execute("SELECT 1 AS one")).fetchone() == {"one": 1}

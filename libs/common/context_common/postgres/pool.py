@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import psycopg
+from psycopg.pq import PipelineStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -91,12 +92,19 @@ async def open_pool(
         max_waiting=size * 4,
         configure=configure,
         check=check,
+        reset=_refuse_unfinished,
         reconnect_timeout=RECONNECT,
         open=False,
         name=name,
     )
     async with pool:
         yield pool
+
+
+async def _refuse_unfinished(connection: Connection) -> None:
+    """Have the pool drop a connection whose pipeline broke off: it would take no plain statement any more."""
+    if connection.pgconn.pipeline_status != PipelineStatus.OFF:
+        raise psycopg.OperationalError("the connection was left within a pipeline")
 
 
 def _heard_from(connection: Connection) -> bool:
