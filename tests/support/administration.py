@@ -10,6 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from context.v1 import admin_pb2 as pb
 from context.v1 import admin_pb2_grpc as rpc
+from context.v1 import types_pb2 as types
 from context_common import apikey, caller
 from context_common.caller import ADMIN, READ, WRITE, Caller
 from context_common.client import call
@@ -76,6 +77,20 @@ class Administration:
 
     async def set_aside(self, **wanted: Any) -> list[pb.SetAside]:
         return list((await self.ask("ListSetAside", pb.ListSetAsideRequest(**wanted))).changes)
+
+    async def ask_held(self, **wanted: Any) -> pb.ListReviewResponse:
+        response: pb.ListReviewResponse = await self.ask("ListReview", pb.ListReviewRequest(**wanted))
+        return response
+
+    async def held(self) -> list[pb.HeldItem]:
+        return list((await self.ask_held()).items)
+
+    async def review(
+        self, item_id: str, verdict: types.Review.ValueType, *, note: str = "", expected_version: int = 0
+    ) -> pb.ReviewItemResponse:
+        request = pb.ReviewItemRequest(id=item_id, verdict=verdict, note=note, expected_version=expected_version)
+        response: pb.ReviewItemResponse = await self.ask("ReviewItem", request)
+        return response
 
     async def retry(self, *item_ids: str) -> int:
         return int((await self.ask("RetrySetAside", pb.RetrySetAsideRequest(item_ids=item_ids))).retried)
