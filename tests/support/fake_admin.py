@@ -8,7 +8,7 @@ from context.v1 import admin_pb2, admin_pb2_grpc
 from context.v1 import types_pb2 as types
 from context_common import apikey, caller
 from context_common.apikey import ApiKey
-from context_common.errors import NotFound
+from context_common.errors import NotFound, Stale
 
 
 @dataclass
@@ -100,11 +100,27 @@ class FakeAdmin(admin_pb2_grpc.AdminServiceServicer):
         await self._take(request)
         return admin_pb2.RetrySetAsideResponse(retried=len(request.item_ids) or 7)
 
+    async def ListReview(self, request: Any, context: Any) -> Any:
+        await self._take(request)
+        found = admin_pb2.Suspicion(field="decision", rule="override", excerpt="ignore all previous instructions")
+        held = admin_pb2.HeldItem(item=_adr(types.REVIEW_HELD), suspicions=[found])
+        return admin_pb2.ListReviewResponse(items=[held], next_page_token="next")
+
+    async def ReviewItem(self, request: Any, context: Any) -> Any:
+        await self._take(request)
+        if request.expected_version not in (0, 3):
+            raise Stale
+        return admin_pb2.ReviewItemResponse(item=_adr(request.verdict), change_id=9)
+
     def _remove(self, key_id: str) -> admin_pb2.Key:
         for digest, key in self.keys.items():
             if key.id == key_id:
                 return self.keys.pop(digest)
         raise NotFound
+
+
+def _adr(review: types.Review.ValueType) -> types.Item:
+    return types.Item(id="ADR-004", type=types.ITEM_TYPE_ADR, title="Held", version=3, review=review)
 
 
 def provenance(name: str) -> types.Provenance.ValueType:

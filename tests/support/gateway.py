@@ -121,6 +121,7 @@ class FakeKnowledge(Fake, knowledge_pb2_grpc.KnowledgeServiceServicer):
         stored.id = item.id or f"{PREFIXES[item.type]}-{len(self.items) + 1:03d}"
         stored.version = 1
         stored.status = item.status or "active"
+        stored.review = types.REVIEW_HELD if item.title == "hold me" else types.REVIEW_UNSPECIFIED
         stored.created_at.FromJsonString("2026-01-31T12:00:00Z")
         self.items[stored.id] = stored
         if key:
@@ -133,6 +134,7 @@ class FakeKnowledge(Fake, knowledge_pb2_grpc.KnowledgeServiceServicer):
             change_id=self.change,
             relationships_created=edges,
             pending_references=["FAIL-999"] if "FAIL-999" in item.adr.decision else [],
+            redactions=[types.Redaction(field="decision", kind="jwt")] if item.adr.decision == "redact me" else [],
         )
 
     def find(self, item_id: str, version: int = 0) -> types.Item:
