@@ -18,6 +18,8 @@ from context_gateway.rates import Limiter, TooMany
 from context_gateway.settings import Settings
 from context_gateway.web import check_origin
 
+UNCOUNTED = ("GET /health", "GET /livez", "GET /readyz")  # probes
+
 
 class Admission:
     """Gives `app` the requests that may be served now."""
@@ -61,7 +63,7 @@ class Admission:
 
     async def _count(self, exchange: Exchange, who: Identity) -> None:
         """Hold the caller to their rate, by address where there is no credential."""
-        if who.operation.open:
+        if who.operation.name in UNCOUNTED:
             return
         shown = "authorization" in exchange.headers
         counted_as = who.caller.principal if shown else network_of(exchange.address)

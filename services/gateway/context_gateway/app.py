@@ -1,5 +1,7 @@
 """Puts the gateway together: routes, the middleware around them, and the documents about them."""
 
+from functools import cache
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -14,6 +16,7 @@ from context_gateway.api import admin, audit, bulk, context, embeddings, graph, 
 from context_gateway.api.items import item_routes
 from context_gateway.bodies import JsonRoute
 from context_gateway.clients import Clients
+from context_gateway.health import Health
 from context_gateway.identity import Gate
 from context_gateway.middleware import RequestMiddleware
 from context_gateway.pages import docs
@@ -45,8 +48,7 @@ def create_app(clients: Clients, settings: Settings, limiter: Limiter) -> FastAP
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.clients, app.state.settings = clients, settings
-    app.state.draining = False  # set when the process is told to end
+    app.state.clients, app.state.settings, app.state.health = clients, settings, Health(clients)
     app.state.gate = Gate(settings, clients, limiter.suspects)
     app.router.route_class = JsonRoute
     routers = [module.routes for module in (context, health, bulk, graph, embeddings, admin, keys, audit, review)]
@@ -80,11 +82,14 @@ def _add_pages(app: FastAPI) -> None:
     async def openapi_document() -> Response:
         return answer(openapi.document(app))
 
+    @cache
+    def page() -> str:
+        return docs.render(openapi.document(app), "" if app.state.settings.auth_required else docs.DEVELOPMENT)
+
     @app.get("/docs", include_in_schema=False)
     async def docs_page() -> Response:
         headers = {"Content-Security-Policy": docs.CSP, "Cache-Control": "no-cache"}
-        notice = "" if app.state.settings.auth_required else docs.DEVELOPMENT
-        return HTMLResponse(docs.render(openapi.document(app), notice), headers=headers)
+        return HTMLResponse(page(), headers=headers)
 
 
 def _add_handlers(app: FastAPI) -> None:

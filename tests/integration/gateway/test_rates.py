@@ -61,10 +61,25 @@ async def test_errors_count_and_health_does_not() -> None:
     async with serve(limits=limits(default="2/hour")) as gateway:
         assert await statuses(gateway, 2, "/api/adr/ADR-999") == [404, 404]
         assert await statuses(gateway, 1, "/api/adr/ADR-999") == [429]
-        for path in ("/livez", "/readyz", "/docs"):
+        for path in ("/livez", "/readyz", "/health"):
             answer = await gateway.http.get(path)
             assert answer.status_code in (200, 503)
             assert not any(field in answer.headers for field in FIELDS)
+
+
+async def test_pages_for_anybody_count_by_address() -> None:
+    async with serve(limits=limits(default="1/hour"), auth_required=True) as gateway:
+        assert await statuses(gateway, 2, "/docs") == [200, 429]
+        assert await statuses(gateway, 1, "/openapi.json", **{"X-Forwarded-For": "192.0.2.1"}) == [200]
+
+
+async def test_many_probes_ask_the_services_once() -> None:
+    async with serve() as gateway:
+        asked = "grpc_client_handled_total"
+        labels = {"grpc_service": "grpc.health.v1.Health", "grpc_method": "Check", "grpc_code": "OK"}
+        before = REGISTRY.get_sample_value(asked, labels) or 0
+        await asyncio.gather(*(gateway.http.get("/health") for _ in range(10)))
+        assert (REGISTRY.get_sample_value(asked, labels) or 0) - before < 30
 
 
 async def test_without_a_credential_each_address_counts_for_itself() -> None:

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from context_gateway.bodies import JsonRoute
 from context_gateway.clients import Clients
+from context_gateway.health import Health
 from context_gateway.identity import Gate, Identity
 from context_gateway.problems import Refused
 from context_gateway.rates import Charge
@@ -35,6 +36,11 @@ def gate(request: Request) -> Gate:
 def charge(request: Request) -> Charge:
     """Counts further items of the request against its caller's rate for bulk work."""
     return cast("Charge", request.state.charge)
+
+
+def checks(request: Request) -> Health:
+    """How the services are."""
+    return cast("Health", request.app.state.health)
 
 
 def identity(request: Request) -> Identity:

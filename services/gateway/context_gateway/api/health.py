@@ -1,6 +1,5 @@
 """How the system is: for people, for orchestrators, for Prometheus."""
 
-import asyncio
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +10,7 @@ from starlette.responses import Response
 
 from context_gateway import VERSION
 from context_gateway.answers import answer
-from context_gateway.api import clients, router
-from context_gateway.clients import EMBEDDING, KNOWLEDGE, RETRIEVAL
+from context_gateway.api import checks, router
 from context_gateway.problems import Refused
 
 LEAST_FREE = 0.05  # share of the disk below which it is not healthy
@@ -23,10 +21,10 @@ routes = router("Health")
 @routes.get("/health", operation_id="get_health", summary="How each part is")
 async def get_health(request: Request) -> Response:
     """503 where something is away that there is no doing without; `degraded` where there is."""
-    knowledge, embedding, retrieval = await _serving(request)
+    knowledge, embedding, retrieval = await checks(request).serving()
     disk = _disk_has_room()
     well = knowledge and retrieval and disk
-    checks = {
+    parts = {
         "database": knowledge,  # knowledge serves only while its database answers SELECT 1
         "embedding_service": embedding,
         "retrieval_service": retrieval,
@@ -36,7 +34,7 @@ async def get_health(request: Request) -> Response:
         "status": "unhealthy" if not well else "healthy" if embedding else "degraded",
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "version": VERSION,
-        "checks": {name: "healthy" if fine else "unhealthy" for name, fine in checks.items()},
+        "checks": {name: "healthy" if fine else "unhealthy" for name, fine in parts.items()},
     }
     return answer(content, 200 if well else 503, None if well else {"Retry-After": "2"})
 
@@ -52,7 +50,7 @@ async def get_readiness(request: Request) -> Response:
     """Without embeddings questions are still answered by words: ready, but degraded. A process that ends is not."""
     if getattr(request.app.state, "draining", False):
         return answer({"status": "draining", "away": []}, 503, {"Retry-After": "1"})
-    knowledge, embedding, retrieval = await _serving(request)
+    knowledge, embedding, retrieval = await checks(request).serving()
     ready = knowledge and retrieval
     away = [
         name
@@ -69,12 +67,6 @@ async def get_metrics(request: Request) -> Response:
     if not request.app.state.settings.prometheus_enabled:
         raise Refused(404, detail="Metrics are turned off.")
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-async def _serving(request: Request) -> list[bool]:
-    """Whether knowledge, embedding and retrieval serve."""
-    services = clients(request)
-    return await asyncio.gather(*(services.serves(service) for service in (KNOWLEDGE, EMBEDDING, RETRIEVAL)))
 
 
 def _disk_has_room() -> bool:
