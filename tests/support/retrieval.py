@@ -144,6 +144,11 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
         self._changed.set()
         return self._last
 
+    def expire(self) -> None:
+        """Let every lease run out."""
+        self.leased.clear()
+        self._changed.set()
+
     async def LeaseChanges(self, request: Any, context: Any) -> knowledge_pb2.LeaseChangesResponse:
         self.callers.add(caller.current().principal)
         wait = request.wait.ToMilliseconds() / 1000
