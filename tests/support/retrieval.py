@@ -7,8 +7,9 @@ import asyncio
 import hashlib
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -101,7 +102,7 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], knowledge_pb2.Change] = {}
         self.feed: dict[tuple[str, str], knowledge_pb2.Change] = {}
-        self.leased: set[tuple[str, str]] = set()
+        self.leased: dict[tuple[str, str], float] = {}  # until when
         self.aside: dict[tuple[str, str], str] = {}  # what was given up on, and why
         self.accesses: dict[tuple[str, str], int] = {}
         self.callers: set[str] = set()
@@ -140,7 +141,7 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
         key = (change.namespace, change.item_id)
         self.items[key] = self.feed[key] = change
         self.aside.pop(key, None)
-        self.leased.discard(key)
+        self.leased.pop(key, None)
         self._changed.set()
         return self._last
 
@@ -151,18 +152,17 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
 
     async def LeaseChanges(self, request: Any, context: Any) -> knowledge_pb2.LeaseChangesResponse:
         self.callers.add(caller.current().principal)
-        wait = request.wait.ToMilliseconds() / 1000
+        until = time.monotonic() + request.wait.ToMilliseconds() / 1000
         while True:
             self._changed.clear()
-            keys = [key for key in self.feed if key not in self.leased][: request.max_changes]
-            if keys or wait <= 0:
+            now = time.monotonic()
+            keys = [key for key in self.feed if self.leased.get(key, now) <= now][: request.max_changes]
+            if keys or now >= until:
                 break
-            try:
-                async with asyncio.timeout(wait):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(until - now, 1.0)):  # a lease may run out
                     await self._changed.wait()
-            except TimeoutError:
-                break
-        self.leased.update(keys)
+        self.leased.update((key, now + request.lease.ToMilliseconds() / 1000) for key in keys)
         for key in keys:
             self.feed[key].attempts += 1
         return knowledge_pb2.LeaseChangesResponse(changes=[self.feed[key] for key in keys])
@@ -173,7 +173,7 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
             key = (ref.namespace, ref.item_id)
             if key in self.feed and self.feed[key].change_id == ref.change_id:
                 del self.feed[key]
-                self.leased.discard(key)
+                self.leased.pop(key, None)
                 done += 1
         return knowledge_pb2.AckChangesResponse(acknowledged=done)
 
@@ -181,7 +181,7 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
         aside = len(self.aside)
         for failure in request.failed:
             key = (failure.change.namespace, failure.change.item_id)
-            self.leased.discard(key)  # it comes again at once
+            self.leased.pop(key, None)  # it comes again at once
             if key in self.feed and self.feed[key].attempts >= ATTEMPTS:
                 self.aside[key] = failure.reason
                 del self.feed[key]

@@ -38,31 +38,34 @@ NONE = "There is no such receipt."
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A question that was answered, as it comes from the caller: secrets and all."""
+    """A question that was answered, as it comes from the caller: secrets and all, but without its bundle."""
 
     who: Caller
     asked: pb.QueryContextRequest
-    namespaces: tuple[str, ...]
-    answered: pb.QueryContextResponse
-    omitted: Sequence[Omission]
     asked_at: datetime
+    namespaces: tuple[str, ...]
+    query_id: str
+    entries: Sequence[pb.BundleEntry]
+    omitted: Sequence[Omission]
+    tokens: int
+    degraded: bool
 
     def receipt(self) -> Receipt:
         """What is kept of it."""
         kept = pb.GetReceiptResponse(
             asked=self.asked,
-            entries=self.answered.entries,
+            entries=self.entries,
             omitted=[pb.Omission(id=o.item_id, reason=o.reason, tokens=o.tokens) for o in self.omitted],
-            tokens_used=self.answered.tokens_used,
-            degraded=self.answered.degraded,
+            tokens_used=self.tokens,
+            degraded=self.degraded,
         )
         kept.asked.query = redact(self.asked.query).text
         kept.asked.filter.tags[:] = [redact(tag).text for tag in self.asked.filter.tags]
         kept.asked.filter.namespaces[:] = self.namespaces
         return Receipt(
-            query_id=uuid.UUID(self.answered.query_id),
+            query_id=uuid.UUID(self.query_id),
             namespaces=self.namespaces,
             asked_at=self.asked_at,
             principal=self.who.principal,
@@ -77,17 +80,18 @@ class Ledger:
     def __init__(self, store: Receipts, days: int) -> None:
         self._store, self._days = store, timedelta(days=days)
         self._queue: asyncio.Queue[Question] = asyncio.Queue(QUEUE)
+        self._stuck = False  # the last attempt to write failed: room may take long to come
 
     async def keep(self, question: Question) -> None:
         """Have a receipt written; waits only where too many are waiting already, and gives up soon."""
-        try:
+        if not self._queue.full():
             self._queue.put_nowait(question)
-        except asyncio.QueueFull:
-            try:
-                async with asyncio.timeout(PATIENCE):
-                    await self._queue.put(question)
-            except TimeoutError:
-                _lost(1, "the queue is full")
+            return
+        try:
+            async with asyncio.timeout(0 if self._stuck else PATIENCE):
+                await self._queue.put(question)
+        except TimeoutError:
+            _lost(1, "the queue is full")
 
     async def write(self) -> None:
         """Write what comes until cancelled."""
@@ -149,6 +153,7 @@ class Ledger:
             try:
                 await self._store.keep(receipts)
             except AppError as error:
+                self._stuck = True
                 log.warning("receipts_wait", reason=error.message, receipts=len(receipts))
                 await asyncio.sleep(RETRY)
             except Exception:  # one of them is at fault, and must not take the others with it
@@ -160,6 +165,7 @@ class Ledger:
                     await self._write([receipt])
                 return
             else:
+                self._stuck = False
                 metrics.RECEIPTS.labels("kept").inc(len(receipts))
                 return
 

@@ -60,17 +60,28 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
             found = await self._parts.answerer.answer(asked, budget, explain=request.explain, timings=timings)
         metrics.QUERIES.labels(str(found.degraded).lower()).inc()
         self._parts.accesses.add(shown(found.packed))
-        answered = pb.QueryContextResponse(
+        entries = [wire.entry(item, tokens) for item, tokens in found.packed.items]
+        await self._parts.ledger.keep(
+            Question(
+                who=who,
+                asked=request,
+                asked_at=asked_at,
+                namespaces=wanted.namespaces,
+                query_id=found.query_id,
+                entries=entries,
+                omitted=found.packed.omitted,
+                tokens=found.packed.tokens,
+                degraded=found.degraded,
+            )
+        )
+        return pb.QueryContextResponse(
             query_id=found.query_id,
             bundle=found.packed.json,
             tokens_used=found.packed.tokens,
             degraded=found.degraded,
-            entries=[wire.entry(item, tokens) for item, tokens in found.packed.items],
+            entries=entries,
             cost=wire.cost(timings),
         )
-        question = Question(who, request, wanted.namespaces, answered, found.packed.omitted, asked_at)
-        await self._parts.ledger.keep(question)
-        return answered
 
     async def Search(self, request: pb.SearchRequest, context: Any) -> pb.SearchResponse:
         checks, timings = Checks(), Timings()
