@@ -20,7 +20,6 @@ from tests.chaos.traffic import Attempt, Caller, Journal, Reader, Writer, keep
 from tests.chaos.truth import compare
 
 BACK_WITHIN = 60.0  # seconds
-SETTLE = 3.0  # seconds between one process and the next
 DRAIN = "2"  # seconds; longer than the balancer takes to notice
 
 
@@ -33,6 +32,7 @@ class Rolling:
     writers: int = 8
     readers: int = 8
     think: float = 0.3
+    settle: float = 3.0  # seconds between one process and the next
 
 
 async def restart_all(run: Rolling, command: str) -> Report:
@@ -54,8 +54,8 @@ async def restart_all(run: Rolling, command: str) -> Report:
         ]
         rng = random.Random(run.seed)
         tasks = [asyncio.create_task(keep(client.step, run.think, rng, done)) for client in clients]
-        await asyncio.sleep(SETTLE)
-        restarts = [await _restart(cluster, name) for _ in range(run.rounds) for name in _names(cluster)]
+        await asyncio.sleep(run.settle)
+        restarts = [await _restart(cluster, name, run.settle) for _ in range(run.rounds) for name in _names(cluster)]
         done.set()
         await asyncio.gather(*tasks)
         _account(journal.attempts, restarts, report)
@@ -72,7 +72,7 @@ def _names(cluster: Cluster) -> list[str]:
     return [name for service in SERVICES for name in sorted(cluster.pids()) if name.startswith(service)]
 
 
-async def _restart(cluster: Cluster, name: str) -> tuple[str, float, float]:
+async def _restart(cluster: Cluster, name: str, settle: float) -> tuple[str, float, float]:
     """End a process and wait until it serves again; answers its name, when it was told and when it served."""
     before, began = cluster.pids()[name], time.monotonic()
     cluster.signal(name, signal.SIGTERM)
@@ -81,7 +81,7 @@ async def _restart(cluster: Cluster, name: str) -> tuple[str, float, float]:
             await asyncio.sleep(0.1)
     back = time.monotonic()
     print(f"{name}: served again after {back - began:.1f} s", flush=True)
-    await asyncio.sleep(SETTLE)
+    await asyncio.sleep(settle)
     return name, began, back
 
 
@@ -111,5 +111,5 @@ def _account(attempts: list[Attempt], restarts: list[tuple[str, float, float]], 
     report.details["failed"] = [str(a) for a in failed[:40]]
     report.details["restarts"] = {name: round(back - began, 1) for name, began, back in restarts}
     report.details["failed by kind"] = dict(Counter(a.kind for a in failed))
-    touched = (name for a in failed for name, began, back in restarts if began <= a.end and a.start <= back + SETTLE)
+    touched = (name for a in failed for name, began, back in restarts if began <= a.end and a.start <= back)
     report.details["failed during"] = dict(Counter(touched))

@@ -120,7 +120,8 @@ async def request(
     """Status, seconds and text (headers included) of one answer; status 0 where the connection ended without one."""
     start = time.monotonic()
     try:
-        async with session.request(method, url, headers=headers, data=body, allow_redirects=False) as answer:
+        data = io.BytesIO(body) if body else None  # in one piece it would be complained about where it is large
+        async with session.request(method, url, headers=headers, data=data, allow_redirects=False) as answer:
             text = await answer.text(errors="replace")
             shown = "\n".join(f"{name}: {value}" for name, value in answer.headers.items())
             return answer.status, time.monotonic() - start, f"{shown}\n\n{text}"
