@@ -1,5 +1,6 @@
 """The engine under fuzzing: production mode, something to steal, and callers of every kind."""
 
+import io
 import json
 import secrets
 import time
