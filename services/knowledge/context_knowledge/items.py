@@ -96,7 +96,7 @@ class Items:
 
     async def _create(self, session: Session, item: Item) -> Recorded:
         if isinstance(item.body, Snapshot) and (known := await session.items.find_commit(item.body.commit_hash)):
-            return Recorded(await _get(session, known), Outcome.UNCHANGED)
+            return await _unchanged(session, known)
         await _refuse_taken_source(session, item)
         return await self._insert(session, item)
 
@@ -149,7 +149,7 @@ class Items:
     async def _rewrite(self, session: Session, old: Item, new: Item, *, exact: bool = False) -> Recorded:
         """Store `new` in the place of `old`, and what follows from it; `exact` also takes supersedes edges away."""
         if not supersession.changed_fields(old, new):
-            return Recorded(await _get(session, old.id), Outcome.UNCHANGED)
+            return await _unchanged(session, old.id)
         if new.source_uri != old.source_uri:
             await _refuse_taken_source(session, new)
         redrawn = await links.redraw(session, old, new, exact=exact)
@@ -166,7 +166,7 @@ class Items:
         recorded = Recorded(
             new,
             Outcome.UPDATED if fields else Outcome.UNCHANGED,
-            changes.get(new.id, 0),
+            changes.get(new.id) or await session.feed.pending(new.id),
             updated_fields=tuple(public_name(new.type, name) for name in fields),
         )
         return await links.answer(session, recorded, redrawn.drawn)
@@ -240,6 +240,11 @@ async def _tell(session: Session, item: Item, version: int) -> None:
     """Write into the audit trail that an item is held, and by which rules."""
     rules = " ".join(dict.fromkeys(suspicion.rule for suspicion in item.suspicions))
     await session.audit.write("hold", item.id, version=version, detail=rules)
+
+
+async def _unchanged(session: Session, item_id: str) -> Recorded:
+    """The item as it stands. An earlier try whose answer was lost may have written it, and the index not have it."""
+    return Recorded(await _get(session, item_id), Outcome.UNCHANGED, await session.feed.pending(item_id))
 
 
 async def _get(session: Session, item_id: str) -> Item:

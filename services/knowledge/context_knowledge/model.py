@@ -266,7 +266,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What a write did to an item. `change_id` is 0 where nothing changed."""
+    """What a write did to an item. `change_id` is 0 where the read models have it as it is."""
 
     item: Item
     outcome: Outcome

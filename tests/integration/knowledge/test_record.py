@@ -31,6 +31,16 @@ IMPORT = [
 ]
 
 
+async def test_what_is_unchanged_but_not_indexed_yet_says_for_what_to_wait(knowledge: Knowledge) -> None:
+    (first,) = await knowledge.record(IMPORT[0])
+    (again,) = await knowledge.record(IMPORT[0])
+    assert outcomes([again]) == ["unchanged"]
+    assert again.recorded.change_id == first.recorded.change_id > 0
+    await knowledge.drain()
+    (indexed,) = await knowledge.record(IMPORT[0])
+    assert indexed.recorded.change_id == 0
+
+
 async def test_the_same_import_again_changes_nothing(knowledge: Knowledge) -> None:
     assert outcomes(await knowledge.record(*IMPORT)) == ["created"] * 7
     before = (await knowledge.page()).items

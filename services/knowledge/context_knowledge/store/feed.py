@@ -32,6 +32,10 @@ NUMBER = """
     )
     SELECT item_id, change_id, pg_notify(%(channel)s, '') FROM numbered
 """
+PENDING_OF = """
+    SELECT change_id FROM changes
+     WHERE namespace = %(namespace)s AND item_id = %(id)s AND set_aside_at IS NULL
+"""
 HOLD_AGAIN = """
     INSERT INTO changes (namespace, item_id, change_id, changed_at)
     SELECT namespace, id, 0, clock_timestamp() FROM items
@@ -145,6 +149,12 @@ class Changes:
         await self._connection.execute(HOLD, params)
         rows = await (await self._connection.execute(NUMBER, params)).fetchall()
         return {row["item_id"]: row["change_id"] for row in rows}
+
+    async def pending(self, item_id: str) -> int:
+        """The change of an item that the read models have yet to take; 0 where they have them all."""
+        found = await self._connection.execute(PENDING_OF, {"namespace": self._namespace, "id": item_id})
+        row = await found.fetchone()
+        return row["change_id"] if row else 0
 
     async def replay(self, *, every_namespace: bool) -> int:
         """Put every item, and what was set aside, on the feed again; answers how many."""
