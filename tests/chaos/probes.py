@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tests.chaos.traffic import READS, Caller, Journal, Reader, Writer
 
-KINDS = ("create", "change", *READS)
+KINDS = ("create", "bulk", "change", "relate", *READS)
 GIVE_UP = 20.0  # seconds
 AT_ONCE = 3  # requests of one kind under way, since the first may hang
 EVERY = 0.1  # seconds
@@ -22,8 +22,9 @@ class Prober:
         self._writer, self._reader = Writer(FIRST_NUMBER + number, caller, journal, rng), Reader(caller, journal, rng)
 
     async def prepare(self) -> None:
-        """Write what it will change."""
-        await self._writer.write("create")
+        """Write what it will change and relate."""
+        for _ in range(2):  # two items, since a relation takes two
+            await self._writer.write("create")
 
     async def until_success(self, since: float) -> float | None:
         """Seconds from `since` to the first success of a request that began after it, by whomever."""

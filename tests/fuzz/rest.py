@@ -21,7 +21,7 @@ KEPT = ("authorization", "x-context-namespace")  # headers that cases must not p
 
 async def fuzz_rest(target: Target, examples: int, start: int, report: Report) -> None:
     """`examples` cases of each kind (valid, invalid) for each operation and each credential."""
-    document = await asyncio.to_thread(lambda: requests.get(f"{target.url}/openapi.json", timeout=30).json())
+    document = await asyncio.to_thread(lambda: requests.get(f"{target.url}/openapi.json", timeout=120).json())
     tallies = await asyncio.to_thread(_run, target, document, examples, start)
     report.tell("operations", len(list(operations(document))))
     for name, tally in tallies.items():
