@@ -18,6 +18,7 @@ from context_retrieval.model import DIMENSION, Vector
 REST = 1.0  # seconds for which a service that did not answer is not asked again
 PROBE_WAIT = 2.0  # seconds to answer what costs it next to nothing
 QUESTIONS, BULK = "questions", "bulk"
+FAIR = 0.25  # seconds in which a service that is well answers a question
 SHARE = 0.4  # of what a request has left may go by before words alone have to do
 GROUP = 16  # texts in one message of the stream
 
@@ -66,8 +67,8 @@ class Embedder:
 
         A question longer than the model's window comes in several, and its vector points between theirs.
         """
-        with self._watched(QUESTIONS):
-            within = min(most, deadline.remaining(60.0) * SHARE)
+        within = min(most, deadline.remaining(60.0) * SHARE)
+        with self._watched(QUESTIONS, hurried=within < FAIR):
             answer = await call(self._stub.Embed, pb.EmbedRequest(texts=windows), within=within)
         model = self._learn(answer.model)
         parts = [_embedded(embedding, model) for embedding in answer.embeddings]
@@ -98,17 +99,17 @@ class Embedder:
                     yield _embedded(embedding, model)
 
     @contextmanager
-    def _watched(self, lane: str) -> Iterator[None]:
+    def _watched(self, lane: str, *, hurried: bool = False) -> Iterator[None]:
         """Leave a service alone for a moment after it did not answer, so that not everybody waits for it in turn.
 
-        Bulk work that is slow says nothing about questions, which go before it.
+        Bulk work that is slow says nothing about questions, which go before it; nor does a caller who had no time.
         """
         if time.monotonic() < self._rest_until[lane]:
             raise Unavailable("the embedding service did not answer a moment ago")
         try:
             yield
         except (Overloaded, Unavailable, TooLate) as error:
-            if away(error):
+            if away(error) and not (hurried and isinstance(error, TooLate)):
                 self._rest_until[lane] = time.monotonic() + REST
             raise
         except (AppError, RuntimeError) as error:  # it answers, but not to this

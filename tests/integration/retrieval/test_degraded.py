@@ -5,10 +5,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from context.v1 import embedding_pb2_grpc
 from context.v1 import retrieval_pb2 as pb
-from context_common.errors import Overloaded, TooLate
+from context_common import caller, deadline
+from context_common.client import connect
+from context_common.errors import Overloaded, TooLate, Unavailable
+from context_retrieval.embedder import Embedder
+from context_retrieval.service import EMBEDDING
 from tests.support import items
-from tests.support.retrieval import Retrieval, ids, running
+from tests.support.retrieval import FakeEmbedding, Retrieval, ids, running, serving
+from tests.support.trust import trust
 
 ITEM = items.adr(id="ADR-001", decision="Keep invoices for ten years.")
 
@@ -51,13 +57,34 @@ async def test_accesses_that_nobody_takes_hold_no_question_up(database_url: str)
             assert ids((await retrieval.query("invoices"))[0]) == ["ADR-001"]
 
 
-@pytest.mark.parametrize("within", [0.4, 2.0])
-async def test_a_question_is_answered_by_words_before_its_time_is_over(retrieval: Retrieval, within: float) -> None:
-    await retrieval.query("warm up")
+async def test_a_question_is_answered_by_words_before_its_time_is_over(retrieval: Retrieval) -> None:
     retrieval.embedding.hanging = True
-    answer = await retrieval.ask("QueryContext", pb.QueryContextRequest(query="invoices"), within=within)
+    answer = await retrieval.ask("QueryContext", pb.QueryContextRequest(query="invoices"), within=10)
     assert answer.degraded
     assert [entry.id for entry in answer.entries] == ["ADR-001"]
+
+
+@pytest.mark.parametrize(("left", "rests"), [(0.3, False), (30.0, True)])
+async def test_a_caller_in_a_hurry_does_not_make_the_others_do_without_meaning(left: float, rests: bool) -> None:
+    fake = FakeEmbedding()
+    fake.hanging = True
+    register = embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server
+    async with (
+        serving("embedding", fake, register, EMBEDDING) as addr,
+        connect(addr, EMBEDDING, trust=trust("retrieval"), to="embedding") as channel,
+    ):
+        embedder = Embedder(embedding_pb2_grpc.EmbeddingServiceStub(channel))
+        caller.bind(caller.Caller("web", "ada", "request-1", scopes=frozenset({caller.READ})))
+        deadline.bind(left)
+        with pytest.raises(TooLate):
+            await embedder.question(["invoices"], 0.4)
+        fake.hanging = False
+        deadline.bind(30)
+        if rests:
+            with pytest.raises(Unavailable):
+                await embedder.question(["invoices"], 0.4)
+        else:
+            assert (await embedder.question(["invoices"], 20)).model_id == "words-1"
 
 
 async def test_more_questions_than_can_be_answered_are_told_to_come_again(database_url: str) -> None:
