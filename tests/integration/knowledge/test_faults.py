@@ -74,6 +74,18 @@ async def test_it_comes_back_with_the_database_and_has_what_it_acknowledged(
     await asyncio.gather(*(until_it_works(partial(knowledge.get, name)) for name in await ids(knowledge)))
 
 
+async def test_callers_who_gave_up_do_not_keep_the_others_out(server: Breakable) -> None:
+    async with postgres.open_pool(server.url, SESSION, name="test", size=1) as pool:
+        await until_it_works(lambda: postgres.ping(pool))
+        server.kill()
+        # More than may wait, and for longer than the pool tries by itself.
+        for _ in range(4):
+            refused = await asyncio.gather(*(postgres.ping(pool) for _ in range(10)), return_exceptions=True)
+            assert {type(error) for error in refused} == {Unavailable}
+        await server.start()
+        await until_it_works(lambda: postgres.ping(pool))
+
+
 async def test_whoever_waits_for_changes_hears_of_them_again(server: Breakable, knowledge: Knowledge) -> None:
     server.kill()
     await server.start()
@@ -133,7 +145,7 @@ async def test_an_exhausted_pool_refuses_soon_and_lets_few_wait(server: Breakabl
         assert {error.retry_after for error in refused if isinstance(error, Unavailable)} == {1}
         causes = {type(error.__cause__).__name__ for error in refused if isinstance(error, Unavailable)}
         assert causes == {"PoolTimeout", "TooManyRequests"}
-        await store.run(admin(), nothing)
+        await until_it_works(lambda: store.run(admin(), nothing))
 
 
 @pytest.mark.parametrize(

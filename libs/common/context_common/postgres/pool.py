@@ -18,7 +18,7 @@ Row: TypeAlias = Mapping[str, Any]
 
 READY = 8  # connections kept open: a pool grows one by one, and a burst waits no longer than that
 POOL_WAIT = 1.0  # seconds a call may wait for a connection before it is refused
-RECONNECT = 1.0  # seconds of attempts, after which the next caller begins new ones: so pauses never grow
+RECONNECT = 1.0  # seconds of attempts, after which new ones begin: so pauses never grow
 # What a session may take, so that one that hangs holds up no others.
 TIMEOUTS = {"statement_timeout": "30s", "lock_timeout": "5s", "idle_in_transaction_session_timeout": "10s"}
 # A peer that went without a word is given up after about 20 s.
@@ -94,11 +94,19 @@ async def open_pool(
         check=check,
         reset=_refuse_unfinished,
         reconnect_timeout=RECONNECT,
+        reconnect_failed=_try_again,
         open=False,
         name=name,
     )
     async with pool:
         yield pool
+
+
+async def _try_again(pool: Pool) -> None:
+    """Have the pool begin anew when it has given up. It would wait for a caller, and let none in who could tell it:
+    those who waited in vain still count as waiting.
+    """
+    await pool.check()
 
 
 async def _refuse_unfinished(connection: Connection) -> None:
