@@ -198,7 +198,7 @@ class Recorded(_message.Message):
     REDACTIONS_FIELD_NUMBER: _builtins.int
     outcome: Global___Outcome.ValueType
     change_id: _builtins.int
-    """what WaitIndexed takes; 0 where nothing changed"""
+    """what WaitIndexed takes; 0 where the index has the item as it is"""
     @_builtins.property
     def item(self) -> _types_pb2.Item: ...
     @_builtins.property
