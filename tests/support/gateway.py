@@ -352,7 +352,7 @@ async def serve(**settings: Any) -> AsyncIterator[Gateway]:
     knowledge = FakeKnowledge()  # type: ignore[abstract]  # the feed is not the gateway's
     embedding = FakeEmbedding()  # type: ignore[abstract]  # nor is chunking
     retrieval = FakeRetrieval()
-    admin = FakeAdmin()  # type: ignore[abstract]  # and so has review
+    admin = FakeAdmin()
     async with AsyncExitStack() as stack:
         parts: tuple[tuple[str, Fake, Any, ServiceDescriptor], ...] = (
             ("knowledge_addr", knowledge, knowledge_pb2_grpc.add_KnowledgeServiceServicer_to_server, KNOWLEDGE),
