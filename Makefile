@@ -9,7 +9,7 @@ PYTHON = $(or $(shell for python in python3.11 python3 python3.12 python3.13; do
 	$(error Python 3.11 or newer is needed and neither python3.11 nor python3 is one))
 BIN := .venv/bin
 SERVICES := embedding gateway knowledge retrieval
-PACKAGES := $(addprefix context-,client common local $(SERVICES))
+PACKAGES := $(addprefix context-,client common local ops $(SERVICES))
 SOURCES := deploy libs protos services tests
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-annotate --no-header --no-emit-index-url \
 	--no-emit-find-links --no-emit-options $(addprefix --unsafe-package ,$(PACKAGES) pip)
@@ -57,7 +57,9 @@ lock: ## Choose third-party versions anew, with their hashes; UPGRADE= keeps tho
 	@set -e; for name in $(SERVICES); do \
 	  printf -- '-e $(CURDIR)/libs/common\n-e $(CURDIR)/services/%s\n' $$name | \
 	  $(COMPILE) $(UPGRADE) --constraint requirements.lock - -o services/$$name/requirements.lock; done
-	sed -i '/^# /d' requirements.lock requirements-dev.lock $(SERVICES:%=services/%/requirements.lock)
+	printf -- '-e $(CURDIR)/libs/common\n-e $(CURDIR)/libs/client\n-e $(CURDIR)/deploy/ops\n' | \
+	  $(COMPILE) $(UPGRADE) --constraint requirements.lock - -o deploy/ops/requirements.lock
+	sed -i '/^# /d' deploy/ops/requirements.lock requirements.lock requirements-dev.lock $(SERVICES:%=services/%/requirements.lock)
 
 unit: ## Tests of one piece
 	$(PYTEST) tests/unit
