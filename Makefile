@@ -29,7 +29,7 @@ model: ## Export the embedding model where it is absent; SOURCE=directory or hub
 	cd services/embedding && $(PYTHON) -m context_embedding.export $(if $(SOURCE),--source $(SOURCE))
 
 test: setup check ## Everything: check, then unit, integration, end to end, quality
-	$(PYTEST) tests/unit tests/integration tests/e2e tests/quality -n 2 --dist loadfile
+	$(PYTEST) tests/e2e tests/quality tests/integration tests/unit -n 2 --dist loadfile --no-loadscope-reorder  # longest files first
 
 check: ## Lint, format, types, import law, stubs, audit of the locks; changes nothing
 	$(BIN)/ruff check $(SOURCES)
