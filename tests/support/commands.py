@@ -10,12 +10,12 @@ from context_client.cli import app
 
 
 def _walk(command: Any, path: str) -> Iterator[tuple[str, str]]:
-    inner = getattr(command, "commands", None)
-    if inner is None:
+    if not hasattr(command, "list_commands"):
         yield path, (command.help or "").partition("\n")[0]
         return
-    for name, child in inner.items():
-        yield from _walk(child, f"{path} {name}")
+    context = command.context_class(command)
+    for name in command.list_commands(context):  # those of other packages too
+        yield from _walk(command.get_command(context, name), f"{path} {name}")
 
 
 def described() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What can go wrong with a call.
 
 ContextError
+├── CommandFailed    a command of contextctl that asks no engine could not do its work
 ├── Unreachable      nobody answered, or the answer broke off
 └── ApiError         an answer that is a problem document
     ├── NotFound     404
@@ -16,6 +17,14 @@ from typing import Any
 
 class ContextError(Exception):
     """A call failed."""
+
+
+class CommandFailed(ContextError):
+    """A command could not do its work; `code` is its exit code."""
+
+    def __init__(self, message: str, code: int = 1) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class Unreachable(ContextError):

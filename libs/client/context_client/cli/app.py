@@ -11,7 +11,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from context_client.errors import ApiError, Away, ContextError, Denied, NotFound, Refused, ServerError
+from context_client.cli.plugins import Commands
+from context_client.errors import (
+    ApiError,
+    Away,
+    CommandFailed,
+    ContextError,
+    Denied,
+    NotFound,
+    Refused,
+    ServerError,
+)
 from context_client.settings import DEFAULT_URL, Settings
 
 if TYPE_CHECKING:
@@ -54,6 +64,7 @@ Exit codes:
 Url = Annotated[str, typer.Option("--url", help="Where the engine is.", metavar="URL")]
 Namespace = Annotated[str, typer.Option("--namespace", "-n", help="Whose memory.", metavar="NAME")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on stdout.")]
+SHARED = (("url", "", Url), ("namespace", "", Namespace), ("json", False, Json))
 
 
 @dataclass
@@ -100,6 +111,7 @@ class Session:
 
 
 app = typer.Typer(
+    cls=Commands,
     help=HELP,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -116,19 +128,24 @@ def options(context: typer.Context, url: Url = "", namespace: Namespace = "", js
     context.obj = session
 
 
-def command(group: typer.Typer, name: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Make a function a command: it gets the Session first, the shared options are taken after it too."""
+def command(
+    group: typer.Typer, name: str | None = None, *, local: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a command: it gets the Session first, the shared options are taken after it too.
+
+    `local`: it does not ask the engine, and so takes no options that say where and whose.
+    """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
         shared = [
             inspect.Parameter(option, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind)
-            for option, default, kind in (("url", "", Url), ("namespace", "", Namespace), ("json", False, Json))
+            for option, default, kind in (SHARED[-1:] if local else SHARED)
         ]
         context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
 
         @functools.wraps(function)
-        def run(*, context: typer.Context, url: str, namespace: str, json: bool, **given: Any) -> None:
+        def run(*, context: typer.Context, json: bool, url: str = "", namespace: str = "", **given: Any) -> None:
             session = context.find_object(Session) or Session()
             session.url, session.namespace = url or session.url, namespace or session.namespace
             session.json = json or session.json
@@ -153,6 +170,8 @@ def _guarded(session: Session, work: Callable[[], None]) -> None:
 
 def exit_code(error: ContextError) -> int:
     """The exit code that stands for an error."""
+    if isinstance(error, CommandFailed):
+        return error.code
     return next(code for kind, code in EXIT_CODES if isinstance(error, kind))
 
 
@@ -170,7 +189,7 @@ def report(session: Session, error: ContextError) -> None:
             session.say("CONTEXT_TOKEN must hold a credential with the scope that this needs.")
         case ServerError():
             session.say(f"The server's log says more under request id {request}.")
-        case ApiError():
+        case ApiError() | CommandFailed():
             pass
         case _:
             session.say("Is it running (`make run`)? CONTEXT_URL or --url says where to look.")
