@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling load soak fuzz clean
+.PHONY: images help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling load soak fuzz clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -15,6 +15,7 @@ COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-anno
 	--no-emit-find-links --no-emit-options $(addprefix --unsafe-package ,$(PACKAGES) pip)
 PYTEST := $(BIN)/pytest
 UPGRADE := --upgrade
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' services/gateway/pyproject.toml)
 
 help: ## Print what there is to make
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,7 +60,8 @@ lock: ## Choose third-party versions anew, with their hashes; UPGRADE= keeps tho
 	  $(COMPILE) $(UPGRADE) --constraint requirements.lock - -o services/$$name/requirements.lock; done
 	printf -- '-e $(CURDIR)/libs/common\n-e $(CURDIR)/libs/client\n-e $(CURDIR)/deploy/ops\n' | \
 	  $(COMPILE) $(UPGRADE) --constraint requirements.lock - -o deploy/ops/requirements.lock
-	sed -i '/^# /d' deploy/ops/requirements.lock requirements.lock requirements-dev.lock $(SERVICES:%=services/%/requirements.lock)
+	printf 'hatchling\n' | $(COMPILE) $(UPGRADE) --constraint requirements.lock - -o deploy/images/build.lock
+	sed -i '/^# /d' deploy/images/build.lock deploy/ops/requirements.lock requirements.lock requirements-dev.lock $(SERVICES:%=services/%/requirements.lock)
 
 unit: ## Tests of one piece
 	$(PYTEST) tests/unit
@@ -90,6 +92,10 @@ soak: ## Mixed work for an hour, and what grows; RUN="--seconds 600 --warm-up 60
 
 fuzz: ## What nobody should send, to every address and method; RUN="--examples 5"
 	$(BIN)/python -m tests.fuzz.run $(RUN)
+
+images: ## Build every container image; REGISTRY= BASE_IMAGE= PIP_INDEX_URL= MODEL=given, or ONLY="gateway cli"
+	VERSION=$(VERSION) REVISION=$$(git describe --always --abbrev=40 --dirty --exclude '*') \
+	  docker buildx bake --file deploy/images/docker-bake.hcl $(ONLY)
 
 clean: ## Remove caches and the environment; never data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
