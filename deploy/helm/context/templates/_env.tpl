@@ -157,3 +157,42 @@
   value: {{ $value | toString | quote }}
 {{- end }}
 {{- end }}
+
+{{/* What a job needs. Takes root and job. */}}
+{{- define "context.jobEnv" -}}
+{{- $backup := .root.Values.backup }}
+{{- if eq .job.service "cli" }}
+- name: LOG_LEVEL
+  value: {{ .root.Values.logLevel | quote }}
+{{- if .root.Values.database.caSecret.name }}
+- name: DATABASE_CA_CERT
+  value: /etc/context/database/ca.crt
+{{- end }}
+{{- else }}
+{{ include "context.baseEnv" (dict "root" .root "component" .job.service) }}
+{{- end }}
+{{- range $name, $which := .job.databaseUrls }}
+{{ include "context.databaseVariable" (dict "root" $.root "name" $name "which" $which) }}
+{{- end }}
+{{- if .job.backupTarget }}
+- name: BACKUP_TO
+  value: {{ $backup.to | quote }}
+- name: BACKUP_KEEP_DAYS
+  value: {{ $backup.keepDays | quote }}
+{{- with $backup.s3.endpoint }}
+- name: AWS_ENDPOINT_URL_S3
+  value: {{ . | quote }}
+{{- end }}
+{{- with $backup.s3.region }}
+- name: AWS_REGION
+  value: {{ . | quote }}
+{{- end }}
+{{- with $backup.s3.secret }}
+{{- if .name }}
+{{ include "context.secretVariable" (dict "name" "AWS_ACCESS_KEY_ID" "secret" .name "key" .keys.accessKeyId) }}
+{{ include "context.secretVariable" (dict "name" "AWS_SECRET_ACCESS_KEY" "secret" .name "key" .keys.secretAccessKey) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{ include "context.settingsEnv" .job.settings }}
+{{- end }}
