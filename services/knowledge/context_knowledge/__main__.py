@@ -59,9 +59,10 @@ async def serve(settings: Settings) -> None:
     await postgres.check_session(url, SESSION, strict=settings.prod)
     async with (
         postgres.open_pool(url, SESSION, name="knowledge", size=settings.pool_size) as pool,
+        postgres.open_reads(pool, url, SESSION, channel=CHANNEL, replicas=settings.replicas) as reads,
         postgres.Notifications(url, CHANNEL) as notifications,
     ):
-        store = Store(pool)
+        store = Store(pool, reads)
         feed = Feed(store, notifications, settings.feed_attempts)
         items = Items(store, vocabulary, lambda: datetime.now(UTC))
         servicer = KnowledgeServicer(store, items, Graph(store), feed)
@@ -73,6 +74,7 @@ async def serve(settings: Settings) -> None:
         admin = AdminServicer(keys, Audit(store), SetAside(store), Reviews(store))
         server.add(add_AdminServiceServicer_to_server, admin, ADMIN)
         chores = [asyncio.create_task(measure(feed)), asyncio.create_task(purge(Once(store)))]
+        chores.append(asyncio.create_task(postgres.watch_limits(pool)))
         await server.run_until_signal()
         for chore in chores:
             chore.cancel()

@@ -63,7 +63,7 @@ class Graph:
                 for n in near[:MOST_RELATED]
             ]
 
-        return await self._store.run(who, work)
+        return await self._store.read(who, work)
 
     async def related(self, who: Caller, item_id: str, walk: Walk) -> tuple[Item, list[Related], int]:
         """An item, those around it nearest first, each once at its least depth, and their number before the limit.
@@ -84,7 +84,7 @@ class Graph:
         async def work(session: Session) -> tuple[Item, list[Related]]:
             return await _get(session, item_id), await _reach(session, item_id, walk, depth)
 
-        item, found = await self._store.run(who, work)
+        item, found = await self._store.read(who, work)
         return item, found[:limit], len(found)
 
     async def create(self, who: Caller, edge: Edge) -> tuple[bool, int]:

@@ -20,7 +20,7 @@ async def list_items(store: Store, who: Caller, wanted: Filter, page_size: int, 
     _check(wanted)
     size, mark = pages.size(page_size), pages.mark("items", who.namespace, wanted.values())
     after = _position(cursor, mark) if cursor else None
-    found = await store.run(who, lambda session: session.lists.page(wanted, after, size + 1))
+    found = await store.read(who, lambda session: session.lists.page(wanted, after, size + 1))
     return pages.cut(found, size, mark, lambda item: (item.date, item.id))
 
 

@@ -51,6 +51,7 @@ class Reviews:
             return await _decide(session, item_id, verdict, expected_version, detail)
 
         item, change_id = await self._store.write(who, decide)
+        await self._store.settle()
         metrics.REVIEWS.labels(verdict).inc(change_id > 0)
         return item, change_id
 

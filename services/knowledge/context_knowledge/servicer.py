@@ -44,7 +44,9 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         redactions = redaction.clean(request.item)
         asked = Request.of(request.idempotency_key, request.item)
         work = noting(self._items.create(wire.read_item(request.item)), redactions)
-        return pb.CreateItemResponse(recorded=await self._once.write(caller.current(), work, asked))
+        recorded = await self._once.write(caller.current(), work, asked)
+        await self._store.settle()
+        return pb.CreateItemResponse(recorded=recorded)
 
     async def RecordItems(self, request: pb.RecordItemsRequest, context: Context) -> pb.RecordItemsResponse:
         if len(request.items) > BULK:
@@ -61,6 +63,7 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
             else:
                 # Without a database the rest would only wait for the same answer, one by one.
                 response.results.append(pb.RecordResult(error=broken))
+        await self._store.settle()
         return response
 
     async def GetItem(self, request: pb.GetItemRequest, context: Context) -> pb.GetItemResponse:
@@ -92,11 +95,13 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         changed = {name: values[name] for name in wire.masked_fields(request, given)}
         patch = Patch(item_id, changed, request.expected_version, wire.provenance(request.item))
         recorded = replace(await self._items.update(caller.current(), patch), redactions=redactions)
+        await self._store.settle()
         return pb.UpdateItemResponse(recorded=wire.write_recorded(recorded), updated_fields=recorded.updated_fields)
 
     async def DeleteItem(self, request: pb.DeleteItemRequest, context: Context) -> pb.DeleteItemResponse:
         item_id = wire.item_id(request.id, "id")
         change_id = await self._items.delete(caller.current(), item_id, request.expected_version)
+        await self._store.settle()
         return pb.DeleteItemResponse(change_id=change_id)
 
     async def CreateRelationship(
@@ -104,13 +109,16 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
     ) -> pb.CreateRelationshipResponse:
         edge = _edge(request.relationship)
         created, change_id = await self._graph.create(caller.current(), edge)
+        await self._store.settle()
         return pb.CreateRelationshipResponse(relationship=wire.write_edge(edge), created=created, change_id=change_id)
 
     async def DeleteRelationship(
         self, request: pb.DeleteRelationshipRequest, context: Context
     ) -> pb.DeleteRelationshipResponse:
         edge = _edge(types.Relationship(from_id=request.from_id, to_id=request.to_id, type=request.type))
-        return pb.DeleteRelationshipResponse(change_id=await self._graph.delete(caller.current(), edge))
+        change_id = await self._graph.delete(caller.current(), edge)
+        await self._store.settle()
+        return pb.DeleteRelationshipResponse(change_id=change_id)
 
     async def GetRelated(self, request: pb.GetRelatedRequest, context: Context) -> pb.GetRelatedResponse:
         if request.direction not in pb.Direction.values():

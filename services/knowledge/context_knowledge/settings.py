@@ -1,10 +1,11 @@
 """What the environment says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from context_common.logs import LEVELS
+from context_common.postgres import ReplicaSettings, completion
 from context_common.settings import Env
 from context_common.trust import Trust
 
@@ -20,6 +21,7 @@ class Settings:
     log_level: str
     tag_vocabulary: str
     trust: Trust
+    replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
     owner_url: str = ""  # whom migrations run as; empty: as who serves
     prod: bool = False
     drain: float = 0.0  # seconds between "not serving" and closing
@@ -33,16 +35,18 @@ class Settings:
             SettingsError: Names everything that is missing or wrong.
         """
         read = Env(environ)
+        complete = completion(read)
         listen = read.listen("LISTEN", "127.0.0.1:50051")
         settings = cls(
             listen=listen,
             metrics_listen=read.listen("METRICS_LISTEN", ""),
-            database_url=read.secret("DATABASE_URL"),
+            database_url=complete(read.secret("DATABASE_URL")),
             pool_size=read.integer("POOL_SIZE", 50, least=2, most=1000),
             log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
             tag_vocabulary=read.text("TAG_VOCABULARY", ""),
             trust=Trust.read(read, "knowledge", listen),
-            owner_url=read.secret("MIGRATION_DATABASE_URL", ""),
+            owner_url=complete(read.secret("MIGRATION_DATABASE_URL", "")),
+            replicas=ReplicaSettings.read(read, complete),
             feed_attempts=read.integer("FEED_ATTEMPTS", 5, least=1, most=1000),
             prod=read.choice("APP_ENV", "dev", "dev", "prod") == "prod",
             drain=read.number("DRAIN", 0.0, most=300),

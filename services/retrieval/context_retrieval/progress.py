@@ -7,7 +7,7 @@ from context.v1 import knowledge_pb2_grpc as knowledge_rpc
 from context.v1 import retrieval_pb2 as pb
 from context_common import caller, deadline
 from context_common.client import call
-from context_common.postgres import Notifications
+from context_common.postgres import Notifications, Reads
 from context_retrieval.embedder import Embedder
 from context_retrieval.indexer import as_service
 from context_retrieval.store import Status
@@ -26,11 +26,13 @@ class Progress:
         indexed: Notifications,
         knowledge: "knowledge_rpc.KnowledgeServiceAsyncStub",
         embedder: Embedder,
+        reads: Reads,
     ) -> None:
         self._status, self._indexed, self._knowledge, self._embedder = status, indexed, knowledge, embedder
+        self._reads = reads
 
     async def wait(self, namespace: str, points: list[tuple[str, int]], seconds: float) -> list[bool]:
-        """Whether each change is indexed, once all are or `seconds` are over."""
+        """Whether each change is indexed, once all are or `seconds` are over; then every process finds it."""
         seconds = min(seconds, LONGEST_WAIT)
         until = time.monotonic() + deadline.remaining(seconds) if seconds > 0 else 0.0
         while True:
@@ -38,6 +40,8 @@ class Progress:
             reached = await self._status.reached(namespace, points)
             left = until - time.monotonic()
             if all(reached) or left <= 0:
+                if any(reached):
+                    await self._reads.settle()
                 return reached
             await self._indexed.wait(ticket, min(left, LOOK_AGAIN))
 

@@ -16,7 +16,7 @@ from context_retrieval.embedder import Embedder, unavailable
 from context_retrieval.model import Expansion, Filter, Key, Page, Question
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
-from context_retrieval.store import Reader
+from context_retrieval.store import Reader, Readers
 from context_retrieval.store.reader import Plan, Size
 
 EMBED_WAIT = 1.0  # seconds, at most, that a question's vector is waited for before words must do
@@ -77,17 +77,18 @@ class Found:
 class Searcher:
     """Answers questions from the read model."""
 
-    def __init__(self, reader: Reader, embedder: Embedder, scale: Scale) -> None:
-        self._reader, self._embedder, self._scale = reader, embedder, scale
+    def __init__(self, readers: Readers, embedder: Embedder, scale: Scale) -> None:
+        self._readers, self._embedder, self._scale = readers, embedder, scale
         self._sizes: dict[tuple[str, ...], tuple[float, Size]] = {}
 
     async def find(self, request: Request, timings: Timings) -> Found:
         """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
         question, mode = await self._question(request, timings)
         ranker = Ranker(self._scale, mode, today())
+        reader = self._readers.of(request.filter.namespaces)
         with timings.stage("sql"):
-            plan = await self._plan(request, mode)
-            candidates = await self._reader.search(question, request.filter, plan)
+            plan = await self._plan(reader, request, mode)
+            candidates = await reader.search(question, request.filter, plan)
         with timings.stage("ranking"):
             ranked = ranker.rank(candidates)
             least = self._least(request, mode, ranked)
@@ -100,7 +101,7 @@ class Searcher:
         if hits or nearly:
             shown = [hit.key for hit in (*hits, *nearly)]
             with timings.stage("sql"):
-                expansion = await self._reader.expand(question, request.filter, shown, leads, [hit.key for hit in gone])
+                expansion = await reader.expand(question, request.filter, shown, leads, [hit.key for hit in gone])
         with timings.stage("ranking"):
             reached = ranker.reach(hits, expansion)
             kept = {hit.key for hit in hits} - {hit.key for hit in gone if not (request.named and hit.candidate.named)}
@@ -135,27 +136,27 @@ class Searcher:
             return question, Mode.KEYWORD
         return replace(question, vector=embedded.vector, model_id=embedded.model_id), request.mode
 
-    async def _plan(self, request: Request, mode: Mode) -> Plan:
+    async def _plan(self, reader: Reader, request: Request, mode: Mode) -> Plan:
         dense, lexical = mode is not Mode.KEYWORD, mode is not Mode.SEMANTIC
         wanted = request.filter
-        size = await self._size(wanted.namespaces)
+        size = await self._size(reader, wanted.namespaces)
         exhaustive = size.chunks <= EXHAUSTIVE
         if (
             dense
             and not exhaustive
             and (wanted.types or wanted.tags or wanted.statuses or wanted.from_date or wanted.to_date)
         ):
-            exhaustive = await self._reader.few(wanted)
+            exhaustive = await reader.few(wanted)
         return Plan(dense, lexical, exhaustive, size.unvouched, request.named)
 
-    async def _size(self, namespaces: tuple[str, ...]) -> Size:
+    async def _size(self, reader: Reader, namespaces: tuple[str, ...]) -> Size:
         """What the namespaces amount to, as of a few seconds ago."""
         kept = self._sizes.get(namespaces)
         if kept and kept[0] > time.monotonic():
             return kept[1]
         if len(self._sizes) > 1000:
             self._sizes.clear()
-        size = await self._reader.size(namespaces)
+        size = await reader.size(namespaces)
         self._sizes[namespaces] = (time.monotonic() + SIZE_KEPT, size)
         return size
 

@@ -29,7 +29,7 @@ from context_retrieval.receipts import Ledger
 from context_retrieval.search import Searcher
 from context_retrieval.servicer import Parts, RetrievalServicer
 from context_retrieval.settings import Settings
-from context_retrieval.store import CHANNEL, SESSION, Index, Reader, Receipts, Status, configure
+from context_retrieval.store import CHANNEL, SESSION, Index, Readers, Receipts, Status, configure
 
 GAUGES_EVERY = 5.0  # seconds
 KNOWLEDGE = knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
@@ -49,6 +49,16 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
                 settings.database_url, SESSION, name="retrieval", size=settings.pool_size, configure=configure
             )
         )
+        reads = await stack.enter_async_context(
+            postgres.open_reads(
+                pool,
+                settings.database_url,
+                SESSION,
+                channel=CHANNEL,
+                replicas=settings.replicas,
+                configure=configure,
+            )
+        )
         indexed = await stack.enter_async_context(postgres.Notifications(settings.database_url, CHANNEL))
         knowledge_channel = await stack.enter_async_context(
             connect(settings.knowledge_addr, KNOWLEDGE, trust=settings.trust, to="knowledge")
@@ -63,7 +73,7 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
             embedding_channel
         )
         await asyncio.to_thread(tokens.encoding)
-        embedder, index, reader = Embedder(embedding), Index(pool), Reader(pool)
+        embedder, index, readers = Embedder(embedding), Index(pool), Readers(reads)
         preparer, accesses, lacking = Preparer(index, embedder), AccessCounter(knowledge), asyncio.Event()
         # Another at each start, since the feed tells by it who came back from a change: a container's pid is always 1.
         name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
@@ -73,15 +83,15 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
         ]
         ledger = Ledger(Receipts(pool), settings.receipt_days)
         work += [Filler(index, embedder, preparer, lacking).run(), accesses.run(), _keep_gauges(knowledge)]
-        work += [ledger.write(), ledger.purge()]
+        work += [ledger.write(), ledger.purge(), postgres.watch_limits(pool)]
         stack.push_async_callback(_end, [asyncio.create_task(task) for task in work])
         stack.push_async_callback(ledger.flush)
-        searcher = Searcher(reader, embedder, Scale())
+        searcher = Searcher(readers, embedder, Scale())
         parts = Parts(
             searcher=searcher,
             answerer=Answerer(searcher, settings.unvouched_share),
-            reader=reader,
-            progress=Progress(Status(pool), indexed, knowledge, embedder),
+            readers=readers,
+            progress=Progress(Status(pool), indexed, knowledge, embedder, reads),
             accesses=accesses,
             ledger=ledger,
             admission=Admission(settings.max_queries),

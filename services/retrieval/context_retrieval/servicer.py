@@ -18,7 +18,7 @@ from context_retrieval.progress import Progress
 from context_retrieval.rank import Mode
 from context_retrieval.receipts import Ledger, Question
 from context_retrieval.search import Request, Searcher, Timings
-from context_retrieval.store import Reader
+from context_retrieval.store import Readers
 
 MODES = {
     pb.SEARCH_MODE_UNSPECIFIED: Mode.HYBRID,
@@ -34,7 +34,7 @@ class Parts:
 
     searcher: Searcher
     answerer: Answerer
-    reader: Reader
+    readers: Readers
     progress: Progress
     accesses: AccessCounter
     ledger: Ledger
@@ -102,7 +102,7 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
         wanted = checks.filter(request.filter, caller.current())
         checks.complain()
         async with self._parts.admission.turn():
-            found = await self._parts.reader.browse(wanted, limit)
+            found = await self._parts.readers.of(wanted.namespaces).browse(wanted, limit)
         return pb.BrowseResponse(items=map(wire.glimpse, found))
 
     async def GetReceipt(self, request: pb.GetReceiptRequest, context: Any) -> pb.GetReceiptResponse:

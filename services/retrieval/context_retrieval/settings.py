@@ -1,10 +1,11 @@
 """What the environment says."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
 from context_common.logs import LEVELS
+from context_common.postgres import ReplicaSettings, completion
 from context_common.settings import Env
 from context_common.trust import Trust
 
@@ -22,6 +23,7 @@ class Settings:
     embedding_addr: str
     indexers: int
     trust: Trust
+    replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
     owner_url: str = ""  # whom migrations run as; empty: as who serves
     prod: bool = False
     drain: float = 0.0  # seconds between "not serving" and closing
@@ -37,11 +39,12 @@ class Settings:
             SettingsError: Names everything that is missing or wrong.
         """
         read = Env(environ)
+        complete = completion(read)
         listen = read.listen("LISTEN", "127.0.0.1:50053")
         settings = cls(
             listen=listen,
             metrics_listen=read.listen("METRICS_LISTEN", ""),
-            database_url=read.secret("DATABASE_URL"),
+            database_url=complete(read.secret("DATABASE_URL")),
             pool_size=read.integer("POOL_SIZE", 50, least=4, most=1000),
             log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
             knowledge_addr=read.text("KNOWLEDGE_ADDR", "127.0.0.1:50051"),
@@ -51,7 +54,8 @@ class Settings:
             receipt_days=read.integer("RECEIPT_DAYS", 30, least=1, most=3650),
             max_queries=read.integer("MAX_QUERIES", 64, least=1, most=10_000),
             trust=Trust.read(read, "retrieval", listen),
-            owner_url=read.secret("MIGRATION_DATABASE_URL", ""),
+            owner_url=complete(read.secret("MIGRATION_DATABASE_URL", "")),
+            replicas=ReplicaSettings.read(read, complete),
             prod=read.choice("APP_ENV", "dev", "dev", "prod") == "prod",
             drain=read.number("DRAIN", 0.0, most=300),
         )

@@ -6,6 +6,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
+from context_common.postgres.address import warn_unverified
 from context_common.postgres.pool import KEEPALIVE, Options
 from context_common.settings import SettingsError
 
@@ -29,6 +30,8 @@ async def check_session(url: str, options: Options, *, strict: bool) -> None:
     Raises:
         SettingsError: It does not, and `strict` asks for it. Else that is only logged.
     """
+    if strict:
+        warn_unverified("DATABASE_URL", url)
     try:
         connection = await psycopg.AsyncConnection.connect(
             url, autocommit=True, row_factory=dict_row, options=str(options), **KEEPALIVE

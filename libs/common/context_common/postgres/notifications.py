@@ -58,7 +58,9 @@ class Notifications:
     async def _listen(self) -> None:
         while True:
             try:
-                connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, **KEEPALIVE)
+                connection = await psycopg.AsyncConnection.connect(
+                    self._url, autocommit=True, application_name=f"listens to {self._channel}", **KEEPALIVE
+                )
                 async with connection:
                     await connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(self._channel)))
                     self.wake()

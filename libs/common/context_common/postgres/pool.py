@@ -1,5 +1,6 @@
 """A pool whose connections work as the service's role, give up in time, and are replaced when the server is."""
 
+import secrets
 import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -10,6 +11,9 @@ import psycopg
 from psycopg.pq import PipelineStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
+
+from context_common.postgres.measures import measured
+from context_common.postgres.requirements import check_version
 
 Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
 Pool: TypeAlias = AsyncConnectionPool[Connection]
@@ -76,6 +80,11 @@ async def open_pool(
             await pool.check()  # the server has gone, and the others with it: better now than one per caller
             raise
 
+    async def prepare(connection: Connection) -> None:
+        check_version(connection.info.server_version)
+        if configure:
+            await configure(connection)
+
     pool: Pool = AsyncConnectionPool(
         url,
         connection_class=psycopg.AsyncConnection[DictRow],
@@ -83,14 +92,14 @@ async def open_pool(
             **KEEPALIVE,
             "row_factory": dict_row,
             "autocommit": True,
-            "application_name": name,
+            "application_name": f"{name} pool={size} {secrets.token_hex(4)}",  # read by `watch_limits` of all processes
             "options": str(options),
         },
         min_size=min(READY, size),
         max_size=size,
         timeout=POOL_WAIT,
         max_waiting=size * 4,
-        configure=configure,
+        configure=prepare,
         check=check,
         reset=_refuse_unfinished,
         reconnect_timeout=RECONNECT,
@@ -99,7 +108,8 @@ async def open_pool(
         name=name,
     )
     async with pool:
-        yield pool
+        with measured(pool, name):
+            yield pool
 
 
 async def _try_again(pool: Pool) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, LiteralString, TypeAlias
 
 import psycopg
 from psycopg import sql
@@ -15,9 +15,21 @@ from context_common.postgres.pool import Connection, Pool, Reach
 SEE = "SELECT set_config('context.namespaces', %s::text[]::text, true)"
 BEGIN = sql.SQL("BEGIN; SELECT set_config('context.namespaces', {}::text[]::text, true)")
 BEGIN_AS = sql.SQL("BEGIN; SET LOCAL ROLE {}")
+# How far the replica is that answers, asked before it takes the snapshot that it answers from.
+REPLAYED: LiteralString = (
+    "CASE WHEN pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint END AS replayed"
+)
+SEE_REPLAYED = f"SELECT set_config('context.namespaces', %s::text[]::text, true), {REPLAYED}"
+BEGIN_REPLAYED = sql.SQL(f"BEGIN; SELECT set_config('context.namespaces', {{}}::text[]::text, true), {REPLAYED}")
+
+Query: TypeAlias = str | bytes | sql.SQL | sql.Composed
 
 
-async def fetch(pool: Pool, reach: Reach, query: str | bytes | sql.SQL | sql.Composed, params: Any) -> list[DictRow]:
+class Behind(Exception):
+    """The replica that would answer has not replayed what the read needs, or is none any more."""
+
+
+async def fetch(pool: Pool, reach: Reach, query: Query, params: Any) -> list[DictRow]:
     """The rows of one query, in one round trip: what it may see travels with it.
 
     Raises:
@@ -52,6 +64,38 @@ async def transaction(pool: Pool, reach: Reach) -> AsyncIterator[Connection]:
             if not connection.closed:
                 raise
             raise Unavailable("the database went away while it stored this: it may be stored or not") from error
+
+
+async def fetch_replayed(connection: Connection, reach: Reach, needs: int, query: Query, params: Any) -> list[DictRow]:
+    """`fetch` on a connection to a replica, which says in the same round trip how far it is.
+
+    Raises:
+        Behind: Not as far as the position `needs`.
+    """
+    async with connection.pipeline():
+        seen = await connection.execute(SEE_REPLAYED, (list(reach.namespaces),))
+        cursor = await connection.execute(query, params)
+    _hold(await seen.fetchone(), needs)
+    return await cursor.fetchall()
+
+
+@asynccontextmanager
+async def transaction_replayed(connection: Connection, reach: Reach, needs: int) -> AsyncIterator[Connection]:
+    """A transaction that reads a replica, within `reach`.
+
+    Raises:
+        Behind: It is not as far as the position `needs`.
+    """
+    begun = await connection.execute(BEGIN_REPLAYED.format(list(reach.namespaces)), prepare=False)
+    begun.nextset()
+    _hold(await begun.fetchone(), needs)
+    yield connection
+    await connection.commit()
+
+
+def _hold(row: DictRow | None, needs: int) -> None:
+    if row is None or row["replayed"] is None or row["replayed"] < needs:
+        raise Behind
 
 
 async def ping(pool: Pool) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from psycopg import sql
 
-from context_common.postgres import Connection
+from context_common.postgres import Statements
 from context_knowledge.model import Edge, Item, Origin, RelationshipType
 from context_knowledge.store.aside import CHANNEL as CHANNEL
 from context_knowledge.store.aside import HOLD_SET_ASIDE, NUMBER_AGAIN
@@ -30,7 +30,7 @@ NUMBER = """
          WHERE namespace = %(namespace)s AND item_id = ANY(%(ids)s)
         RETURNING item_id, change_id
     )
-    SELECT item_id, change_id, pg_notify(%(channel)s, '') FROM numbered
+    SELECT item_id, change_id, pg_notify(%(channel)s, %(namespace)s) FROM numbered
 """
 PENDING_OF = """
     SELECT change_id FROM changes
@@ -140,7 +140,7 @@ class Status:
 class Changes:
     """The feed. `mark` and a replay of one namespace see the caller's; the rest sees every namespace."""
 
-    def __init__(self, connection: Connection, namespace: str) -> None:
+    def __init__(self, connection: Statements, namespace: str) -> None:
         self._connection, self._namespace = connection, namespace
 
     async def mark(self, ids: Collection[str]) -> dict[str, int]:

@@ -19,6 +19,7 @@ from context_knowledge.store.items import Items
 from context_knowledge.store.keys import Keys
 from context_knowledge.store.lists import Lists
 from context_knowledge.store.once import Once
+from context_knowledge.store.totals import Totals
 
 Answer = TypeVar("Answer")
 
@@ -39,21 +40,25 @@ class Session:
     """One transaction of one caller. Everything but the feed sees only the caller's namespace."""
 
     def __init__(self, connection: postgres.Connection, who: Caller) -> None:
-        self.items = Items(connection, who)
-        self.lists = Lists(connection, who.namespace)
-        self.edges = Edges(connection, who)
-        self.feed = Changes(connection, who.namespace)
-        self.aside = Aside(connection, who.namespace)
-        self.keys = Keys(connection, who)
-        self.audit = Audit(connection, who)
-        self.once = Once(connection, who)
+        def counted(source: str) -> postgres.Statements:
+            return postgres.Statements(connection, source)
+
+        self.items = Items(counted("items"), who)
+        self.lists = Lists(counted("lists"), who.namespace)
+        self.edges = Edges(counted("edges"), who)
+        self.feed = Changes(counted("feed"), who.namespace)
+        self.aside = Aside(counted("feed"), who.namespace)
+        self.keys = Keys(counted("keys"), who)
+        self.audit = Audit(counted("audit"), who)
+        self.once = Once(counted("requests"), who)
+        self.totals = Totals(counted("totals"))
 
 
 class Store:
     """Opens transactions on a pool."""
 
-    def __init__(self, pool: postgres.Pool) -> None:
-        self._pool = pool
+    def __init__(self, pool: postgres.Pool, reads: postgres.Reads | None = None) -> None:
+        self._pool, self._reads = pool, reads or postgres.Reads(pool)
         self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
 
     async def write(self, who: Caller, work: "Callable[[Session], Awaitable[Answer]]") -> Answer:
@@ -64,6 +69,19 @@ class Store:
         turn = self._turns.setdefault(who.namespace, asyncio.Semaphore(WRITERS))
         async with turn:
             return await self.run(who, work)
+
+    async def read(self, who: Caller, work: "Callable[[Session], Awaitable[Answer]]") -> Answer:
+        """Do `work`, which reads items of the caller's namespace and edges between them, on a replica where one has
+        all that was acknowledged, else on the primary. Of access counts a replica may know a little less.
+
+        Raises:
+            Unavailable: The database is away, or has no connection free.
+        """
+        return await self._reads.target(who.namespace).run(lambda connection: work(Session(connection, who)))
+
+    async def settle(self) -> None:
+        """Return when whatever was written before is read by everybody, in whichever process and wherever it reads."""
+        await self._reads.settle()
 
     async def run(
         self,

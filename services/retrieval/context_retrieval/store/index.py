@@ -70,6 +70,7 @@ ON CONFLICT (namespace) DO UPDATE SET
     documents = namespace_stats.documents + excluded.documents,
     total_length = namespace_stats.total_length + excluded.total_length,
     chunks = namespace_stats.chunks + excluded.chunks"""
+TELL = "SELECT pg_notify(%s, namespace) FROM unnest(%s::text[]) AS namespace"
 KNOWN_TEXTS = f"SELECT namespace, item_id, text_digest, model_id FROM documents WHERE (namespace, item_id) IN ({KEYS})"
 KNOWN_VECTORS = f"""
 SELECT namespace, item_id, digest, token_count, model_id, embedding FROM chunks
@@ -123,7 +124,7 @@ class Index:
                 if entry.chunks is None and held[entry.document.key]["text_digest"] != entry.text_digest:
                     raise Unavailable("the item's text has changed meanwhile", 0.1)
             await self._write(connection, fresh, held)
-            await connection.execute("SELECT pg_notify(%s, '')", (CHANNEL,))
+            await connection.execute(TELL, (CHANNEL, sorted({entry.document.key.namespace for entry in ordered})))
         return len(fresh)
 
     async def fill(self, entries: Sequence[Entry]) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from pgvector import HalfVector
 from psycopg.rows import DictRow
 
-from context_common.postgres import Pool, Reach, Row, fetch
+from context_common.postgres import Reads, Row, Target
 from context_retrieval.model import Candidate, Expansion, Filter, Glimpse, Key, Link, Page, Question
 from context_retrieval.store.sql import (
     BROWSE,
@@ -62,10 +62,10 @@ class Size:
 
 
 class Reader:
-    """Searches the read model."""
+    """Searches the read model, in one place from the beginning of a question to its end."""
 
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+    def __init__(self, target: Target) -> None:
+        self._target = target
 
     async def size(self, namespaces: Sequence[str]) -> Size:
         """How much there is."""
@@ -139,7 +139,18 @@ class Reader:
         ]
 
     async def _rows(self, statement: str, values: dict[str, Any]) -> list[DictRow]:
-        return await fetch(self._pool, Reach(tuple(values["namespaces"])), statement, values)
+        return await self._target.fetch(statement, values)
+
+
+class Readers:
+    """A reader for each question."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+
+    def of(self, namespaces: Sequence[str]) -> Reader:
+        """What reads `namespaces`, on a replica where one has all that was acknowledged by now."""
+        return Reader(self._reads.target(*namespaces))
 
 
 def _kinds(plan: Plan) -> Iterator[tuple[str, str, int]]:

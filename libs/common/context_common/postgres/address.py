@@ -1,0 +1,60 @@
+"""A database's address made complete: whose certificate the server must show."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from context_common.scrub import hide
+from context_common.settings import Env, is_loopback
+
+VERIFIED = "verify-full"
+
+log = structlog.get_logger()
+
+
+def completion(env: Env) -> Callable[[str], str]:
+    """What completes an address by DATABASE_CA_CERT: connections are encrypted, and the server must show a certificate
+    of that authority for the host it is addressed by. An sslmode in the address stands. Without the setting, as given.
+    """
+    authority = env.text("DATABASE_CA_CERT", "")
+    if authority and (reason := _unreadable(Path(authority))):
+        env.reject(f"DATABASE_CA_CERT: {reason}: {authority}")
+
+    def complete(url: str) -> str:
+        if not authority or not url:
+            return url
+        try:
+            given = conninfo_to_dict(url)
+        except ProgrammingError as error:
+            env.reject(f"a database's address is malformed: {error}")
+            return url
+        completed = make_conninfo(url, sslmode=given.get("sslmode") or VERIFIED, sslrootcert=authority)
+        hide(completed)
+        return completed
+
+    return complete
+
+
+def warn_unverified(name: str, url: str) -> None:
+    """Log where other machines could listen to, or stand in for, the server at `url`."""
+    given = conninfo_to_dict(url)
+    hosts = [str(host) for host in str(given.get("host") or "").split(",")]
+    remote = [host for host in hosts if host and not host.startswith(("/", "@")) and not is_loopback(host)]
+    if remote and not given.get("sslmode"):
+        log.warning(
+            "database_not_verified",
+            setting=name,
+            hosts=remote,
+            reason="whoever is on the way can read along; set DATABASE_CA_CERT, or an sslmode in the address",
+        )
+
+
+def _unreadable(path: Path) -> str:
+    """Why no certificate can be read from `path`; empty where one can."""
+    try:
+        return "" if "-----BEGIN CERTIFICATE-----" in path.read_text() else "holds no PEM certificate"
+    except (OSError, UnicodeDecodeError) as error:
+        return str(getattr(error, "strerror", None) or "is no text")
