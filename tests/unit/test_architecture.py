@@ -10,11 +10,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SERVICES = frozenset({"context_gateway", "context_knowledge", "context_embedding", "context_retrieval"})
-OURS = SERVICES | {"context", "context_common", "context_client", "context_local"}
+OURS = SERVICES | {"context", "context_common", "context_client", "context_local", "context_ops"}
 MAY_IMPORT = {
     "context_common": frozenset[str](),
     "context_client": frozenset[str](),
     "context_local": frozenset({"context_common"}),
+    "context_ops": frozenset({"context_common", "context_client", "context_local"}),
     **dict.fromkeys(SERVICES, frozenset({"context", "context_common"})),
 }
 DRIVERS = ("psycopg", "psycopg_pool", "pgvector")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CODE = ("services", "libs", "deploy/local")
+CODE = ("services", "libs", "deploy/local", "deploy/ops")
 READERS = {"text", "secret", "integer", "number", "flag", "choice", "listen"}
 METRICS = {"Counter", "Gauge", "Histogram", "Summary"}
 

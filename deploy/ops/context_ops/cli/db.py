@@ -1,0 +1,78 @@
+"""`contextctl db`: a look into the database, for whoever is called because it is slow or full."""
+
+from typing import Annotated, Any, Literal
+
+import typer
+
+from context_client.cli.app import FAILED, Session, command
+from context_client.errors import CommandFailed
+from context_ops.cli.groups import HELP_OPTIONS
+from context_ops.cli.options import Database
+
+app = typer.Typer(
+    help="Look into the database.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    context_settings=HELP_OPTIONS,
+)
+NEARLY_FULL = 0.8  # of what the server allows
+
+
+@command(app, local=True)
+def slow(
+    session: Session,
+    order: Annotated[Literal["total", "mean", "calls"], typer.Option("--by", help="What to order by.")] = "total",
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 20,
+    least_calls: Annotated[int, typer.Option("--calls", min=1, help="Only what was called so often.")] = 1,
+    database: Database = "",
+) -> None:
+    """Show the statements that take most time, without their values. Example: contextctl db slow --by mean."""
+    from context_ops.cli import show
+    from context_ops.store import look
+
+    session.answer({"statements": _ask(session, database, look.slow, order, limit, least_calls)}, show.slow)
+
+
+@command(app, local=True)
+def connections(session: Session, database: Database = "") -> None:
+    """Show connections by pool and state, and what is left; exit code 1 where four fifths are in use."""
+    from context_ops.cli import show
+    from context_ops.store import look
+
+    found = _ask(session, database, look.connections)
+    session.answer(found, show.connections)
+    if found["used"] > NEARLY_FULL * (found["most"] - found["reserved"]):
+        raise CommandFailed(f"{found['used']} of {found['most'] - found['reserved']} connections are in use", FAILED)
+
+
+@command(app, local=True)
+def indexes(session: Session, database: Database = "") -> None:
+    """Show indexes that are invalid, unused, bloated or missing; exit code 1 where one is invalid or missing."""
+    from context_ops.cli import show
+    from context_ops.store import look
+
+    found = _ask(session, database, look.indexes)
+    session.answer(found, show.indexes)
+    if found["broken"]:
+        raise CommandFailed(f"not usable: {', '.join(found['broken'])}", FAILED)
+
+
+@command(app, local=True)
+def size(session: Session, database: Database = "") -> None:
+    """Show tables by size, and their growth since a backup of about a week ago where BACKUP_TO is set."""
+    from context_ops.cli import show
+    from context_ops.growth import growth
+    from context_ops.settings import Settings
+    from context_ops.store import look
+
+    found = _ask(session, database, look.sizes)
+    session.answer(growth(found, Settings.from_env(session.environ)), show.sizes)
+
+
+def _ask(session: Session, database: str, question: Any, *values: Any) -> Any:
+    from context_ops.settings import Settings
+    from context_ops.store import connect
+
+    with connect(Settings.from_env(session.environ, url=database).database()) as connection:
+        return question(connection, *values)

@@ -1,0 +1,81 @@
+"""What the environment says of backups."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Self
+
+from context_client.errors import CommandFailed
+from context_common.settings import Env, SettingsError
+
+USAGE = 2  # exit code
+INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+@dataclass(frozen=True)
+class S3:
+    """How to reach an S3-compatible server; what is empty boto3 finds by itself."""
+
+    endpoint: str = ""
+    region: str = ""
+    key_id: str = ""
+    secret: str = ""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What operators' commands need to know."""
+
+    database_url: str = ""
+    restore_url: str = ""  # the owner of the database that a restore fills
+    to: str = ""
+    keep_days: int = 30
+    s3: S3 = S3()
+    programs: Mapping[str, str] = field(default_factory=dict)  # the environment of Postgres's own programs
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str], *, to: str = "", url: str = "") -> Self:
+        """The settings in `environ`, but for what is given here.
+
+        Raises:
+            CommandFailed: Names everything that is wrong.
+        """
+        read = Env(environ)
+        urls = [read.secret(name, "") for name in ("BACKUP_DATABASE_URL", "MIGRATION_DATABASE_URL", "DATABASE_URL")]
+        settings = cls(
+            database_url=url or next(filter(None, urls), ""),
+            restore_url=read.secret("RESTORE_DATABASE_URL", ""),
+            to=to or read.text("BACKUP_TO", ""),
+            keep_days=read.integer("BACKUP_KEEP_DAYS", 30, least=1, most=36_500),
+            s3=S3(
+                read.text("AWS_ENDPOINT_URL_S3", ""),
+                read.text("AWS_REGION", ""),
+                read.secret("AWS_ACCESS_KEY_ID", ""),
+                read.secret("AWS_SECRET_ACCESS_KEY", ""),
+            ),
+            programs={k: v for k, v in environ.items() if k in INHERITED or k.startswith("PG")} | {"LC_MESSAGES": "C"},
+        )
+        try:
+            read.complain()
+        except SettingsError as error:
+            raise CommandFailed(str(error), USAGE) from error
+        return settings
+
+    def database(self) -> str:
+        """Where the database is.
+
+        Raises:
+            CommandFailed: Nothing says where.
+        """
+        if not self.database_url:
+            raise CommandFailed("missing: BACKUP_DATABASE_URL, MIGRATION_DATABASE_URL or DATABASE_URL", USAGE)
+        return self.database_url
+
+    def restore_into(self) -> str:
+        """Where a restore goes: never by default into what is backed up.
+
+        Raises:
+            CommandFailed: Nothing says where.
+        """
+        if not self.restore_url:
+            raise CommandFailed("missing: --into or RESTORE_DATABASE_URL", USAGE)
+        return self.restore_url

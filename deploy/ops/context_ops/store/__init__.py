@@ -1,0 +1,91 @@
+"""What operators' commands ask of Postgres. The only place of context_ops that knows its driver."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import DictRow, dict_row
+
+from context_client.errors import CommandFailed
+from context_common.postgres.pool import KEEPALIVE
+
+Connection: TypeAlias = psycopg.Connection[DictRow]
+FAILED, USAGE, REFUSED, AWAY = 1, 2, 4, 5  # exit codes
+# Values read the same on every server, and nothing that takes long is given up.
+SESSION = {
+    "timezone": "UTC",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "extra_float_digits": "1",
+    "bytea_output": "hex",
+    "search_path": "pg_catalog,public",
+    "statement_timeout": "0",
+    "idle_in_transaction_session_timeout": "0",
+    "row_security": "off",  # an error rather than rows left out
+}
+
+
+@dataclass(frozen=True)
+class Login:
+    """How Postgres's own programs log in: the password is in their environment, not on their command line."""
+
+    address: str
+    environ: Mapping[str, str]
+
+
+def login(url: str, programs: Mapping[str, str]) -> Login:
+    """What `url` says, for programs."""
+    try:
+        found = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as error:
+        raise CommandFailed(f"the database's url is none: {error}", USAGE) from error
+    password = found.pop("password", None)
+    address = make_conninfo("", **{**found, "application_name": "contextctl"})
+    return Login(address, {**programs, **({"PGPASSWORD": str(password)} if password else {})})
+
+
+def database(url: str, name: str) -> str:
+    """The same server's database of another name."""
+    return make_conninfo(url, dbname=name)
+
+
+@contextmanager
+def connect(url: str) -> Iterator[Connection]:
+    """A session for the block; every statement is a transaction of its own.
+
+    Raises:
+        CommandFailed: The server is away (5), or refused a statement of the block (1).
+    """
+    options = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
+    try:
+        connection = psycopg.connect(
+            url, autocommit=True, row_factory=dict_row, options=options, application_name="contextctl", **KEEPALIVE
+        )
+    except psycopg.Error as error:
+        raise CommandFailed(f"the database is not reachable: {str(error).strip()}", AWAY) from error
+    try:
+        with connection:
+            yield connection
+    except psycopg.errors.LockNotAvailable as error:
+        raise CommandFailed("somebody is at work in the database: stop the services first", REFUSED) from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise CommandFailed(f"{connection.info.user} may not do this: {error.diag.message_primary}", REFUSED) from error
+    except psycopg.OperationalError as error:
+        raise CommandFailed(f"the database went away: {str(error).strip()}", AWAY) from error
+    except psycopg.Error as error:
+        raise CommandFailed(f"the database refused: {str(error).strip()}") from error
+
+
+def one(connection: Connection, query: str, *values: Any) -> DictRow:
+    """The one row of a query that always has one."""
+    row = connection.execute(query.encode(), values or None).fetchone()
+    assert row is not None  # noqa: S101 - such is the query
+    return row
+
+
+def every(connection: Connection, query: str, *values: Any) -> list[DictRow]:
+    """The rows of a query."""
+    return connection.execute(query.encode(), values or None).fetchall()
