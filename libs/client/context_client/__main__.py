@@ -4,9 +4,9 @@ import io
 import os
 import sys
 
-from context_client.cli import add, app, aside, ask, bring, keys, review
+from context_client.cli import add, app, aside, ask, bring, doctor, keys, review
 
-COMMANDS = (add, aside, ask, bring, keys, review)  # importing them makes them known to the app
+COMMANDS = (add, aside, ask, bring, doctor, keys, review)  # importing them makes them known to the app
 
 
 def main() -> None:

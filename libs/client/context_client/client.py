@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 from uuid import uuid4
 
 import httpx2
 
 from context_client.errors import ContextError, NotFound, Unreachable, api_error
+from context_client.http import open_http
 from context_client.keys import Keys
 from context_client.retry import Budget, delay, worth_retrying
 from context_client.review import Review
@@ -33,10 +34,8 @@ from context_client.types import (
 
 ATTEMPTS = 4
 PATIENCE = 60.0  # seconds of waiting between the attempts of one call
-TIMEOUT = httpx2.Timeout(60.0, connect=5.0)
 LONGEST_WAIT = 120  # seconds that a bulk answer may wait for the index
 PATHS: dict[ItemType, str] = {"snapshot": "/api/context/snapshot"}  # where creating is not POST /api/<type>
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Client:
@@ -54,17 +53,8 @@ class Client:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         settings = settings or Settings()
-        headers = {"Accept": "application/json"}
-        if settings.token:
-            headers["Authorization"] = f"Bearer {settings.token}"
-        if settings.namespace:
-            headers["X-Context-Namespace"] = settings.namespace
         self.url = settings.url.rstrip("/")
-        # A proxy for the outside must not be asked for this machine's own address.
-        outside = urlsplit(self.url).hostname not in LOOPBACK
-        self._http = httpx2.Client(
-            base_url=self.url, headers=headers, timeout=TIMEOUT, transport=transport, trust_env=outside
-        )
+        self._http = open_http(settings, transport)
         self.sleep = sleep
         self._budget = Budget()
         self.keys, self.review = Keys(self._call), Review(self._call)
@@ -89,10 +79,11 @@ class Client:
 
     def get(self, item_id: str) -> Item:
         """An item with its `related_items`."""
-        kind = item_type(item_id)
-        if kind is None:
-            raise NotFound(404, {"title": "Not found", "detail": f"{item_id!r} is no id such as ADR-001"})
-        return cast("Item", self._call("GET", f"/api/{kind}/{quote(item_id, safe='')}"))
+        return cast("Item", self._call("GET", f"/api/{_kind_of(item_id)}/{quote(item_id, safe='')}"))
+
+    def delete(self, item_id: str) -> None:
+        """Take an item out of memory; the audit trail keeps it. Scope admin."""
+        self._call("DELETE", f"/api/{_kind_of(item_id)}/{quote(item_id, safe='')}")
 
     def list_items(self, kind: ItemType, filters: Mapping[str, Any] | None = None) -> Page:
         """One page of the items of a type, newest first; filters are those of the API, lists comma-separated."""
@@ -237,6 +228,13 @@ class Client:
             raise Unreachable(f"{self.url} did not answer {method} {path} in time", sent=True) from error
         except httpx2.TransportError as error:
             raise Unreachable(f"the connection to {self.url} was lost: {error}", sent=True) from error
+
+
+def _kind_of(item_id: str) -> ItemType:
+    kind = item_type(item_id)
+    if kind is None:
+        raise NotFound(404, {"title": "Not found", "detail": f"{item_id!r} is no id such as ADR-001"})
+    return kind
 
 
 def _query(filters: Mapping[str, Any]) -> dict[str, str]:

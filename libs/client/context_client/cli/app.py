@@ -81,11 +81,14 @@ class Session:
         """The engine that the options and the environment name."""
         from context_client.client import Client
 
+        return Client(self.settings(), transport=self.transport)
+
+    def settings(self) -> Settings:
+        """Where the engine is, and as whom to ask, by the options and the environment."""
         try:
-            settings = Settings.from_env(self.environ, url=self.url, namespace=self.namespace)
+            return Settings.from_env(self.environ, url=self.url, namespace=self.namespace)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
-        return Client(settings, transport=self.transport)
 
     def own_namespace(self) -> str:
         """The namespace that the options or the environment name, else the server's default one."""

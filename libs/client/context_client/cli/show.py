@@ -32,6 +32,7 @@ BAD = {
     "cancelled",
     "error",
     "down",
+    "failed",
     "unhealthy",
     "revoked",
     "expired",
