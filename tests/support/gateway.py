@@ -30,7 +30,7 @@ from context_gateway.clients import ADMIN, EMBEDDING, KNOWLEDGE, RETRIEVAL, open
 from context_gateway.rates import open_limiter
 from context_gateway.settings import Settings
 from tests.support.fake_admin import FakeAdmin
-from tests.support.trust import trust
+from tests.support.trust import process, trust
 
 PREFIXES = {
     types.ITEM_TYPE_ADR: "ADR",
@@ -359,7 +359,7 @@ async def serve(**settings: Any) -> AsyncIterator[Gateway]:
             ("embedding_addr", embedding, embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EMBEDDING),
             ("retrieval_addr", retrieval, retrieval_pb2_grpc.add_RetrievalServiceServicer_to_server, RETRIEVAL),
         )
-        chosen: dict[str, Any] = {"port": 0, "trust": trust("gateway")}
+        chosen: dict[str, Any] = {"port": 0, "process": process("gateway")}
         for name, servicer, register, descriptor in parts:
             server = Server(
                 "127.0.0.1:0", trust=trust(name.removesuffix("_addr")), ready=servicer.ping, grace=0.0, ready_every=0.1

@@ -27,7 +27,7 @@ from context_common.errors import AppError, Invalid
 from context_common.server import Server
 from context_retrieval.service import EMBEDDING, KNOWLEDGE, RETRIEVAL, build
 from context_retrieval.settings import Settings
-from tests.support.trust import trust
+from tests.support.trust import process, trust
 
 DIMENSION = 384
 WINDOW = 64  # tokens of the stand-in's model: small, so that short texts already need several passages
@@ -319,9 +319,7 @@ async def running(
             embedding_addr = await stack.enter_async_context(
                 serving("embedding", embedding, embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server, EMBEDDING)
             )
-        settings = Settings(
-            "127.0.0.1:0", "", url, 10, "info", knowledge_addr, embedding_addr, indexers, trust("retrieval")
-        )
+        settings = Settings(process("retrieval", "127.0.0.1:0"), url, 10, knowledge_addr, embedding_addr, indexers)
         server = await stack.enter_async_context(build(replace(settings, **more)))
         await stack.enter_async_context(server)
         channel: grpc.aio.Channel = await stack.enter_async_context(

@@ -10,8 +10,8 @@ import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from context_common import caller, deadline, metrics
-from context_common.channel import Channel, Method
+from context_common import caller, deadline, metrics, topic, tracing
+from context_common.channel import OURS, Channel, Method
 from context_common.errors import TooLate, Unauthenticated, Unavailable, from_rpc
 from context_common.server import KEEPALIVE_MS, MAX_MESSAGE, METADATA
 from context_common.trust import Trust
@@ -89,11 +89,16 @@ async def call(
     who = caller.current()
     seconds = deadline.remaining(within)
     door = _door(method)
-    with door.breaker.guard(), metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed:
+    with (
+        door.breaker.guard(),
+        metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed,
+        _span(door) as span,
+    ):
         try:
-            return await method(request, timeout=seconds, metadata=door.channel.metadata(who, door.path))
+            return await method(request, timeout=seconds, metadata=_metadata(door, who, span))
         except grpc.aio.AioRpcError as error:
             observed.code = error.code().name
+            span.fail(observed.code)
             raise _kind(error, door) from error
         except asyncio.CancelledError:
             observed.code = grpc.StatusCode.CANCELLED.name
@@ -107,13 +112,26 @@ async def stream(
     who = caller.current()
     seconds = deadline.remaining(within)
     door = _door(method)
-    with door.breaker.guard(), metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed:
+    with (
+        door.breaker.guard(),
+        metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed,
+        _span(door) as span,
+    ):
         try:
-            async for response in method(requests, timeout=seconds, metadata=door.channel.metadata(who, door.path)):
+            async for response in method(requests, timeout=seconds, metadata=_metadata(door, who, span)):
                 yield response
         except grpc.aio.AioRpcError as error:
             observed.code = error.code().name
+            span.fail(observed.code)
             raise _kind(error, door) from error
+
+
+def _span(door: Method) -> tracing.Span:
+    return tracing.ask(door.path[1:], tracing.rpc(door.path)) if door.path.startswith(OURS) else tracing.NOTHING
+
+
+def _metadata(door: Method, who: caller.Caller, span: tracing.Span) -> tuple[tuple[str, str], ...]:
+    return (*door.channel.metadata(who, door.path), *topic.metadata(), *span.headers())
 
 
 def _kind(error: grpc.aio.AioRpcError, door: Method) -> Exception:

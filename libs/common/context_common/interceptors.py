@@ -11,7 +11,7 @@ import structlog
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 
-from context_common import caller, deadline, metrics
+from context_common import caller, deadline, metrics, topic, tracing
 from context_common.errors import AppError, Denied, Invalid, TooLate, Unauthenticated, to_status
 from context_common.permissions import CLOSED, NotAllowed, Permission
 from context_common.token import Untrusted
@@ -19,6 +19,7 @@ from context_common.trust import Trust
 
 DEFAULT_SECONDS = 30.0  # for a caller that sets no deadline
 OURS = "/context."  # health and reflection answer anybody
+REQUEST_ID = "x-request-id"
 
 log = structlog.get_logger()
 
@@ -77,9 +78,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         left = context.time_remaining()
         seconds = DEFAULT_SECONDS if left is None else left
         start = perf_counter()
-        with metrics.observe(metrics.SERVER_HANDLED, metrics.SERVER_SECONDS, path) as observed:
+        given = _metadata(context)
+        with (
+            metrics.observe(metrics.SERVER_HANDLED, metrics.SERVER_SECONDS, path) as observed,
+            tracing.resume(path[1:], given, tracing.rpc(path)) as span,
+        ):
+            said: tuple[tuple[str, str], ...] = ()
             try:
-                self._admit(path, context)
+                said = ((REQUEST_ID, self._admit(path, given, context)),)
+                context.set_trailing_metadata(said)
                 deadline.bind(seconds)
                 try:
                     async with asyncio.timeout(seconds):
@@ -92,17 +99,15 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             except Exception as error:  # the border: whatever it is, the caller gets a status
                 status = rpc_status.to_status(to_status(error))
                 observed.code = status.code.name
+                span.fail(observed.code)
                 if not isinstance(error, AppError):
                     log.exception("call_failed", method=path)
-                await context.abort(status.code, status.details, tuple(status.trailing_metadata))
+                await context.abort(status.code, status.details, (*status.trailing_metadata, *said))
             finally:
                 log.debug("call", method=path, code=observed.code, ms=round((perf_counter() - start) * 1000, 2))
 
-    def _admit(self, path: str, context: "Context") -> None:
-        """Bind the caller, where it is known and may call `path`."""
-        given: dict[str, str] = {}
-        for key, value in context.invocation_metadata() or ():
-            given[key] = f"{given[key]}, {value!s}" if key in given else str(value)  # two tokens are none
+    def _admit(self, path: str, given: Mapping[str, str], context: "Context") -> str:
+        """Bind the caller, where it is known and may call `path`; answers the request's id."""
         try:
             who = self._trust.caller(given, path)
             structlog.contextvars.bind_contextvars(
@@ -115,6 +120,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             log.warning("call_refused", method=path, reason=reason, peer=context.peer())
             raise
         caller.bind(who)
+        topic.take(given)
+        return who.request_id
+
+
+def _metadata(context: "Context") -> Mapping[str, str]:
+    """What the call brings beside its request."""
+    given: dict[str, str] = {}
+    for key, value in context.invocation_metadata() or ():
+        given[key] = f"{given[key]}, {value!s}" if key in given else str(value)  # two tokens are none
+    return given
 
 
 def _reader(handler: "Handler") -> Callable[[Any], Any]:

@@ -1,27 +1,45 @@
-"""JSON log lines on standard output, one event a line, with the request id in every one."""
+"""JSON log lines on standard output, one event a line, with the request id and the trace id in every one."""
 
 import logging
 import sys
+from collections.abc import MutableMapping, Sequence
+from typing import Any, TextIO, TypeAlias
 
 import structlog
 
-from context_common import scrub
+from context_common import scrub, tracing
 
 LEVELS = ("debug", "info", "warning", "error")
+FIRST = ("time", "level", "service", "message")  # in this order, for those who read them without tools
+
+Event: TypeAlias = MutableMapping[str, Any]
+Processor: TypeAlias = structlog.typing.Processor
 
 
-def configure(service: str, level: str = "info") -> None:
-    """Send structlog and the standard library's logging to stdout as JSON, from `level` up.
+def configure(
+    service: str, level: str = "info", *, output: TextIO | None = None, processors: Sequence[Processor] = ()
+) -> None:
+    """Send structlog and the standard library's logging to `output` (stdout) as JSON, from `level` up.
 
     Event names are constants (`item_created`) and what varies is a field; context bound with
-    `structlog.contextvars` (request id, namespace, principal) is on every line. Secrets are taken out of all of it.
+    `structlog.contextvars` (request id, principal, namespace, query type) is on every line, and so is the id of the
+    trace under way. Secrets are taken out of all of it. `processors` see events before their exceptions are text.
     """
-    shared: list[structlog.typing.Processor] = [
+    stream = output or sys.stdout
+
+    def ordered(_logger: Any, _method: str, event: Event) -> Event:
+        event["service"] = service
+        if trace := tracing.trace_id():
+            event["trace_id"] = trace
+        return {**dict.fromkeys(FIRST), **event}
+
+    shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
         structlog.processors.EventRenamer("message"),
-        lambda _logger, _method, event: {"service": service, **event},
+        ordered,
+        *processors,
         structlog.processors.format_exc_info,
         scrub.processor,
     ]
@@ -29,17 +47,18 @@ def configure(service: str, level: str = "info") -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
+            foreign_pre_chain=[*shared[:2], structlog.stdlib.add_logger_name, *shared[2:]],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()
     root.handlers = [handler]
+    logging.captureWarnings(True)
     scrub.log_crashes()
     root.setLevel(max(logging.getLevelName(level.upper()), logging.WARNING))

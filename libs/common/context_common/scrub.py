@@ -9,8 +9,6 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import unquote
 
-import structlog
-
 from context_common.redact import redact
 
 SHORTEST = 8  # characters; what is shorter stands in too many other words
@@ -57,12 +55,14 @@ def processor(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> Mu
     """structlog's: scrubs whatever of an event may hold what somebody else wrote."""
     for name, value in event.items():
         if name not in PLAIN and not isinstance(value, int | float | None):
-            event[name] = _scrubbed(value)
+            event[name] = scrubbed(value)
     return event
 
 
 def log_crashes() -> None:
     """Have uncaught exceptions logged, and so scrubbed, instead of printed as they are."""
+    import structlog  # most of the time that a short command would take to load
+
     log = structlog.get_logger()
 
     def crashed(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -79,11 +79,12 @@ def log_crashes() -> None:
     sys.excepthook, threading.excepthook, sys.unraisablehook = crashed, thread_crashed, not_raisable
 
 
-def _scrubbed(value: Any) -> Any:
+def scrubbed(value: Any) -> Any:
+    """`value` with every text in it scrubbed; what is no number, text or collection becomes a text."""
     if isinstance(value, str):
         return scrub(value)
     if isinstance(value, dict):
-        return {scrub(str(name)): _scrubbed(inner) for name, inner in value.items()}
+        return {scrub(str(name)): scrubbed(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_scrubbed(inner) for inner in value]
+        return [scrubbed(inner) for inner in value]
     return value if isinstance(value, int | float | None) else scrub(str(value))

@@ -14,6 +14,7 @@ from grpc_reflection.v1alpha import reflection
 
 from context_common.interceptors import CallInterceptor
 from context_common.permissions import Permission, of_service
+from context_common.process import Process
 from context_common.trust import Trust
 
 MAX_MESSAGE = 64 * 1024 * 1024  # bytes
@@ -78,6 +79,13 @@ class Server:
         self._probe: asyncio.Task[None] | None = None
         self._listen, self._certificates = listen, trust.certificates
         self.port = 0
+
+    @classmethod
+    def of(
+        cls, process: Process, *, ready: Callable[[], Awaitable[Any]], on_drain: Callable[[], None] | None = None
+    ) -> Self:
+        """The server of a process, where and as its settings say."""
+        return cls(process.listen, trust=process.trust, ready=ready, drain=process.drain, on_drain=on_drain)
 
     def add(
         self, register: Callable[[Any, grpc.aio.Server], None], servicer: object, descriptor: ServiceDescriptor

@@ -12,9 +12,9 @@ import uvloop
 
 from context.v1 import embedding_pb2 as pb
 from context.v1.embedding_pb2_grpc import add_EmbeddingServiceServicer_to_server
-from context_common import logs, metrics
 from context_common.server import Server
 from context_common.settings import SettingsError
+from context_common.telemetry import telemetry
 from context_embedding.cache import Cache
 from context_embedding.files import ModelMissing
 from context_embedding.model import Embedder
@@ -26,10 +26,13 @@ log = structlog.get_logger()
 
 async def serve(settings: Settings) -> None:
     """Serve until told to stop."""
-    metrics.serve(settings.metrics_listen)
     cache = Cache(settings.cache_size, settings.redis_url, settings.cache_seconds)
-    async with open_embedder(settings) as embedder, contextlib.aclosing(cache):
-        server = Server(settings.listen, trust=settings.trust, ready=embedder.describe, drain=settings.drain)
+    async with (
+        telemetry(settings.process.telemetry),
+        open_embedder(settings) as embedder,
+        contextlib.aclosing(cache),
+    ):
+        server = Server.of(settings.process, ready=embedder.describe)
         servicer = EmbeddingServicer(embedder, cache)
         server.add(add_EmbeddingServiceServicer_to_server, servicer, pb.DESCRIPTOR.services_by_name["EmbeddingService"])
         await server.run_until_signal()
@@ -81,7 +84,6 @@ def main() -> None:
     """Serve by what the environment says."""
     try:
         settings = Settings.from_env(os.environ)
-        logs.configure("embedding", settings.log_level)
         uvloop.run(serve(settings))
     except (SettingsError, ModelMissing) as error:
         sys.exit(f"embedding: {error}")

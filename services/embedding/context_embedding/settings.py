@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from context_common.logs import LEVELS
+from context_common.process import Process
 from context_common.settings import Env
-from context_common.trust import Trust
 from context_embedding import files
 
 
@@ -26,9 +25,7 @@ class External:
 class Settings:
     """One process's settings."""
 
-    listen: str
-    metrics_listen: str
-    log_level: str
+    process: Process
     model_dir: Path
     quantization: str
     threads: int
@@ -39,8 +36,6 @@ class Settings:
     cache_seconds: int
     redis_url: str
     external: External | None
-    trust: Trust
-    drain: float = 0.0  # seconds between "not serving" and closing
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -50,11 +45,8 @@ class Settings:
             SettingsError: Names everything that is missing or wrong.
         """
         read = Env(environ)
-        listen = read.listen("LISTEN", "127.0.0.1:50052")
         settings = cls(
-            listen=listen,
-            metrics_listen=read.listen("METRICS_LISTEN", ""),
-            log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
+            process=Process.read(read, "embedding", "127.0.0.1:50052"),
             model_dir=files.default_directory(environ),
             quantization=read.choice("QUANTIZATION", "int8", *files.ONNX),
             threads=read.integer("EMBEDDING_THREADS", 0, most=1024),
@@ -65,8 +57,6 @@ class Settings:
             cache_seconds=read.integer("EMBEDDING_CACHE_SECONDS", 86_400, least=1),
             redis_url=read.secret("REDIS_URL", ""),
             external=_external(read),
-            trust=Trust.read(read, "embedding", listen),
-            drain=read.number("DRAIN", 0.0, most=300),
         )
         read.complain()
         return settings

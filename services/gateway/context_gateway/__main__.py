@@ -14,8 +14,8 @@ import uvloop
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from context_common import logs, metrics
 from context_common.settings import SettingsError
+from context_common.telemetry import telemetry
 from context_gateway.app import create_app
 from context_gateway.clients import open_clients
 from context_gateway.exchange import STREAMS
@@ -34,10 +34,14 @@ log = structlog.get_logger()
 async def main() -> None:
     """One gateway process."""
     settings = Settings.from_env(os.environ)
-    logs.configure("gateway", settings.log_level)
-    metrics.serve(settings.metrics_listen)
-    if not settings.auth_required:
-        log.warning("development_mode", reason="this machine needs no credential", host=settings.host)
+    async with telemetry(settings.process.telemetry):
+        if not settings.auth_required:
+            log.warning("development_mode", reason="this machine needs no credential", host=settings.host)
+        await serve(settings)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until told to stop."""
     async with open_clients(settings) as clients, open_limiter(settings.limits) as limiter:
         app = create_app(clients, settings, limiter)
         async with app.state.gate.denials:
@@ -51,7 +55,7 @@ class Server(uvicorn.Server):
 
     def __init__(self, app: FastAPI, settings: Settings) -> None:
         super().__init__(server_config(app, settings))
-        self._state, self._seconds = app.state, settings.drain
+        self._state, self._seconds = app.state, settings.process.drain
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

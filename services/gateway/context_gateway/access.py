@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, TypeAlias
 
 from fastapi.routing import APIRoute
@@ -30,6 +31,20 @@ class Operation:
     def open(self) -> bool:
         """Whether anybody may, without saying who they are."""
         return self.scope == ANYBODY
+
+    @property
+    def topic(self) -> str:
+        """What it is about, in a word for the log; empty for what is open."""
+        return "" if self.open else _topic(self.name)
+
+
+@cache
+def _topic(name: str) -> str:
+    """`adr` of `/api/adr/{id}`, `context` of the query, and of what else stands below /api/context its own word."""
+    *_, area, word = [part for part in f"/{name}".split("/") if part and not part.startswith("{")]
+    if area == "context":
+        return "context" if word == "query" else word.removesuffix("s")
+    return next((part for part in name.split("/")[2:] if part not in ("admin", "v1")), word)
 
 
 def _rows(scope: str, rate: RateClass, *names: str) -> dict[str, Operation]:

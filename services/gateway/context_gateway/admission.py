@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from context_common import caller, deadline
+from context_common import caller, deadline, topic
 from context_common.errors import TooLate, Unauthenticated
 from context_gateway.access import Operation
 from context_gateway.address import network_of
@@ -59,6 +59,8 @@ class Admission:
         scope["state"]["identity"] = who
         structlog.contextvars.bind_contextvars(namespace=who.caller.namespace, user_id=who.caller.principal)
         caller.bind(who.caller)
+        if who.operation.topic:
+            topic.bind(who.operation.topic)
         return who
 
     async def _count(self, exchange: Exchange, who: Identity) -> None:

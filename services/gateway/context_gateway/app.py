@@ -68,8 +68,9 @@ def create_app(clients: Clients, settings: Settings, limiter: Limiter) -> FastAP
             allow_headers=TAKEN,
             expose_headers=EXPOSED,
         )
-    said = HEADERS | HSTS if settings.app_env == "prod" else HEADERS
-    app.add_middleware(RequestMiddleware, limits=settings.limits, said=said)
+    said = HEADERS | HSTS if settings.process.prod else HEADERS
+    logged = settings.process.telemetry.log_requests
+    app.add_middleware(RequestMiddleware, limits=settings.limits, said=said, logged=logged)
     return app
 
 

@@ -58,7 +58,7 @@ async def open_clients(settings: Settings) -> AsyncIterator[Clients]:
         health: dict[str, Any] = {}
 
         async def channel(to: str, addr: str, service: ServiceDescriptor) -> grpc.aio.Channel:
-            opened = await stack.enter_async_context(connect(addr, service, trust=settings.trust, to=to))
+            opened = await stack.enter_async_context(connect(addr, service, trust=settings.process.trust, to=to))
             health[service.full_name] = health_pb2_grpc.HealthStub(opened)
             return opened
 

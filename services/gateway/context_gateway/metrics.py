@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from context_common.metrics import BUCKETS
+from context_common.metrics import BUCKETS, first_call
 
 REQUESTS = Counter("http_requests_total", "Requests answered, by status", ["method", "route", "status"])
 SECONDS = Histogram(
@@ -21,8 +21,15 @@ DENIALS_LOST = Counter("denials_lost_total", "Denied calls that the audit trail 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
-def observe(method: str, route: str, status: int, seconds: float) -> None:
-    """Count one request; `route` is empty where none matched."""
-    name, path = (method if method in METHODS else "other"), route or "none"
-    REQUESTS.labels(name, path, status).inc()
-    SECONDS.labels(name, path).observe(seconds)
+def method(name: str) -> str:
+    """A method as a label; those that HTTP does not know are one."""
+    return name if name in METHODS else "other"
+
+
+def observe(name: str, route: str, status: int, seconds: float) -> None:
+    """Count one request with the method `name`; `route` is empty where none matched."""
+    verb, path = method(name), route or "none"
+    REQUESTS.labels(verb, path, status).inc()
+    SECONDS.labels(verb, path).observe(seconds)
+    if route:
+        first_call(f"{verb} {path}", seconds)

@@ -7,6 +7,7 @@ from time import perf_counter
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from context_common import tracing
 from context_gateway import metrics
 from context_gateway.address import client_address
 from context_gateway.exchange import Exchange
@@ -15,15 +16,25 @@ from context_gateway.limits import Limits
 from context_gateway.web import HEADERS, check_host
 
 CALLER_LEFT = 499  # as nginx logs it; nobody sees it
+SERVER_ERROR = 500
+# Asked for every few seconds: neither traced nor, at `info`, logged.
+PROBES = frozenset({"/health", "/livez", "/readyz", "/metrics"})
 
 log = structlog.get_logger()
 
 
 class RequestMiddleware:
-    """Gives each request to `app`, and answers for whatever `app` raises. `said`: what every answer says."""
+    """Gives each request to `app`, and answers for whatever `app` raises.
 
-    def __init__(self, app: ASGIApp, limits: Limits, said: Mapping[str, str]) -> None:
-        self._app, self._limits, self._said = app, limits, said
+    Args:
+        app: What is around.
+        limits: Whose word is taken for an address, and which names are ours.
+        said: What every answer says.
+        logged: Whether every request has a log line.
+    """
+
+    def __init__(self, app: ASGIApp, limits: Limits, said: Mapping[str, str], *, logged: bool = True) -> None:
+        self._app, self._limits, self._said, self._logged = app, limits, said, logged
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -32,6 +43,14 @@ class RequestMiddleware:
             return
         start = perf_counter()
         exchange = Exchange(scope, receive, send, self._said)
+        with _span(exchange) as span:
+            try:
+                await self._serve(exchange)
+            finally:
+                self._record(exchange, span, perf_counter() - start)
+
+    async def _serve(self, exchange: Exchange) -> None:
+        scope = exchange.scope
         try:
             peer = scope.get("client")
             exchange.address = client_address(peer[0] if peer else "", exchange.headers, self._limits.trusted_proxies)
@@ -46,7 +65,20 @@ class RequestMiddleware:
             await exchange.fail(error)
         finally:
             exchange.close()
-            _record(exchange, perf_counter() - start)
+
+    def _record(self, exchange: Exchange, span: tracing.Span, seconds: float) -> None:
+        scope, status = exchange.scope, exchange.status
+        route = getattr(scope.get("route"), "path", "")
+        metrics.observe(scope["method"], route, status, seconds)
+        span.rename(f"{metrics.method(scope['method'])} {route}".strip())
+        span.set("http.route", route)
+        span.set("http.response.status_code", status)
+        if status >= SERVER_ERROR:
+            span.fail(str(status))
+        if self._logged:
+            write = log.debug if scope["path"] in PROBES else log.info
+            ms = round(seconds * 1000, 2)
+            write("request", method=scope["method"], route=route, path=scope["path"], status=status, ms=ms)
 
 
 async def refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,9 +91,9 @@ async def refuse_connection(scope: Scope, receive: Receive, send: Send) -> None:
         exchange.close()
 
 
-def _record(exchange: Exchange, seconds: float) -> None:
+def _span(exchange: Exchange) -> tracing.Span:
     scope = exchange.scope
-    route = getattr(scope.get("route"), "path", "")
-    metrics.observe(scope["method"], route, exchange.status, seconds)
-    ms = round(seconds * 1000, 2)
-    log.info("request", method=scope["method"], route=route, path=scope["path"], status=exchange.status, ms=ms)
+    if scope["path"] in PROBES:
+        return tracing.NOTHING
+    method = metrics.method(scope["method"])
+    return tracing.begin(method, exchange.headers, {"http.request.method": method})

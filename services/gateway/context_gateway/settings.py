@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from typing import Self
 from urllib.parse import urlsplit
 
-from context_common.logs import LEVELS
+from context_common.process import Process
 from context_common.protection import Protection
 from context_common.settings import Env, is_loopback
-from context_common.trust import Trust
 from context_gateway.limits import Limits
 from context_gateway.tokens import JwtSettings
 
@@ -20,17 +19,13 @@ class Settings:
     knowledge_addr: str
     embedding_addr: str
     retrieval_addr: str
-    trust: Trust
+    process: Process
     host: str = "127.0.0.1"
     port: int = 4000
-    app_env: str = "dev"
-    log_level: str = "info"
     prometheus_enabled: bool = True
     cors_origins: tuple[str, ...] = ()
     auth_required: bool = False
     jwt: JwtSettings = field(default_factory=JwtSettings)
-    metrics_listen: str = ""
-    drain: float = 0.0  # seconds between "not ready" and closing
     request_timeout: float = 30.0  # seconds in which a request is answered; bulk streams take as long as they take
     limits: Limits = field(default_factory=Limits)
 
@@ -48,17 +43,13 @@ class Settings:
             knowledge_addr=read.text("KNOWLEDGE_ADDR", "127.0.0.1:50051"),
             embedding_addr=read.text("EMBEDDING_ADDR", "127.0.0.1:50052"),
             retrieval_addr=read.text("RETRIEVAL_ADDR", "127.0.0.1:50053"),
-            trust=Trust.read(read, "gateway"),
+            process=Process.read(read, "gateway"),
             host=host,
             port=read.integer("PORT", 4000, most=65535),
-            app_env=protection.app_env,
-            log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
             prometheus_enabled=read.flag("PROMETHEUS_ENABLED", True),
             cors_origins=protection.cors_origins,
             auth_required=protection.auth_required,
             jwt=read_jwt(read, protection.secret_key_base),
-            metrics_listen=read.text("METRICS_LISTEN", ""),
-            drain=read.number("DRAIN", 0.0, most=300),
             request_timeout=read.number("REQUEST_TIMEOUT", 30.0, least=0.1, most=600),
             limits=Limits.read(read, prod=protection.prod, host=host),
         )

@@ -2,10 +2,9 @@
 prints a key for everything where there is none, and exits.
 """
 
-import asyncio
-import contextlib
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,11 +14,12 @@ import uvloop
 from context.v1 import admin_pb2, knowledge_pb2
 from context.v1.admin_pb2_grpc import add_AdminServiceServicer_to_server
 from context.v1.knowledge_pb2_grpc import add_KnowledgeServiceServicer_to_server
-from context_common import logs, metrics, postgres
+from context_common import chores, postgres
 from context_common.caller import SERVICE, Caller, new_request_id
 from context_common.errors import AppError
 from context_common.server import Server
 from context_common.settings import SettingsError
+from context_common.telemetry import telemetry
 from context_knowledge.admin_servicer import AdminServicer
 from context_knowledge.audit import Audit
 from context_knowledge.feed import Feed
@@ -34,10 +34,11 @@ from context_knowledge.settings import Settings
 from context_knowledge.store import SESSION, Store
 from context_knowledge.store.feed import CHANNEL
 from context_knowledge.tags import Vocabulary
+from context_knowledge.totals import Totals
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-MEASURE_EVERY = 10.0  # seconds between looks at how long the feed is
-PURGE_EVERY = 600.0  # seconds between looks for requests to forget
+MEASURE_EVERY = 10.0  # seconds between looks at how long the feed is, and how many items there are
+PURGE_EVERY = 600.0  # seconds between looks for requests that nobody may send again any more
 KNOWLEDGE = knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
 ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"]
 
@@ -46,17 +47,14 @@ log = structlog.get_logger()
 
 async def migrate(settings: Settings) -> None:
     """Bring the schema up to date, as its owner, and make the login that the service is to have."""
-    owner = settings.owner_url or settings.database_url
-    await postgres.migrate(owner, schema=SESSION.schema, directory=MIGRATIONS)
-    await postgres.make_login(owner, settings.database_url, SESSION.role)
+    await postgres.set_up(settings.database_url, settings.owner_url, SESSION, MIGRATIONS)
 
 
 async def serve(settings: Settings) -> None:
     """Serve until told to stop."""
     vocabulary = Vocabulary.load(settings.tag_vocabulary)
-    metrics.serve(settings.metrics_listen)
     url = settings.database_url
-    await postgres.check_session(url, SESSION, strict=settings.prod)
+    await postgres.check_session(url, SESSION, strict=settings.process.prod)
     async with (
         postgres.open_pool(url, SESSION, name="knowledge", size=settings.pool_size) as pool,
         postgres.open_reads(pool, url, SESSION, channel=CHANNEL, replicas=settings.replicas) as reads,
@@ -66,18 +64,22 @@ async def serve(settings: Settings) -> None:
         feed = Feed(store, notifications, settings.feed_attempts)
         items = Items(store, vocabulary, lambda: datetime.now(UTC))
         servicer = KnowledgeServicer(store, items, Graph(store), feed)
-        server = Server(
-            settings.listen, trust=settings.trust, ready=store.ping, drain=settings.drain, on_drain=feed.close
-        )
+        server = Server.of(settings.process, ready=store.ping, on_drain=feed.close)
         server.add(add_KnowledgeServiceServicer_to_server, servicer, KNOWLEDGE)
         keys = Keys(store)
         admin = AdminServicer(keys, Audit(store), SetAside(store), Reviews(store))
         server.add(add_AdminServiceServicer_to_server, admin, ADMIN)
-        chores = [asyncio.create_task(measure(feed)), asyncio.create_task(purge(Once(store)))]
-        chores.append(asyncio.create_task(postgres.watch_limits(pool)))
+        once, totals = Once(store), Totals(store)
+        own = [
+            chores.every(MEASURE_EVERY, "feed", lambda: feed.status(itself())),
+            chores.every(MEASURE_EVERY, "totals", lambda: totals.measure(itself())),
+            chores.every(PURGE_EVERY, "requests", lambda: once.purge(itself())),
+            postgres.watch_limits(pool),
+        ]
+        tasks = [chores.start(work) for work in own]
         await server.run_until_signal()
-        for chore in chores:
-            chore.cancel()
+        for task in tasks:
+            task.cancel()
         await keys.settled()
 
 
@@ -89,25 +91,17 @@ async def first_key(settings: Settings) -> None:
         sys.stdout.write(f"admin key: {made.text}\n")
 
 
-async def measure(feed: Feed) -> None:
-    """Keep the gauges of the feed current."""
-    while True:
-        with contextlib.suppress(AppError):
-            await feed.status(itself())
-        await asyncio.sleep(MEASURE_EVERY)
-
-
-async def purge(once: Once) -> None:
-    """Forget the requests that nobody may send again any more."""
-    while True:
-        with contextlib.suppress(AppError):
-            await once.purge(itself())
-        await asyncio.sleep(PURGE_EVERY)
-
-
 def itself() -> Caller:
     """This service, at work for nobody."""
     return Caller("default", "service:knowledge", new_request_id(), scopes=frozenset({SERVICE}))
+
+
+async def run(command: Callable[[Settings], Awaitable[None]], settings: Settings) -> None:
+    """Do `command`."""
+    # What a script reads from first-key stands alone on standard output.
+    output = sys.stderr if command is first_key else sys.stdout
+    async with telemetry(settings.process.telemetry, serving=command is serve, output=output):
+        await command(settings)
 
 
 COMMANDS = {"": serve, "migrate": migrate, "first-key": first_key}
@@ -123,11 +117,8 @@ def main() -> None:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
         sys.exit(f"knowledge: {error}")
-    # What a script reads from first-key stands alone on standard output.
-    with contextlib.redirect_stdout(sys.stderr) if command is first_key else contextlib.nullcontext():
-        logs.configure("knowledge", settings.log_level)
     try:
-        uvloop.run(command(settings))
+        uvloop.run(run(command, settings))
     except (SettingsError, AppError) as error:
         sys.exit(f"knowledge: {error}")
 

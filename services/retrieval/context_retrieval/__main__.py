@@ -2,12 +2,14 @@
 
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import uvloop
 
-from context_common import logs, metrics, postgres
+from context_common import postgres
 from context_common.settings import SettingsError
+from context_common.telemetry import telemetry
 from context_retrieval.service import build
 from context_retrieval.settings import Settings
 from context_retrieval.store import SESSION
@@ -17,16 +19,19 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 async def migrate(settings: Settings) -> None:
     """Bring the schema up to date, as its owner, and make the login that the service is to have."""
-    owner = settings.owner_url or settings.database_url
-    await postgres.migrate(owner, schema=SESSION.schema, directory=MIGRATIONS)
-    await postgres.make_login(owner, settings.database_url, SESSION.role)
+    await postgres.set_up(settings.database_url, settings.owner_url, SESSION, MIGRATIONS)
 
 
 async def serve(settings: Settings) -> None:
     """Serve until a signal."""
-    metrics.serve(settings.metrics_listen)
     async with build(settings) as server:
         await server.run_until_signal()
+
+
+async def run(command: Callable[[Settings], Awaitable[None]], settings: Settings) -> None:
+    """Do `command`."""
+    async with telemetry(settings.process.telemetry, serving=command is serve):
+        await command(settings)
 
 
 def main() -> None:
@@ -35,9 +40,8 @@ def main() -> None:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
         sys.exit(f"context_retrieval: {error}")
-    logs.configure("retrieval", settings.log_level)
     try:
-        uvloop.run(migrate(settings) if sys.argv[1:] == ["migrate"] else serve(settings))
+        uvloop.run(run(migrate if sys.argv[1:] == ["migrate"] else serve, settings))
     except SettingsError as error:
         sys.exit(f"context_retrieval: {error}")
 

@@ -5,15 +5,13 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
-
-import structlog
 
 from context.v1 import embedding_pb2, embedding_pb2_grpc, knowledge_pb2, knowledge_pb2_grpc, retrieval_pb2
 from context.v1.retrieval_pb2_grpc import add_RetrievalServiceServicer_to_server
-from context_common import postgres
+from context_common import chores, postgres
 from context_common.client import call, connect
-from context_common.errors import AppError
 from context_common.server import Server
 from context_retrieval import metrics, tokens
 from context_retrieval.access import AccessCounter
@@ -36,13 +34,11 @@ KNOWLEDGE = knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
 EMBEDDING = embedding_pb2.DESCRIPTOR.services_by_name["EmbeddingService"]
 RETRIEVAL = retrieval_pb2.DESCRIPTOR.services_by_name["RetrievalService"]
 
-log = structlog.get_logger()
-
 
 @asynccontextmanager
 async def build(settings: Settings) -> AsyncIterator[Server]:
     """The server, not listening yet, with its indexers at work; leave the block to end them."""
-    await postgres.check_session(settings.database_url, SESSION, strict=settings.prod)
+    await postgres.check_session(settings.database_url, SESSION, strict=settings.process.prod)
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(
             postgres.open_pool(
@@ -61,10 +57,10 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
         )
         indexed = await stack.enter_async_context(postgres.Notifications(settings.database_url, CHANNEL))
         knowledge_channel = await stack.enter_async_context(
-            connect(settings.knowledge_addr, KNOWLEDGE, trust=settings.trust, to="knowledge")
+            connect(settings.knowledge_addr, KNOWLEDGE, trust=settings.process.trust, to="knowledge")
         )
         embedding_channel = await stack.enter_async_context(
-            connect(settings.embedding_addr, EMBEDDING, trust=settings.trust, to="embedding")
+            connect(settings.embedding_addr, EMBEDDING, trust=settings.process.trust, to="embedding")
         )
         knowledge: knowledge_pb2_grpc.KnowledgeServiceAsyncStub = knowledge_pb2_grpc.KnowledgeServiceStub(
             knowledge_channel
@@ -82,9 +78,13 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
             for number in range(settings.indexers)
         ]
         ledger = Ledger(Receipts(pool), settings.receipt_days)
-        work += [Filler(index, embedder, preparer, lacking).run(), accesses.run(), _keep_gauges(knowledge)]
+        work += [
+            Filler(index, embedder, preparer, lacking).run(),
+            accesses.run(),
+            chores.every(GAUGES_EVERY, "gauges", partial(_measure, knowledge)),
+        ]
         work += [ledger.write(), ledger.purge(), postgres.watch_limits(pool)]
-        stack.push_async_callback(_end, [asyncio.create_task(task) for task in work])
+        stack.push_async_callback(_end, [chores.start(task) for task in work])
         stack.push_async_callback(ledger.flush)
         searcher = Searcher(readers, embedder, Scale())
         parts = Parts(
@@ -96,7 +96,7 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
             ledger=ledger,
             admission=Admission(settings.max_queries),
         )
-        server = Server(settings.listen, trust=settings.trust, ready=lambda: postgres.ping(pool), drain=settings.drain)
+        server = Server.of(settings.process, ready=lambda: postgres.ping(pool))
         yield server.add(add_RetrievalServiceServicer_to_server, RetrievalServicer(parts), RETRIEVAL)
 
 
@@ -106,15 +106,9 @@ async def _end(tasks: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _keep_gauges(knowledge: "knowledge_pb2_grpc.KnowledgeServiceAsyncStub") -> None:
+async def _measure(knowledge: "knowledge_pb2_grpc.KnowledgeServiceAsyncStub") -> None:
     """Tell Prometheus how far the index is behind."""
-    while True:
-        as_service()
-        try:
-            status = await call(knowledge.GetFeedStatus, knowledge_pb2.GetFeedStatusRequest(), within=GAUGES_EVERY)
-        except AppError as error:
-            log.debug("feed_status_unknown", reason=error.message)
-        else:
-            metrics.PENDING.set(status.pending)
-            metrics.LAG.set(status.lag.ToMilliseconds() / 1000)
-        await asyncio.sleep(GAUGES_EVERY)
+    as_service()
+    status = await call(knowledge.GetFeedStatus, knowledge_pb2.GetFeedStatusRequest(), within=GAUGES_EVERY)
+    metrics.PENDING.set(status.pending)
+    metrics.LAG.set(status.lag.ToMilliseconds() / 1000)

@@ -4,29 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
-from context_common.logs import LEVELS
 from context_common.postgres import ReplicaSettings, completion
+from context_common.process import Process
 from context_common.settings import Env
-from context_common.trust import Trust
 
 
 @dataclass(frozen=True)
 class Settings:
     """One process's settings."""
 
-    listen: str
-    metrics_listen: str
+    process: Process
     database_url: str
     pool_size: int
-    log_level: str
     knowledge_addr: str
     embedding_addr: str
     indexers: int
-    trust: Trust
     replicas: ReplicaSettings = field(default_factory=ReplicaSettings)
     owner_url: str = ""  # whom migrations run as; empty: as who serves
-    prod: bool = False
-    drain: float = 0.0  # seconds between "not serving" and closing
     unvouched_share: float = 0.3  # of a bundle, to what nobody vouches for while others compete
     receipt_days: int = 30
     max_queries: int = 64  # answered at once; as many again may wait for a moment
@@ -40,24 +34,18 @@ class Settings:
         """
         read = Env(environ)
         complete = completion(read)
-        listen = read.listen("LISTEN", "127.0.0.1:50053")
         settings = cls(
-            listen=listen,
-            metrics_listen=read.listen("METRICS_LISTEN", ""),
+            process=Process.read(read, "retrieval", "127.0.0.1:50053"),
             database_url=complete(read.secret("DATABASE_URL")),
             pool_size=read.integer("POOL_SIZE", 50, least=4, most=1000),
-            log_level=read.choice("LOG_LEVEL", "info", *LEVELS),
             knowledge_addr=read.text("KNOWLEDGE_ADDR", "127.0.0.1:50051"),
             embedding_addr=read.text("EMBEDDING_ADDR", "127.0.0.1:50052"),
             indexers=read.integer("INDEXERS", 2, least=0, most=32),
             unvouched_share=read.number("UNVOUCHED_SHARE", 0.3, most=1),
             receipt_days=read.integer("RECEIPT_DAYS", 30, least=1, most=3650),
             max_queries=read.integer("MAX_QUERIES", 64, least=1, most=10_000),
-            trust=Trust.read(read, "retrieval", listen),
             owner_url=complete(read.secret("MIGRATION_DATABASE_URL", "")),
             replicas=ReplicaSettings.read(read, complete),
-            prod=read.choice("APP_ENV", "dev", "dev", "prod") == "prod",
-            drain=read.number("DRAIN", 0.0, most=300),
         )
         read.complain()
         return settings

@@ -1,5 +1,6 @@
 """What browsers are told and refused: hosts, origins, headers, cookies; and nothing of the caller's in a header."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from context_gateway.limits import LOOPBACK, Limits
 from context_gateway.web import HEADERS, HSTS
 from tests.support.gateway import Gateway, serve
+from tests.support.trust import process
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 ADR = {"title": "x", "decision": "y"}
@@ -37,7 +39,7 @@ async def test_every_answer_carries_the_security_headers(gateway: Gateway) -> No
 
 
 async def test_in_prod_browsers_are_told_to_stay_with_https() -> None:
-    async with serve(app_env="prod", cors_origins=("https://ui.example",)) as gateway:
+    async with serve(process=replace(process("gateway"), prod=True), cors_origins=("https://ui.example",)) as gateway:
         preflight = {"Origin": "https://ui.example", "Access-Control-Request-Method": "POST"}
         answers = [await gateway.http.get("/livez"), await gateway.http.options("/api/adr", headers=preflight)]
         for answer in answers:

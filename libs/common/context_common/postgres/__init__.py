@@ -4,14 +4,16 @@ from context_common.postgres.address import completion, warn_unverified
 from context_common.postgres.faults import translate_errors
 from context_common.postgres.limits import watch_limits
 from context_common.postgres.logins import check_session, make_login
-from context_common.postgres.migrate import migrate
+from context_common.postgres.migrate import migrate, set_up
 from context_common.postgres.notifications import Notifications
 from context_common.postgres.pool import Connection, Options, Pool, Reach, Row, open_pool
 from context_common.postgres.reads import Reads, ReplicaSettings, Target, open_reads
+from context_common.postgres.statements import Measured, Statements
 from context_common.postgres.transactions import fetch, ping, transaction
 
 __all__ = [
     "Connection",
+    "Measured",
     "Notifications",
     "Options",
     "Pool",
@@ -19,6 +21,7 @@ __all__ = [
     "Reads",
     "ReplicaSettings",
     "Row",
+    "Statements",
     "Target",
     "check_session",
     "completion",
@@ -28,6 +31,7 @@ __all__ = [
     "open_pool",
     "open_reads",
     "ping",
+    "set_up",
     "transaction",
     "translate_errors",
     "warn_unverified",

@@ -12,7 +12,8 @@ from psycopg import sql
 from psycopg.rows import dict_row
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
 
-from context_common.postgres.pool import Connection
+from context_common.postgres.logins import make_login
+from context_common.postgres.pool import Connection, Options
 
 MIGRATION_WAIT = 120.0  # seconds to wait for another migrator
 LEAST_SERVER = 170000
@@ -20,6 +21,16 @@ LEAST_SERVER = 170000
 OPTIONS = "-c row_security=off"
 
 log = structlog.get_logger()
+
+
+async def set_up(database_url: str, owner_url: str, session: Options, directory: Path) -> None:
+    """Migrate the schema of `session` as its owner, and make the login that stands in `database_url` as its role's.
+
+    Without an `owner_url` whoever serves is the owner.
+    """
+    owner = owner_url or database_url
+    await migrate(owner, schema=session.schema, directory=directory)
+    await make_login(owner, database_url, session.role)
 
 
 async def migrate(url: str, *, schema: str, directory: Path) -> list[str]:

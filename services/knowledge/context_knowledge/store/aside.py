@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from context_common.postgres import Connection
+from context_common.postgres import Statements
 
 CHANNEL = "knowledge_changes"
 BACK_OFF = timedelta(seconds=1)  # after the first failure, and after each one more
@@ -72,7 +72,7 @@ class SetAside:
 class Aside:
     """Changes that failed. `fail` sees every namespace, the rest the caller's."""
 
-    def __init__(self, connection: Connection, namespace: str) -> None:
+    def __init__(self, connection: Statements, namespace: str) -> None:
         self._connection, self._namespace = connection, namespace
 
     async def fail(self, failed: Sequence[Failed], attempts: int) -> list[str]:

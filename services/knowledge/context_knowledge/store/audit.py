@@ -8,7 +8,7 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from context_common.caller import Caller
-from context_common.postgres import Connection
+from context_common.postgres import Statements
 
 DENIED = "denied"
 WRITE = """
@@ -86,7 +86,7 @@ class Denial:
 class Audit:
     """The trail. It is written in the transaction of what it tells of."""
 
-    def __init__(self, connection: Connection, who: Caller) -> None:
+    def __init__(self, connection: Statements, who: Caller) -> None:
         self._connection, self._who = connection, who
 
     async def write(

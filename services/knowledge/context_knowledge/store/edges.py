@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from context_common.caller import Caller
-from context_common.postgres import Connection, Row
+from context_common.postgres import Row, Statements
 from context_knowledge.model import Edge, ItemType, Origin, RelationshipType
 
 # A text's edge becomes a field's where both name it, and the other way round; an explicit one stays explicit.
@@ -100,7 +100,7 @@ class Superseding:
 class Edges:
     """The relationships of the caller's namespace."""
 
-    def __init__(self, connection: Connection, who: Caller) -> None:
+    def __init__(self, connection: Statements, who: Caller) -> None:
         self._connection, self._who = connection, who
 
     async def draw(self, edges: Iterable[Edge]) -> list[Edge]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from psycopg import sql
 
-from context_common.postgres import Connection
+from context_common.postgres import Statements
 from context_knowledge.model import Edge, Item, Origin, RelationshipType
 from context_knowledge.store.aside import CHANNEL as CHANNEL
 from context_knowledge.store.aside import HOLD_SET_ASIDE, NUMBER_AGAIN
@@ -140,7 +140,7 @@ class Status:
 class Changes:
     """The feed. `mark` and a replay of one namespace see the caller's; the rest sees every namespace."""
 
-    def __init__(self, connection: Connection, namespace: str) -> None:
+    def __init__(self, connection: Statements, namespace: str) -> None:
         self._connection, self._namespace = connection, namespace
 
     async def mark(self, ids: Collection[str]) -> dict[str, int]:

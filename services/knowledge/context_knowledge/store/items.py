@@ -9,7 +9,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from context_common.caller import Caller
-from context_common.postgres import Connection
+from context_common.postgres import Statements
 from context_knowledge import codec, references
 from context_knowledge.model import Change, Item, ItemType
 from context_knowledge.store.rows import COLUMNS, COUNTS, to_item
@@ -84,7 +84,7 @@ FORGET_ACCESS = "DELETE FROM access_counts WHERE namespace = %(namespace)s AND i
 class Items:
     """The items of the caller's namespace."""
 
-    def __init__(self, connection: Connection, who: Caller) -> None:
+    def __init__(self, connection: Statements, who: Caller) -> None:
         self._connection, self._who = connection, who
 
     async def allocate(self, item_type: ItemType, prefix: str) -> str:

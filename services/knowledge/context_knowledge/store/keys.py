@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from context_common.caller import EVERY, Caller
-from context_common.postgres import Connection, Row
+from context_common.postgres import Row, Statements
 from context_knowledge.grants import Grants, Key
 
 COLUMNS: LiteralString = (
@@ -84,7 +84,7 @@ class Found:
 class Keys:
     """The keys. All but `authenticate`, `touch` and the first one see only those whose namespaces are the caller's."""
 
-    def __init__(self, connection: Connection, who: Caller) -> None:
+    def __init__(self, connection: Statements, who: Caller) -> None:
         self._connection, self._who = connection, who
 
     async def now(self) -> datetime:

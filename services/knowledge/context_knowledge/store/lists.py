@@ -5,7 +5,7 @@ from typing import Any, LiteralString
 
 from psycopg import sql
 
-from context_common.postgres import Connection
+from context_common.postgres import Statements
 from context_knowledge.model import NOT_IN_FORCE, Filter, Item, Position
 from context_knowledge.store.rows import COLUMNS, COUNTS, to_item
 
@@ -41,7 +41,7 @@ HELD = sql.SQL("""
 class Lists:
     """Lists of the items of one namespace."""
 
-    def __init__(self, connection: Connection, namespace: str) -> None:
+    def __init__(self, connection: Statements, namespace: str) -> None:
         self._connection, self._namespace = connection, namespace
 
     async def page(self, wanted: Filter, after: Position | None, limit: int) -> list[Item]:

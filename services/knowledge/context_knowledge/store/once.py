@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from context_common.caller import Caller
-from context_common.postgres import Connection
+from context_common.postgres import Statements
 
 # Of two at once the second waits here until the first is committed, and then finds it. One that is past its time
 # counts for nothing, whether or not it was purged already.
@@ -42,7 +42,7 @@ class First:
 class Once:
     """The requests of one principal in one namespace; `purge` spans them."""
 
-    def __init__(self, connection: Connection, who: Caller) -> None:
+    def __init__(self, connection: Statements, who: Caller) -> None:
         self._connection, self._who = connection, who
 
     async def claim(self, key: str, digest: bytes, kept: timedelta) -> First | None:

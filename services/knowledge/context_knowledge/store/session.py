@@ -19,6 +19,7 @@ from context_knowledge.store.items import Items
 from context_knowledge.store.keys import Keys
 from context_knowledge.store.lists import Lists
 from context_knowledge.store.once import Once
+from context_knowledge.store.totals import Totals
 
 Answer = TypeVar("Answer")
 
@@ -39,14 +40,18 @@ class Session:
     """One transaction of one caller. Everything but the feed sees only the caller's namespace."""
 
     def __init__(self, connection: postgres.Connection, who: Caller) -> None:
-        self.items = Items(connection, who)
-        self.lists = Lists(connection, who.namespace)
-        self.edges = Edges(connection, who)
-        self.feed = Changes(connection, who.namespace)
-        self.aside = Aside(connection, who.namespace)
-        self.keys = Keys(connection, who)
-        self.audit = Audit(connection, who)
-        self.once = Once(connection, who)
+        def counted(source: str) -> postgres.Statements:
+            return postgres.Statements(connection, source)
+
+        self.items = Items(counted("items"), who)
+        self.lists = Lists(counted("lists"), who.namespace)
+        self.edges = Edges(counted("edges"), who)
+        self.feed = Changes(counted("feed"), who.namespace)
+        self.aside = Aside(counted("feed"), who.namespace)
+        self.keys = Keys(counted("keys"), who)
+        self.audit = Audit(counted("audit"), who)
+        self.once = Once(counted("requests"), who)
+        self.totals = Totals(counted("totals"))
 
 
 class Store:
