@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: images help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling load soak fuzz clean
+.PHONY: images chart help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling load soak fuzz clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -96,6 +96,9 @@ fuzz: ## What nobody should send, to every address and method; RUN="--examples 5
 images: ## Build every container image; REGISTRY= BASE_IMAGE= PIP_INDEX_URL= MODEL=given, or ONLY="gateway cli"
 	VERSION=$(VERSION) REVISION=$$(git describe --always --abbrev=40 --dirty --exclude '*') \
 	  docker buildx bake --file deploy/images/docker-bake.hcl $(ONLY)
+
+chart: ## Write what of the Helm chart is made from elsewhere: README's table of values, alert rules, dashboards
+	$(BIN)/python deploy/helm/generate.py
 
 clean: ## Remove caches and the environment; never data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
