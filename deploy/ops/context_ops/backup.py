@@ -47,7 +47,7 @@ def backup(settings: Settings, tell: Tell) -> Done:
 
 def verify_archive(path: Path, settings: Settings, server: int) -> int:
     """See that pg_restore can read a dump's table of contents; answers how many entries it has."""
-    listed = tools.run([tools.tool("pg_restore", server), "--list", str(path)], settings.programs)
+    listed = tools.run([tools.tool("pg_restore", server, settings.programs), "--list", str(path)], settings.programs)
     entries = [line for line in listed.splitlines() if line and not line.startswith(";")]
     if not entries:
         raise CommandFailed(f"{path.name} has no entries")
@@ -60,7 +60,7 @@ def _dump(settings: Settings, staging: Path, tell: Tell) -> Dump:
     with connect(url) as connection:
         content.check_sees_all(connection)
         major = connection.info.server_version // 10000
-        program = tools.tool("pg_dump", major)
+        program = tools.tool("pg_dump", major, settings.programs)
         with source.snapshot(connection) as (snapshot, taken_at):
             name = manifest.PREFIX + taken_at.astimezone(UTC).strftime(manifest.STAMP)
             path = staging / f"{name}.dump"

@@ -1,22 +1,17 @@
 """Takes a base backup of the whole cluster, from which archived WAL leads to any later moment."""
 
-import json
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from context_client.errors import CommandFailed
-from context_ops import catalogue, manifest, tools, wal
+from context_ops import catalogue, contents, manifest, tools, wal
 from context_ops.manifest import Base, File
 from context_ops.settings import Settings
 from context_ops.storage import Storage, digest, digest_file, open_storage
 from context_ops.store import connect, content, login, source
 from context_ops.tools import Tell
-
-TAR_IS_VERIFIED = 18  # the first pg_verifybackup that looks into archives
-CONTENTS = "backup_manifest"  # Postgres's own list of files and checksums
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,8 @@ def base_backup(settings: Settings, tell: Tell) -> Done:
         name = source.now(connection).astimezone(UTC).strftime(manifest.STAMP)
         with storage.staging() as staging:
             _copy(settings, staging, major, tell)
+            first_wal = contents.verify(staging, segment_size)
+            tell("verified against its own list")
             finished = source.now(connection)
             files = {path.name: File(*digest_file(path)) for path in sorted(staging.iterdir())}
             base = Base(
@@ -53,7 +50,7 @@ def base_backup(settings: Settings, tell: Tell) -> Done:
                 server=version,
                 system_id=source.system_id(connection),
                 segment_size=segment_size,
-                first_wal=_first_wal(staging / CONTENTS, segment_size),
+                first_wal=first_wal,
                 files=files,
             )
             _store(storage, staging, base, tell)
@@ -67,10 +64,10 @@ def base_backup(settings: Settings, tell: Tell) -> Done:
 
 
 def _copy(settings: Settings, staging: Path, major: int, tell: Tell) -> None:
-    """A verified base backup in `staging`, as compressed archives with the WAL that makes them consistent."""
+    """A base backup in `staging`, as compressed archives with the WAL that makes them consistent."""
     who = login(settings.database(), settings.programs)
     command = [
-        tools.tool("pg_basebackup", major),
+        tools.tool("pg_basebackup", major, settings.programs),
         f"--pgdata={staging}",
         "--format=tar",
         "--gzip",
@@ -80,16 +77,6 @@ def _copy(settings: Settings, staging: Path, major: int, tell: Tell) -> None:
     tell("copying the cluster")
     with tools.started(command, who.environ) as process:
         tools.finish(process, lambda: f"{sum(f.stat().st_size for f in staging.iterdir())} bytes so far", tell)
-    verifier = tools.tool("pg_verifybackup", max(major, TAR_IS_VERIFIED))
-    tools.run([verifier, "--no-parse-wal", str(staging)], settings.programs)
-    tell("verified against its own manifest")
-
-
-def _first_wal(path: Path, segment_size: int) -> str:
-    """The name of the first segment that a recovery from this backup needs."""
-    ranges: list[Mapping[str, str | int]] = json.loads(path.read_bytes())["WAL-Ranges"]
-    high, low = (int(part, 16) for part in str(ranges[0]["Start-LSN"]).split("/"))
-    return f"{int(ranges[0]['Timeline']):08X}{high:08X}{low // segment_size:08X}"
 
 
 def _store(storage: Storage, staging: Path, base: Base, tell: Tell) -> None:

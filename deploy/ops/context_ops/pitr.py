@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from context_client.errors import CommandFailed
-from context_ops import catalogue, tools, wal
-from context_ops.base import CONTENTS
+from context_ops import catalogue, contents, wal
 from context_ops.manifest import Base, File
 from context_ops.settings import Settings
 from context_ops.storage import NOT_FOUND, Storage, fetch, open_storage
@@ -16,7 +15,7 @@ from context_ops.tools import Tell
 
 ARCHIVED = "restored_wal"  # in the data directory: a server in any image finds it there, and needs only gzip
 FETCH_WAL = f'gzip -dc < "{ARCHIVED}/%f{wal.SUFFIX}" > "%p"'
-ARCHIVES = {"base.tar.gz": "", "pg_wal.tar.gz": "pg_wal"}  # and where they are unpacked to
+ARCHIVES = {contents.ARCHIVE: "", contents.WAL_ARCHIVE: "pg_wal"}  # and where they are unpacked to
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def prepare(settings: Settings, when: datetime, into: Path, tell: Tell, *, pause
     into.mkdir(parents=True, exist_ok=True)
     into.chmod(0o700)
     tell(f"unpacking base backup {base.name}")
-    _unpack(storage, base, into, settings)
+    _unpack(storage, base, into)
     segments = _bring_wal(storage, base, into, tell)
     _configure(into, when, pause=pause)
     return Prepared(base, when, into, segments)
@@ -64,23 +63,20 @@ def _nearest(storage: Storage, when: datetime) -> Base:
     return before[-1]
 
 
-def _unpack(storage: Storage, base: Base, into: Path, settings: Settings) -> None:
-    """Unpack what was backed up and see that every file is what it was."""
-    if unknown := set(base.files) - {*ARCHIVES, CONTENTS}:
+def _unpack(storage: Storage, base: Base, into: Path) -> None:
+    """Unpack what was backed up, once its checksums are right."""
+    if unknown := set(base.files) - {*ARCHIVES, contents.LIST}:
         raise CommandFailed(f"{base.name} has tablespaces, which are restored by hand: {', '.join(sorted(unknown))}")
     with storage.staging() as staging:
         for name, file in base.files.items():
             path = staging / name
             if File(*fetch(storage, base.folder + name, path)) != file:
                 raise CommandFailed(f"{name} of {base.name} is not what was backed up: its checksum differs")
-            if name == CONTENTS:
-                (into / name).write_bytes(path.read_bytes())
+            if name == contents.LIST:
                 continue
             with tarfile.open(path) as archive:
                 archive.extractall(into / ARCHIVES[name], filter="tar")  # its checksum is right
             path.unlink()
-    verifier = tools.tool("pg_verifybackup", int(base.server.partition(".")[0]))
-    tools.run([verifier, "--no-parse-wal", str(into)], settings.programs)
 
 
 def _bring_wal(storage: Storage, base: Base, into: Path, tell: Tell) -> list[str]:

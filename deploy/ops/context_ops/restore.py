@@ -87,7 +87,13 @@ def _fetch(storage: Storage, dump: Dump, staging: Path, settings: Settings, tell
 
 def _load(path: Path, into: str, settings: Settings, tell: Tell, version: int, jobs: int) -> None:
     who = login(into, settings.programs)
-    command = [tools.tool("pg_restore", version), "--exit-on-error", "--no-owner", "--no-comments", f"--jobs={jobs}"]
+    command = [
+        tools.tool("pg_restore", version, settings.programs),
+        "--exit-on-error",
+        "--no-owner",
+        "--no-comments",
+        f"--jobs={jobs}",
+    ]
     command += ["--no-password", f"--dbname={who.address}", str(path)]
     began = time.monotonic()
     with tools.started(command, who.environ) as process:

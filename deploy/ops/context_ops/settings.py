@@ -30,6 +30,7 @@ class Settings:
     to: str = ""
     keep_days: int = 30
     s3: S3 = S3()
+    authority: str = ""  # the file with the certificate that the database's must be signed by
     programs: Mapping[str, str] = field(default_factory=dict)  # the environment of Postgres's own programs
 
     @classmethod
@@ -52,12 +53,10 @@ class Settings:
                 read.secret("AWS_ACCESS_KEY_ID", ""),
                 read.secret("AWS_SECRET_ACCESS_KEY", ""),
             ),
+            authority=read.text("DATABASE_CA_CERT", ""),
             programs={k: v for k, v in environ.items() if k in INHERITED or k.startswith("PG")} | {"LC_MESSAGES": "C"},
         )
-        try:
-            read.complain()
-        except SettingsError as error:
-            raise CommandFailed(str(error), USAGE) from error
+        _complain(read)
         return settings
 
     def database(self) -> str:
@@ -68,7 +67,7 @@ class Settings:
         """
         if not self.database_url:
             raise CommandFailed("missing: BACKUP_DATABASE_URL, MIGRATION_DATABASE_URL or DATABASE_URL", USAGE)
-        return self.database_url
+        return self.complete(self.database_url)
 
     def restore_into(self) -> str:
         """Where a restore goes: never by default into what is backed up.
@@ -78,4 +77,22 @@ class Settings:
         """
         if not self.restore_url:
             raise CommandFailed("missing: --into or RESTORE_DATABASE_URL", USAGE)
-        return self.restore_url
+        return self.complete(self.restore_url)
+
+    def complete(self, url: str) -> str:
+        """A database's address with DATABASE_CA_CERT, as the services complete theirs."""
+        if not self.authority:
+            return url
+        from context_common.postgres.address import completion  # a driver that archiving WAL does without
+
+        read = Env({"DATABASE_CA_CERT": self.authority})
+        completed = completion(read)(url)
+        _complain(read)
+        return completed
+
+
+def _complain(read: Env) -> None:
+    try:
+        read.complain()
+    except SettingsError as error:
+        raise CommandFailed(str(error), USAGE) from error

@@ -17,13 +17,13 @@ TELL_EVERY = 10.0  # seconds between words about what takes long
 VERSION = re.compile(r"\(PostgreSQL\) (\d+)")
 
 
-def tool(name: str, at_least: int) -> str:
+def tool(name: str, at_least: int, environ: Mapping[str, str]) -> str:
     """The path of one of Postgres's programs, of major version `at_least` or newer: from PATH, else from the wheel.
 
     Raises:
         CommandFailed: There is none.
     """
-    found = [path for path in (which(name), _wheel(name)) if path]
+    found = [path for path in (which(name, path=environ.get("PATH", "")), _wheel(name)) if path]
     for path in found:
         if major(path) >= at_least:
             return path

@@ -37,7 +37,12 @@ def dump(
     storage = open_storage(settings)
     found = catalogue.newest(storage) if name == LATEST else catalogue.named(storage, name)
     done = restore.restore(
-        storage, found, into or settings.restore_into(), settings, session.say, restore.How(jobs, force)
+        storage,
+        found,
+        settings.complete(into) or settings.restore_into(),
+        settings,
+        session.say,
+        restore.How(jobs, force),
     )
     answer = {"name": found.name, "seconds": round(done.seconds, 1), "rows": done.rows, "tables": len(found.tables)}
     session.answer({**answer, "roles_made": done.roles_made, "differences": dict(done.differences)}, show.restored)
@@ -82,7 +87,7 @@ def drill(
 
     settings = Settings.from_env(session.environ, to=source)
     wanted = "" if name == LATEST else name
-    verdict = rehearsal.drill(settings, session.say, name=wanted, server=server, jobs=jobs)
+    verdict = rehearsal.drill(settings, session.say, name=wanted, server=settings.complete(server), jobs=jobs)
     answer = {
         "name": verdict.dump.name, "good": verdict.good, "age_seconds": round(verdict.age_seconds),
         "restore_seconds": round(verdict.restore_seconds, 1), "checks": verdict.checks,

@@ -87,7 +87,9 @@ def slow(connection: Connection, order: str, limit: int, least_calls: int) -> li
     """
     there = one(connection, HAS_IT)
     if there["schema"] is None:
-        missing = "installed in this database" if there["shipped"] else "part of this server"
+        missing = (
+            "installed in this database" if there["shipped"] else "part of this server (postgresql-contrib has it)"
+        )
         raise CommandFailed(SWITCH_ON.format(missing=missing), REFUSED)
     statement = sql.SQL(SLOW).format(sql.Identifier(there["schema"]), sql.Identifier(ORDERS[order]))
     if EXTENSION not in one(connection, "SELECT current_setting('shared_preload_libraries') AS names")["names"]:
