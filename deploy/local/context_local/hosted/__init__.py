@@ -1,0 +1,1 @@
+"""The four services as one container behind one port, for platforms that run just that; the database is theirs."""
