@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: images chart help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling load soak fuzz clean
+.PHONY: monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling load soak fuzz clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -18,7 +18,7 @@ UPGRADE := --upgrade
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' services/gateway/pyproject.toml)
 
 help: ## Print what there is to make
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
 run: ## Start everything on this machine; PORT=4000 CONTEXT_DATA_DIR=.data DATABASE_URL=…
 	@$(PYTHON) deploy/local/install.py run && exec $(BIN)/python -m context_local
@@ -96,6 +96,9 @@ fuzz: ## What nobody should send, to every address and method; RUN="--examples 5
 images: ## Build every container image; REGISTRY= BASE_IMAGE= PIP_INDEX_URL= MODEL=given, or ONLY="gateway cli"
 	VERSION=$(VERSION) REVISION=$$(git describe --always --abbrev=40 --dirty --exclude '*') \
 	  docker buildx bake --file deploy/images/docker-bake.hcl $(ONLY)
+
+monitoring-check: ## Our Prometheus and Alertmanager files beside a stack: all scraped, a killed service told of
+	$(BIN)/python -m tests.deploy.monitoring.check
 
 chart: ## Write what of the Helm chart is made from elsewhere: README's table of values, alert rules, dashboards
 	$(BIN)/python deploy/helm/generate.py

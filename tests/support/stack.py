@@ -78,9 +78,13 @@ class Stack:
         """`host:port` of a gRPC service."""
         return f"{health.LOOPBACK}:{self._at.grpc[name]}"
 
+    def metrics_addr(self, name: str) -> str:
+        """`host:port` of a gRPC service's metrics."""
+        return f"{health.LOOPBACK}:{self._at.metrics[name]}"
+
     def metrics(self, name: str) -> str:
         """The metrics that a gRPC service shows."""
-        return httpx2.get(f"http://{health.LOOPBACK}:{self._at.metrics[name]}/metrics").text
+        return httpx2.get(f"http://{self.metrics_addr(name)}/metrics").text
 
     def log(self, name: str) -> str:
         """What a service has printed so far."""
