@@ -3,27 +3,17 @@
 import pytest
 
 from tests.support.helm import schemas
-from tests.support.helm.chart import Rendering, rendered, set_names
+from tests.support.helm.chart import rendered, set_names
 from tests.support.helm.rules import broken
 
 EVERY_SET = pytest.mark.parametrize("name", set_names())
 INSTALL_AND_UPGRADE = pytest.mark.parametrize("upgrade", [False, True], ids=["install", "upgrade"])
 
 
-def refused(chart: Rendering) -> list[str]:
-    """What the API servers of the oldest and the newest release would not take."""
-    return [
-        f"Kubernetes {release}: {found.title}: {why}"
-        for release in schemas.releases()
-        for found in chart.objects
-        for why in schemas.faults(found, release)
-    ]
-
-
 @EVERY_SET
 @INSTALL_AND_UPGRADE
 def test_kubernetes_takes_every_object(name: str, upgrade: bool) -> None:
-    assert not refused(rendered(name, upgrade=upgrade))
+    assert not schemas.refused(rendered(name, upgrade=upgrade).objects)
 
 
 @EVERY_SET

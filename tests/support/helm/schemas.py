@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,16 @@ def releases() -> tuple[str, str]:
     assert least, "kubeVersion is expected to be `>=x.y.z-0`"
     known = [version for version in utils.all_versions() if Version(version) >= Version(least[1])]
     return known[0], known[-1]
+
+
+def refused(objects: Iterable[Object]) -> list[str]:
+    """What the API servers of the oldest and the newest release would not take."""
+    return [
+        f"Kubernetes {release}: {found.title}: {why}"
+        for release in releases()
+        for found in objects
+        for why in faults(found, release)
+    ]
 
 
 def faults(found: Object, release: str) -> list[str]:

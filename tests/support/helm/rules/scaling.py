@@ -39,10 +39,10 @@ def one_hand_sets_replicas(chart: Rendering) -> Iterator[str]:
 
 
 def autoscalers_can_decide(chart: Rendering) -> Iterator[str]:
-    """There is room between fewest and most, and what utilization is measured of is requested."""
+    """The fewest are not more than the most, and what utilization is measured of is requested."""
     for scaler in chart.of("HorizontalPodAutoscaler"):
         least, most = scaler.spec["minReplicas"], scaler.spec["maxReplicas"]
-        if not 1 <= least < most:
+        if not 1 <= least <= most:
             yield f"{scaler.title}: from {least} to {most}"
         [pod] = [pod for pod in servers(chart) if pod.owner.name == scaler.spec["scaleTargetRef"]["name"]]
         if not scaler.spec.get("metrics"):

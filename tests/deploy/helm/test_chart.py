@@ -1,0 +1,77 @@
+"""The chart itself: Helm has nothing against it, its versions are the project's, its presets are what they promise."""
+
+import tomllib
+
+import helm_python
+import pytest
+
+from tests.support.helm.chart import CHART, ROOT, load_set, merge, metadata, presets, render, rendered, set_names
+from tests.support.helm.environ import cores
+from tests.support.helm.objects import pods_of
+from tests.support.helm.rules.pods import servers
+from tests.support.helm.rules.scaling import fewest_and_most
+
+INFO = 1  # the severity of what is only worth knowing
+GIB = 2**30
+UNITS = {"Mi": 2**20, "Gi": 2**30}
+
+
+def memory(quantity: str) -> int:
+    """Bytes."""
+    return int(quantity[:-2]) * UNITS[quantity[-2:]]
+
+
+@pytest.mark.parametrize("name", set_names())
+def test_helm_lint_is_clean(name: str) -> None:
+    report = helm_python.lint(CHART, dict(load_set(name)), strict=True)
+    found = [message for message in report["messages"] if message["severity"] > INFO]
+    assert report["total_charts_linted"] == 1
+    assert not found
+    assert not report["errors"]
+
+
+def test_versions_are_the_projects() -> None:
+    project = tomllib.loads((ROOT / "libs/common/pyproject.toml").read_text())["project"]
+    assert metadata()["appVersion"] == project["version"]
+    assert metadata()["apiVersion"] == "v2"
+    assert metadata()["name"] == "context"
+
+
+def test_there_is_a_preset_for_each_size() -> None:
+    assert presets() == ["values-100k.yaml", "values-ha.yaml", "values-small.yaml"]
+    pods = {
+        name: {pod.component: fewest_and_most(rendered(name), pod.owner) for pod in servers(rendered(name))}
+        for name in presets()
+    }
+    assert set(pods["values-small.yaml"].values()) == {(1, 1)}
+    assert set(pods["values-ha.yaml"].values()) == {(3, 5)}
+    assert pods["values-100k.yaml"]["gateway"] == (5, 10)
+    assert rendered("values-100k.yaml").values["redis"]["secret"]["name"]
+
+
+def test_the_small_preset_fits_on_a_small_machine() -> None:
+    requests = [pod.main["resources"]["requests"] for pod in servers(rendered("values-small.yaml"))]
+    limits = [pod.main["resources"]["limits"] for pod in servers(rendered("values-small.yaml"))]
+    assert sum(cores(each["cpu"]) for each in requests) <= 2
+    assert sum(memory(each["memory"]) for each in limits) <= 4 * GIB
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+def test_notes_say_how_to_reach_it_and_promise_nothing_that_is_not_there(upgrade: bool) -> None:
+    for name in set_names():
+        chart = rendered(name, upgrade=upgrade)
+        assert "helm test" in chart.notes
+        address = chart.values["publicUrl"] or "prod-context-gateway"
+        assert address in chart.notes
+        named = [found.name for found in chart.of("Deployment") if f"deploy/{found.name} " in chart.notes]
+        assert named == ["prod-context-knowledge"]  # it makes the first key
+
+
+def test_what_a_pod_mounts_of_ours_restarts_it_when_it_changes() -> None:
+    skills = load_set("own-skills.yaml")
+    changed = {"skills": {"files": {path: f"{text}more" for path, text in skills["skills"]["files"].items()}}}
+    before, after = (
+        {pod.owner.title: pod.annotations for pod in pods_of(render(values).objects)}
+        for values in (skills, merge(skills, changed))
+    )
+    assert {title for title in before if before[title] != after[title]} == {"Deployment/prod-context-gateway"}
