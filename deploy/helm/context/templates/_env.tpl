@@ -53,7 +53,7 @@
 {{- $own := index $values .component }}
 {{ include "context.baseEnv" . }}
 - name: DRAIN
-  value: {{ $values.drainSeconds | quote }}
+  value: {{ $values.drainSeconds | int64 | quote }}
 - name: METRICS_LISTEN
   value: {{ printf "%s:%s" $bind (include "context.metricsPort" .root) | quote }}
 {{- if eq .component "gateway" }}
@@ -77,10 +77,10 @@
 {{- end }}
 {{- if $service.database }}
 - name: POOL_SIZE
-  value: {{ $own.poolSize | quote }}
+  value: {{ $own.poolSize | int64 | quote }}
 {{- with index $values.database.secret.keys (printf "%sReplicas" .component) }}
 - name: REPLICA_POOL_SIZE
-  value: {{ $own.replicaPoolSize | quote }}
+  value: {{ $own.replicaPoolSize | int64 | quote }}
 {{- range $index, $key := . }}
 {{ include "context.secretVariable" (dict "name" (printf "DATABASE_REPLICA_%d_URL" (add1 $index)) "secret" $values.database.secret.name "key" $key) }}
 {{- end }}
@@ -122,9 +122,9 @@
 - name: EMBEDDING_MODEL
   value: {{ .model | quote }}
 - name: EMBEDDING_DIMENSION
-  value: {{ .dimension | quote }}
+  value: {{ .dimension | int64 | quote }}
 - name: EMBEDDING_MAX_TOKENS
-  value: {{ .maxTokens | quote }}
+  value: {{ .maxTokens | int64 | quote }}
 {{- if .secret.name }}
 {{ include "context.secretVariable" (dict "name" "EMBEDDING_API_KEY" "secret" .secret.name "key" .secret.key) }}
 {{- end }}
@@ -140,9 +140,14 @@
 
 {{/* Where traces and errors go. */}}
 {{- define "context.reportingEnv" -}}
-{{- with .Values.otlp.endpoint }}
+{{- with .Values.otlp }}
+{{- if .endpoint }}
 - name: OTEL_EXPORTER_OTLP_ENDPOINT
-  value: {{ . | quote }}
+  value: {{ .endpoint | quote }}
+{{- if .secret.name }}
+{{ include "context.secretVariable" (dict "name" "OTEL_EXPORTER_OTLP_HEADERS" "secret" .secret.name "key" .secret.key) }}
+{{- end }}
+{{- end }}
 {{- end }}
 {{- with .Values.sentry.secret }}
 {{- if .name }}
@@ -151,10 +156,11 @@
 {{- end }}
 {{- end }}
 
+{{/* Numbers as JSON writes them: templates would write a million as 1e+06. */}}
 {{- define "context.settingsEnv" -}}
 {{- range $name, $value := . }}
 - name: {{ $name }}
-  value: {{ $value | toString | quote }}
+  value: {{ kindIs "string" $value | ternary $value (toJson $value) | quote }}
 {{- end }}
 {{- end }}
 
@@ -178,7 +184,7 @@
 - name: BACKUP_TO
   value: {{ $backup.to | quote }}
 - name: BACKUP_KEEP_DAYS
-  value: {{ $backup.keepDays | quote }}
+  value: {{ $backup.keepDays | int64 | quote }}
 {{- with $backup.s3.endpoint }}
 - name: AWS_ENDPOINT_URL_S3
   value: {{ . | quote }}

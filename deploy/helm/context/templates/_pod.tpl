@@ -4,9 +4,9 @@
 {{- define "context.podSecurity" -}}
 runAsNonRoot: true
 {{- with .Values.runAsUser }}
-runAsUser: {{ . }}
-runAsGroup: {{ . }}
-fsGroup: {{ . }}
+runAsUser: {{ int64 . }}
+runAsGroup: {{ int64 . }}
+fsGroup: {{ int64 . }}
 {{- end }}
 seccompProfile:
   type: RuntimeDefault
