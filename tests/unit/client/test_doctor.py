@@ -31,7 +31,10 @@ class Site:
         self.statuses: dict[str, int] = {}
         self.values = {"increase": 10000.0, "5..": 0.0, BACKUP: 3600.0}
         self.targets = [{"labels": {"job": "gateway"}, "scrapeUrl": "http://gateway:9100/metrics", "health": "up"}]
-        self.alerts = [{"name": "ContextServiceDown", "state": "inactive"}]
+        self.alerts: list[dict[str, Any]] = [
+            {"name": "ContextServiceDown", "state": "inactive", "labels": {"severity": "critical"}},
+            {"name": "ContextWatchdog", "state": "firing", "labels": {"severity": "none"}},
+        ]
         self.names = ["http_requests_total", "feed_pending"]
         self.notified = self.refused = 0
         self.raised: list[dict[str, Any]] = []
@@ -150,7 +153,7 @@ def test_all_of_the_first_day_is_looked_at_where_its_places_are_named(tmp_path: 
         (Site(targets=[]), "scraping", "failed"),
         (Site(targets=[{"labels": {"job": "x"}, "scrapeUrl": "u", "health": "down"}]), "scraping", "failed"),
         (Site(alerts=[]), "alerts", "failed"),
-        (Site(alerts=[{"name": "ContextServiceDown", "state": "firing"}]), "alerts", "failed"),
+        (Site(alerts=[{"name": "ContextServiceDown", "state": "firing", "labels": {}}]), "alerts", "failed"),
         (Site(statuses={"/-/ready": 503}), "alertmanager", "failed"),
         (Site(on_alert=lambda site: setattr(site, "refused", 1)), "alert notification", "failed"),
         (Site(names=["feed_pending"]), "dashboards", "warning"),
