@@ -53,14 +53,14 @@ class Limits:
     drain_seconds: float = 60.0
 
     @classmethod
-    def read(cls, read: Env, *, prod: bool, host: str) -> Self:
-        """The limits in the environment; `host` is what the gateway listens on."""
+    def read(cls, read: Env, *, prod: bool, host: str, public: str = "") -> Self:
+        """The limits in the environment; `host` is what the gateway listens on, `public` its name to the world."""
         hosts = tuple(read.text("ALLOWED_HOSTS", "").lower().replace(",", " ").split())
         return cls(
             rates=_rates(read, prod),
             redis_url=_redis(read, read.secret("REDIS_URL", "")),
             trusted_proxies=_networks(read, read.text("TRUSTED_PROXIES", "")),
-            allowed_hosts=hosts or (() if prod else (*LOOPBACK, host.strip("[]"))),
+            allowed_hosts=hosts or _own_names(prod, host.strip("[]"), public),
             concurrency=read.integer("MAX_CONCURRENCY", 64, least=1, most=10_000),
             queue_seconds=read.number("QUEUE_SECONDS", 0.5, least=0, most=10),
             latency_target=read.number("LATENCY_TARGET", 0.25, least=0.001, most=60),
@@ -69,6 +69,13 @@ class Limits:
             body_seconds=read.number("BODY_TIMEOUT", 10.0, least=0.1, most=600),
             keep_alive_seconds=read.number("KEEP_ALIVE_TIMEOUT", 75.0, least=0, most=3600),
         )
+
+
+def _own_names(prod: bool, host: str, public: str) -> tuple[str, ...]:
+    """The names that are answered where nobody says which; none for any."""
+    if prod:
+        return (public,) if public else ()
+    return (*LOOPBACK, host, public) if public else (*LOOPBACK, host)
 
 
 def rate(text: str) -> RateLimitItem | None:

@@ -69,6 +69,8 @@ def document(app: FastAPI) -> dict[str, Any]:
     """The document of `app`, made once."""
     if app.openapi_schema is None:
         schema = get_openapi(title=TITLE, version=VERSION, description=DESCRIPTION, routes=app.routes)
+        if public_url := app.state.settings.public_url:
+            schema["servers"] = [{"url": public_url}]
         schemas = schema.setdefault("components", {}).setdefault("schemas", {})
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)

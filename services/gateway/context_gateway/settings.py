@@ -26,6 +26,7 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     auth_required: bool = False
     jwt: JwtSettings = field(default_factory=JwtSettings)
+    public_url: str = ""  # the origin under which callers reach it, without a slash at its end
     request_timeout: float = 30.0  # seconds in which a request is answered; bulk streams take as long as they take
     limits: Limits = field(default_factory=Limits)
 
@@ -39,6 +40,7 @@ class Settings:
         read = Env(environ)
         host = read.text("HOST", "127.0.0.1")
         protection = Protection.read(read, host)
+        public_url = read_public_url(read, prod=protection.prod)
         settings = cls(
             knowledge_addr=read.text("KNOWLEDGE_ADDR", "127.0.0.1:50051"),
             embedding_addr=read.text("EMBEDDING_ADDR", "127.0.0.1:50052"),
@@ -50,11 +52,26 @@ class Settings:
             cors_origins=protection.cors_origins,
             auth_required=protection.auth_required,
             jwt=read_jwt(read, protection.secret_key_base),
+            public_url=public_url,
             request_timeout=read.number("REQUEST_TIMEOUT", 30.0, least=0.1, most=600),
-            limits=Limits.read(read, prod=protection.prod, host=host),
+            limits=Limits.read(read, prod=protection.prod, host=host, public=urlsplit(public_url).hostname or ""),
         )
         read.complain()
         return settings
+
+
+def read_public_url(read: Env, *, prod: bool) -> str:
+    """The origin under which callers reach the gateway: https, in dev http too; empty where nobody says."""
+    text = read.text("PUBLIC_URL", "").rstrip("/")
+    try:
+        url = urlsplit(text)
+        whole = f"{url.scheme}://{url.netloc}" == text and url.hostname and not url.username and url.port != 0
+    except ValueError:
+        whole = False
+    if text and not (whole and (url.scheme == "https" or (url.scheme == "http" and not prod))):
+        read.reject(f"PUBLIC_URL must be https://name or https://name:port, not {text!r}")
+        return ""
+    return text
 
 
 def read_jwt(read: Env, secret: str) -> JwtSettings:

@@ -1,6 +1,7 @@
 """What browsers are told and refused: hosts, origins, headers, cookies; and nothing of the caller's in a header."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -155,3 +156,14 @@ async def test_nothing_that_a_caller_writes_becomes_a_header_or_a_log_line(
     printed = capfd.readouterr().out
     assert "\nSet-Cookie" not in printed
     assert "\x1b[31m" not in printed
+
+
+async def test_the_interface_says_where_it_is_reached() -> None:
+    async with serve(public_url="https://context.example.org") as gateway:
+        assert (await gateway.http.get("/openapi.json")).json()["servers"] == [{"url": "https://context.example.org"}]
+
+
+@pytest.mark.skipif(not Path("/proc/net/if_inet6").exists(), reason="this machine has no IPv6")
+async def test_it_listens_on_ipv6() -> None:
+    async with serve(host="::") as gateway:
+        assert (await gateway.http.get(f"http://[::1]:{gateway.port}/livez")).status_code == 200
