@@ -179,6 +179,10 @@ def ingress_and_monitors_name_ports_of_services(chart: Rendering) -> Iterator[st
             if without or not services:
                 yield f"{found.title}: looks for port {endpoint['port']} at {without or 'no Service'}"
     for found in chart.of("PodMonitor"):
+        if database := found.spec["selector"].get("matchLabels", {}).get("cnpg.io/cluster"):
+            if not chart.named("Cluster", database):
+                yield f"{found.title}: watches the database {database}, which is none of ours"
+            continue  # the operator makes its pods
         pods = [pod for pod in pods_of(chart.objects) if matches(found.spec["selector"], pod.labels)]
         for endpoint in found.spec["podMetricsEndpoints"]:
             lacking = [pod.owner.title for pod in pods if endpoint["port"] not in pod.ports()]
