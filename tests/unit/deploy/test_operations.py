@@ -5,8 +5,17 @@ import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from tests.support.commands import commands
+
 ROOT = Path(__file__).parents[3]
 DOCUMENT = (ROOT / "docs/operations.md").read_text()
+
+
+ANCHORS = {
+    re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
+    for line in DOCUMENT.splitlines()
+    if line.startswith("#")
+}
 
 
 def stated(name: str) -> str:
@@ -26,3 +35,29 @@ def test_the_next_review_is_to_come_and_within_a_year_of_the_last_change() -> No
     changed, review = (date.fromisoformat(stated(name)) for name in ("Last updated", "Next review"))
     assert changed < review <= changed + timedelta(days=366)
     assert datetime.now(UTC).date() <= review, "docs/operations.md is due for a review: read it, then set both dates"
+
+
+def test_every_command_that_it_names_exists() -> None:
+    named = set(re.findall(r"`(?:dc run --rm backup|job|contextctl) ([a-z][a-z-]+(?: [a-z][a-z-]+)?)", DOCUMENT))
+    there = {command.removeprefix("contextctl ") for command in commands()}
+    there |= {command.partition(" ")[0] for command in there}
+    assert len(named) > 15
+    assert {name for name in named if name not in there and name.partition(" ")[0] not in there} == set()
+
+
+def test_every_target_and_file_that_it_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", DOCUMENT)) <= targets
+    files = set(re.findall(r"\b((?:deploy/(?!context-)|docs/|tests/)[\w./-]*\w)", DOCUMENT))
+    assert len(files) > 5
+    assert {name for name in files if not (ROOT / name).exists()} == set()
+
+
+def test_every_link_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([\w./-]*)(?:#([\w-]+))?\)", DOCUMENT)
+    assert len(links) > 30
+    for document, anchor in links:
+        if document:
+            assert (ROOT / "docs" / document).exists(), document
+        elif anchor:
+            assert anchor in ANCHORS, anchor
