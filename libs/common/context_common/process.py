@@ -18,6 +18,7 @@ class Process:
         listen: `host:port` of its gRPC server; empty where it has none.
         prod: Whether it holds more than a developer's own data.
         drain: Seconds between "not serving" and closing.
+        connection_age: Seconds after which its gRPC server has a client connect anew.
     """
 
     trust: Trust
@@ -25,6 +26,7 @@ class Process:
     listen: str = ""
     prod: bool = False
     drain: float = 0.0
+    connection_age: float = 60.0
 
     @classmethod
     def read(cls, env: Env, service: str, listen: str = "") -> Self:
@@ -36,4 +38,5 @@ class Process:
             listen=address,
             prod=env.choice("APP_ENV", "dev", "dev", "prod") == "prod",
             drain=env.number("DRAIN", 0.0, most=300),
+            connection_age=env.number("CONNECTION_AGE", 60.0, least=1, most=86_400),
         )

@@ -29,8 +29,6 @@ OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_ping_strikes", 0),
-    # Connections age, so that replicas added by an autoscaler get their share of callers.
-    ("grpc.max_connection_age_ms", 5 * 60 * 1000),
     ("grpc.max_connection_age_grace_ms", 60 * 1000),
     ("grpc.so_reuseport", 0),  # a port that is taken is an error, not a silent share
 )
@@ -50,6 +48,8 @@ class Server:
         drain: Seconds between "not serving" and closing, for balancers to notice.
         grace: Seconds that calls under way may still take.
         max_calls: Calls at once beyond which new ones are refused as RESOURCE_EXHAUSTED.
+        connection_age: Seconds, give or take a tenth, after which a client connects anew. It then asks for the name
+            again, and so finds replicas that came since: this is how long a new one may wait for its first call.
         on_drain: Called before the last calls are waited for, so that calls held open on
             purpose end at once.
     """
@@ -64,13 +64,15 @@ class Server:
         grace: float = 10.0,
         max_calls: int = 2048,
         ready_every: float = 2.0,
+        connection_age: float = 60.0,
         on_drain: Callable[[], None] | None = None,
     ) -> None:
         self._on_drain = on_drain
         self._ready, self._drain, self._grace, self._ready_every = ready, drain, grace, ready_every
         self._permissions: dict[str, Permission] = {}
         interceptor = CallInterceptor(trust, self._permissions)
-        self._server = grpc.aio.server(interceptors=[interceptor], options=OPTIONS, maximum_concurrent_rpcs=max_calls)
+        options = [*OPTIONS, ("grpc.max_connection_age_ms", round(connection_age * 1000))]
+        self._server = grpc.aio.server(interceptors=[interceptor], options=options, maximum_concurrent_rpcs=max_calls)
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._services = [reflection.SERVICE_NAME, health.SERVICE_NAME]
@@ -85,7 +87,14 @@ class Server:
         cls, process: Process, *, ready: Callable[[], Awaitable[Any]], on_drain: Callable[[], None] | None = None
     ) -> Self:
         """The server of a process, where and as its settings say."""
-        return cls(process.listen, trust=process.trust, ready=ready, drain=process.drain, on_drain=on_drain)
+        return cls(
+            process.listen,
+            trust=process.trust,
+            ready=ready,
+            drain=process.drain,
+            connection_age=process.connection_age,
+            on_drain=on_drain,
+        )
 
     def add(
         self, register: Callable[[Any, grpc.aio.Server], None], servicer: object, descriptor: ServiceDescriptor
