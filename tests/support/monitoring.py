@@ -42,13 +42,21 @@ def dashboards() -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text()) for path in sorted((FOLDER / "grafana/dashboards").glob("*.json"))}
 
 
+def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """What shows something: rows only part it."""
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+def filled(expression: str) -> str:
+    """An expression with Grafana's variables filled in."""
+    return VARIABLE.sub(lambda found: "5m" if (found[1] or found[2]) == "__rate_interval" else ".*", expression)
+
+
 def expressions(dashboard: dict[str, Any]) -> Iterator[str]:
-    """What the panels of a dashboard ask, with its variables filled in."""
-    for panel in dashboard["panels"]:
-        for target in panel.get("targets", []):
-            yield VARIABLE.sub(
-                lambda found: "5m" if (found[1] or found[2]) == "__rate_interval" else ".*", target["expr"]
-            )
+    """What the annotations and the panels of a dashboard ask."""
+    yield from (filled(annotation["expr"]) for annotation in dashboard["annotations"]["list"])
+    for panel in panels(dashboard):
+        yield from (filled(target["expr"]) for target in panel["targets"])
 
 
 def asked(expression: str) -> Iterator[Asked]:
@@ -75,7 +83,7 @@ def exported() -> dict[str, set[str]]:
     """Every series that there can be, with its labels: what docs/metrics.md lists (a test holds the code to it), what
     prometheus_client says of any process, what our rules record, and what Prometheus adds.
     """
-    found: dict[str, set[str]] = {"up": set()}
+    found: dict[str, set[str]] = {"up": set(), "ALERTS": {"alertname", "alertstate", "severity"}}
     found |= {sample.name: set() for family in ProcessCollector(registry=None).collect() for sample in family.samples}
     found |= {rule["record"]: set() for rule in rules() if "record" in rule}
     for line in (ROOT / "docs/metrics.md").read_text().splitlines():
