@@ -25,7 +25,8 @@ class Server:
     """One server."""
 
     def __init__(self, cluster: embedded.Cluster, log: Path, settings: Mapping[str, str]) -> None:
-        self.cluster, self.url, self._log, self._settings = cluster, cluster.url, log, settings
+        self.cluster, self._log, self._settings = cluster, log, settings
+        self.url = cluster.url + (f"&port={settings['port']}" if "port" in settings else "")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

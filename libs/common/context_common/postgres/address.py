@@ -1,16 +1,25 @@
 """A database's address made complete: whose certificate the server must show."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import structlog
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from context_common.scrub import hide
-from context_common.settings import Env, is_loopback
+from context_common.settings import Env, SettingsError, is_loopback
 
 VERIFIED = "verify-full"
+# What libpq says where a certificate is of another authority or for another host, or there is none to show.
+DISTRUST = (
+    "certificate verify failed",
+    "does not match host name",
+    "server does not support SSL, but SSL was required",
+    "could not get server's host name from server certificate",
+)
 
 log = structlog.get_logger()
 
@@ -50,6 +59,24 @@ def warn_unverified(name: str, url: str) -> None:
             hosts=remote,
             reason="whoever is on the way can read along; set DATABASE_CA_CERT, or an sslmode in the address",
         )
+
+
+@contextmanager
+def refuse_stranger(url: str) -> Iterator[None]:
+    """Raise SettingsError, which says what to look at, where a server could not prove to be the one in `url`: waiting
+    makes no difference to that.
+    """
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        said = str(error)
+        if not any(words in said for words in DISTRUST):
+            raise
+        given = conninfo_to_dict(url)
+        raise SettingsError(
+            f"the database at {given.get('host')} is not trusted: {said.rpartition('failed: ')[2].strip()}"
+            f" (sslmode {given.get('sslmode')}, authorities {given.get('sslrootcert') or 'of the system'})"
+        ) from error
 
 
 def _unreadable(path: Path) -> str:

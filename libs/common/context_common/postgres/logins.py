@@ -6,8 +6,9 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import dict_row
 
-from context_common.postgres.address import warn_unverified
+from context_common.postgres.address import refuse_stranger, warn_unverified
 from context_common.postgres.pool import KEEPALIVE, Options
+from context_common.postgres.requirements import check_server
 from context_common.settings import SettingsError
 
 # Whatever it could become counts, as it could become it at any time. Views are left out: a role that spans
@@ -28,15 +29,18 @@ async def check_session(url: str, options: Options, *, strict: bool) -> None:
     """See whether row-level security holds whoever logs in at `url`; where the database is away, nobody can tell.
 
     Raises:
-        SettingsError: It does not, and `strict` asks for it. Else that is only logged.
+        SettingsError: It does not, and `strict` asks for it. Else that is only logged. Or the server is not one that
+            our schema can live on.
     """
     if strict:
         warn_unverified("DATABASE_URL", url)
     try:
-        connection = await psycopg.AsyncConnection.connect(
-            url, autocommit=True, row_factory=dict_row, options=str(options), **KEEPALIVE
-        )
+        with refuse_stranger(url):
+            connection = await psycopg.AsyncConnection.connect(
+                url, autocommit=True, row_factory=dict_row, options=str(options), **KEEPALIVE
+            )
         async with connection:
+            await check_server(connection)
             found = await (await connection.execute(FREEDOMS, (options.schema,))).fetchone() or {}
     except psycopg.OperationalError as error:
         log.warning("session_not_checked", reason=str(error))

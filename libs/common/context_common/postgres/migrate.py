@@ -10,15 +10,27 @@ import psycopg
 import structlog
 from psycopg import sql
 from psycopg.rows import dict_row
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter
+from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter, wait_random
 
+from context_common.postgres.address import refuse_stranger
 from context_common.postgres.logins import make_login
 from context_common.postgres.pool import Connection, Options
+from context_common.postgres.requirements import check_server
 
 MIGRATION_WAIT = 120.0  # seconds to wait for another migrator
-LEAST_SERVER = 170000
+# What a migration waits for behind somebody's long transaction, everybody else waits for behind the migration: so it
+# gives up soon, lets the others pass, and tries again.
+LOCK_WAIT = "1s"
+LOCK_PATIENCE = 60.0  # seconds of attempts
+ALONE = b"-- no transaction"  # the first line of a file whose one statement must not be in one
 # An owner whom the policies hold too gets an error, not silence, from a statement that would miss rows.
 OPTIONS = "-c row_security=off"
+
+DONE = "INSERT INTO migrations (name, checksum) VALUES (%s, %s)"
+UNFINISHED = """
+SELECT c.relname AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = %s AND NOT i.indisvalid ORDER BY 1
+"""
 
 log = structlog.get_logger()
 
@@ -36,11 +48,14 @@ async def set_up(database_url: str, owner_url: str, session: Options, directory:
 async def migrate(url: str, *, schema: str, directory: Path) -> list[str]:
     """Bring `schema` to the newest of the numbered .sql files in `directory`; answers the names it ran.
 
-    Each file runs in a transaction of its own, once; a file that changed after it ran is an error. Safe to run from
-    many processes at once: the others wait.
+    Each file runs in a transaction of its own, once, and waits for a lock no longer than a moment at a time; one that
+    begins with `-- no transaction` runs as it is. A file that changed after it ran is an error. Safe to run from many
+    processes at once: the others wait.
 
     Raises:
-        RuntimeError: The server is older than Postgres 17, lacks pgvector, or holds another history of migrations.
+        SettingsError: The server is older than Postgres 17, lacks pgvector 0.8, or is not whom the address means.
+        RuntimeError: It holds another history of migrations.
+        LockNotAvailable: Somebody held for a minute what a file needs.
     """
     files = _read_migrations(directory)
     async for attempt in AsyncRetrying(
@@ -49,13 +64,13 @@ async def migrate(url: str, *, schema: str, directory: Path) -> list[str]:
         wait=wait_exponential_jitter(multiplier=0.1, max=2),
         reraise=True,
     ):
-        with attempt:
+        with attempt, refuse_stranger(url):
             connection = await psycopg.AsyncConnection.connect(
                 url, autocommit=True, row_factory=dict_row, options=OPTIONS
             )
     async with connection:
-        await _check_server(connection)
-        async with _sole_migrator(connection, schema):
+        await check_server(connection)
+        async with sole_maintainer(connection, schema):
             return await _run_migrations(connection, schema, files)
 
 
@@ -63,17 +78,12 @@ def _read_migrations(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(directory.glob("[0-9]*.sql"))}
 
 
-async def _check_server(connection: Connection) -> None:
-    if connection.info.server_version < LEAST_SERVER:
-        raise RuntimeError(f"Postgres 17 or newer is needed; this server is {connection.info.server_version // 10000}")
-    found = await connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'vector'")
-    if await found.fetchone() is None:
-        raise RuntimeError("the server lacks the pgvector extension")
-
-
 @asynccontextmanager
-async def _sole_migrator(connection: Connection, schema: str) -> AsyncIterator[None]:
-    """Hold the advisory lock of `schema`. Polled: a waiter that blocks in SQL deadlocks CREATE INDEX CONCURRENTLY."""
+async def sole_maintainer(connection: Connection, schema: str) -> AsyncIterator[None]:
+    """Be the only one for the block who migrates `schema` or rebuilds its indexes.
+
+    Polled: a waiter that blocks in SQL deadlocks CREATE INDEX CONCURRENTLY.
+    """
     key = int.from_bytes(hashlib.sha256(f"context:migrate:{schema}".encode()).digest()[:8], signed=True)
     async with asyncio.timeout(MIGRATION_WAIT):
         while True:
@@ -112,9 +122,39 @@ async def _run_migrations(connection: Connection, schema: str, files: Mapping[st
             if done[file] != checksum:
                 raise RuntimeError(f"{schema}: migration {file} is not the one that ran on this database")
             continue
-        async with connection.transaction():
+        if content.startswith(ALONE):
+            await drop_unfinished(connection, schema)
             await connection.execute(content)
-            await connection.execute("INSERT INTO migrations (name, checksum) VALUES (%s, %s)", (file, checksum))
+            await connection.execute(DONE, (file, checksum))
+        else:
+            await _run(connection, content, (file, checksum))
         log.info("migrated", schema=schema, migration=file)
         ran.append(file)
     return ran
+
+
+async def _run(connection: Connection, content: bytes, done: tuple[str, str]) -> None:
+    """Run a file in a transaction, again from the start when it waited too long for a lock."""
+    async for attempt in AsyncRetrying(
+        retry=retry_if_exception_type(psycopg.errors.LockNotAvailable),
+        stop=stop_after_delay(LOCK_PATIENCE),
+        wait=wait_random(0.2, 1),
+        reraise=True,
+    ):
+        with attempt:
+            async with connection.transaction():
+                await connection.execute("SELECT set_config('lock_timeout', %s, true)", (LOCK_WAIT,))
+                await connection.execute(content)
+                await connection.execute(DONE, done)
+
+
+async def drop_unfinished(connection: Connection, schema: str) -> list[str]:
+    """Drop the indexes of `schema` that were being built when somebody was killed; answers their names.
+
+    They cost every write something and answer no read, and the next attempt would take them for done.
+    """
+    rows = await (await connection.execute(UNFINISHED, (schema,))).fetchall()
+    for row in rows:
+        await connection.execute(sql.SQL("DROP INDEX CONCURRENTLY {}").format(sql.Identifier(schema, row["name"])))
+        log.warning("unfinished_index_dropped", schema=schema, index=row["name"])
+    return [row["name"] for row in rows]
