@@ -92,3 +92,44 @@ async def test_a_connection_whose_pipeline_broke_off_is_not_used_again(make_data
             connection.pgconn.enter_pipeline_mode()
         async with postgres.transaction(pool, postgres.Reach(("web",))) as other:
             assert await (await other.execute("SELECT 1 AS one")).fetchone() == {"one": 1}
+
+
+async def test_an_index_is_built_beside_writes_by_a_file_without_a_transaction(
+    make_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = make_database()
+    write(tmp_path, "0001_first.sql", "CREATE TABLE things (id int);")
+    await postgres.migrate(url, schema="demo", directory=tmp_path)
+    alone = "-- no transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS things_id ON demo.things (id);"
+    write(tmp_path, "0002_index.sql", alone)
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as other:
+        # As a build leaves it that was killed half-way: there by its name, and of no use.
+        await other.execute("CREATE INDEX things_id ON demo.things (id)")
+        await other.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'demo.things_id'::regclass")
+        assert await postgres.migrate(url, schema="demo", directory=tmp_path) == ["0002_index.sql"]
+        found = await other.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = 'demo.things_id'::regclass")
+        assert await found.fetchone() == (True,)
+    assert await postgres.migrate(url, schema="demo", directory=tmp_path) == []
+
+
+async def test_a_migration_lets_others_pass_while_it_waits_for_a_lock(
+    make_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = make_database()
+    write(tmp_path, "0001_first.sql", "CREATE TABLE things (id int);")
+    await postgres.migrate(url, schema="demo", directory=tmp_path)
+    write(tmp_path, "0002_more.sql", "ALTER TABLE things ADD COLUMN more int;")
+    async with (
+        await psycopg.AsyncConnection.connect(url) as long,
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as reader,
+    ):
+        await long.execute("SELECT * FROM demo.things")  # a transaction that stays open
+        migrating = asyncio.create_task(postgres.migrate(url, schema="demo", directory=tmp_path))
+        waited = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'demo.things'::regclass"
+        while await (await reader.execute(waited)).fetchone() == (0,):
+            await asyncio.sleep(0.02)
+        await reader.execute("SET statement_timeout = '20s'")
+        await reader.execute("SELECT * FROM demo.things")
+        assert not migrating.done()
+        await long.rollback()
+        assert await migrating == ["0002_more.sql"]
