@@ -22,6 +22,13 @@ def verify(folder: Path, segment_size: int) -> str:
     Raises:
         CommandFailed: Something is missing, too much, or changed.
     """
+    try:
+        return _verify(folder, segment_size)
+    except (tarfile.TarError, EOFError, OSError, ValueError, KeyError) as error:
+        raise CommandFailed(f"the base backup is damaged: {error}") from error
+
+
+def _verify(folder: Path, segment_size: int) -> str:
     listed = _read(folder / LIST)
     wanted = {entry["Path"]: (entry["Size"], entry["Checksum"]) for entry in listed["Files"]}
     found = _files(folder / ARCHIVE)

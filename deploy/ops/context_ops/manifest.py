@@ -63,7 +63,7 @@ class Dump:
     @classmethod
     def read(cls, content: bytes) -> Self:
         """From its JSON. Raises ValueError where that is none of ours."""
-        return cls(**_known(cls, content, file=_file, tables=_tables, roles=_roles, **_TIMES, taken_at=_time))
+        return cls(**_known(cls, content, file=_file, tables=_tables, roles=_roles, migrations=_names, **_TIMES))
 
 
 @dataclass(frozen=True)
@@ -137,4 +137,8 @@ def _roles(value: Any) -> tuple[Role, ...]:
     return tuple(Role(entry["name"], tuple(entry["member_of"])) for entry in value)
 
 
-_TIMES = {"finished_at": _time}
+def _names(value: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    return {schema: tuple(names) for schema, names in value.items()}
+
+
+_TIMES = {"finished_at": _time, "taken_at": _time}

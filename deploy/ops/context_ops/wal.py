@@ -62,7 +62,7 @@ def gaps(archived: Iterable[str], segment_size: int) -> list[str]:
     """Segments that are missing between others of their timeline, each gap's first."""
     per_log = 2**32 // segment_size
     found, before = [], ("", -1)
-    for name in sorted(name for name in archived if SEGMENT.fullmatch(name)):
+    for name in sorted({name for name in archived if SEGMENT.fullmatch(name)}):
         timeline, number = name[:8], int(name[8:16], 16) * per_log + int(name[16:], 16)
         if before[0] == timeline and number != before[1] + 1:
             missing = before[1] + 1

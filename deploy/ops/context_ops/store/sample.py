@@ -1,6 +1,8 @@
 """Questions to a restored index, asked as the service asks: as its role, through its view, within a namespace."""
 
+import psycopg
 from psycopg import sql
+from psycopg.rows import DictRow
 
 from context_ops.store import Connection, every, one
 
@@ -35,14 +37,21 @@ def checks(connection: Connection) -> dict[str, str]:
     picked = every(connection, PICK)
     if not picked:
         return {**found, "a search": "" if _empty(connection) else "no document can be searched"}
-    row = picked[0]
-    with connection.transaction():
-        _as_service(connection, "")
-        hidden = one(connection, LEFT_OUT)["rows"]
-        _as_service(connection, row["namespace"])
-        by_word = [hit["item_id"] for hit in every(connection, BY_WORD, row["namespace"], row["word"])]
-        near = every(connection, BY_VECTOR, row["vector"], row["namespace"], row["vector"])
-    found["rows without a namespace are hidden"] = f"{hidden} are seen" if hidden else ""
+    try:
+        with connection.transaction():
+            return found | _ask(connection, picked[0])
+    except psycopg.Error as error:
+        return {**found, "a search": str(error).strip()}
+
+
+def _ask(connection: Connection, row: DictRow) -> dict[str, str]:
+    """Look for the document `row`, in its namespace and without one."""
+    _as_service(connection, "")
+    hidden = one(connection, LEFT_OUT)["rows"]
+    _as_service(connection, row["namespace"])
+    by_word = [hit["item_id"] for hit in every(connection, BY_WORD, row["namespace"], row["word"])]
+    near = every(connection, BY_VECTOR, row["vector"], row["namespace"], row["vector"])
+    found = {"rows without a namespace are hidden": f"{hidden} are seen" if hidden else ""}
     wanted = f"{row['item_id']} of {row['namespace']}"
     found["a search by word"] = "" if row["item_id"] in by_word else f"{row['word']} does not find {wanted}"
     exact = [hit["item_id"] for hit in near if hit["distance"] < NEAR]

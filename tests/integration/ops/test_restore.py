@@ -1,0 +1,155 @@
+"""What comes back is what was backed up, with the rights that keep namespaces apart; a drill finds what is not."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from context_client.errors import CommandFailed
+from context_ops import backup, drill, manifest, restore
+from context_ops.manifest import Dump
+from context_ops.scratch import scratch_server
+from context_ops.settings import Settings
+from context_ops.storage import open_storage
+from tests.support.backups import Make, quiet
+from tests.support.postgres import scratch_database
+
+ANY = sql.SQL("SELECT count(*) > 0 FROM {}")
+VIEWS = """
+SELECT relname, pg_get_userbyid(relowner) FROM pg_class
+WHERE relkind = 'v' AND relnamespace::regnamespace::text IN ('knowledge', 'retrieval')"""
+
+OPEN = """
+DROP VIEW retrieval.visible_documents;
+CREATE VIEW retrieval.visible_documents AS SELECT * FROM retrieval.documents;
+GRANT SELECT ON retrieval.visible_documents TO context_retrieval"""
+
+
+@pytest.fixture
+def settings(database: str, make_settings: Make) -> Settings:
+    return make_settings(database)
+
+
+@pytest.fixture
+def dump(settings: Settings) -> Dump:
+    return backup.backup(settings, quiet).dump
+
+
+def test_a_new_server_gets_tables_roles_owners_and_policies(dump: Dump, settings: Settings) -> None:
+    with scratch_server() as server:
+        done = restore.restore(open_storage(settings), dump, server, settings, quiet)
+        assert done.differences == {}
+        assert {"context_knowledge", "context_retrieval", "context_views", "context_backup"} <= set(done.roles_made)
+        with psycopg.connect(server, autocommit=True) as owner:
+            assert {row[1] for row in owner.execute(VIEWS)} == {"context_views"}
+            for namespaces, seen in (("{}", False), ("{other}", False), ("{records}", True)):
+                with owner.transaction():
+                    owner.execute("SET LOCAL ROLE context_retrieval")
+                    owner.execute("SELECT set_config('context.namespaces', %s, true)", (namespaces,))
+                    for relation in ("documents", "visible_documents", "chunks"):
+                        row = owner.execute(ANY.format(sql.Identifier("retrieval", relation))).fetchone()
+                        assert row == (seen,), (relation, namespaces)
+        _migrate_finds_nothing_to_do(server)
+
+
+def _migrate_finds_nothing_to_do(server: str) -> None:
+    """What comes next in the procedure: it makes the logins, and knows what ran."""
+    for name in ("knowledge", "retrieval"):
+        environ = {
+            **os.environ,
+            "MIGRATION_DATABASE_URL": server,
+            "SERVICE_SECRET": "x" * 8 + "0123456789abcdefghijklmnop",
+        }
+        environ["DATABASE_URL"] = server.replace("postgres@", f"{name}_login@")
+        ran = subprocess.run(
+            [sys.executable, "-m", f"context_{name}", "migrate"],
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        assert "login_made" in ran.stdout
+        assert '"migrated"' not in ran.stdout
+
+
+def test_what_holds_something_is_left_alone_unless_told_otherwise(
+    dump: Dump, settings: Settings, postgres_url: str
+) -> None:
+    storage = open_storage(settings)
+    with scratch_database(postgres_url) as target:
+        restore.restore(storage, dump, target, settings, quiet)
+        with psycopg.connect(target, autocommit=True) as connection:
+            connection.execute("DELETE FROM knowledge.items")
+            with pytest.raises(CommandFailed, match="not empty") as refused:
+                restore.restore(storage, dump, target, settings, quiet)
+            assert refused.value.code == 4
+            assert connection.execute("SELECT count(*) FROM knowledge.items").fetchone() == (0,)
+            done = restore.restore(storage, dump, target, settings, quiet, restore.How(force=True))
+        assert done.differences == {}
+
+
+def test_a_damaged_dump_is_refused_before_anything_is_dropped(dump: Dump, settings: Settings, database: str) -> None:
+    with (Path(settings.to) / dump.file_name).open("r+b") as file:
+        file.seek(dump.file.size // 2)
+        file.write(b"\0\0\0\0")
+    with pytest.raises(CommandFailed, match="checksum"):
+        restore.restore(open_storage(settings), dump, database, settings, quiet, restore.How(force=True))
+    with psycopg.connect(database) as connection:
+        assert connection.execute("SELECT count(*) > 10 FROM knowledge.items").fetchone() == (True,)
+
+
+def test_a_drill_passes_and_leaves_nothing(dump: Dump, settings: Settings, postgres_url: str) -> None:
+    databases = "SELECT datname FROM pg_database WHERE datname LIKE 'drill%'"
+    own = drill.drill(settings, quiet)
+    there = drill.drill(settings, quiet, server=postgres_url)
+    assert own.good, own.checks
+    assert there.good, there.checks
+    assert len(own.checks) == 5
+    assert own.dump == dump
+    with psycopg.connect(postgres_url) as connection:
+        assert connection.execute(databases).fetchall() == []
+
+
+@pytest.mark.parametrize("what", ["rows", "digest"])
+def test_a_drill_fails_where_a_table_is_not_what_it_was(
+    dump: Dump, settings: Settings, what: str, postgres_url: str
+) -> None:
+    items = dump.tables["knowledge.items"]
+    changed = replace(items, rows=items.rows + 1) if what == "rows" else replace(items, digest="1")
+    bent = replace(dump, tables={**dump.tables, "knowledge.items": changed})
+    (Path(settings.to) / f"{dump.name}.json").write_bytes(manifest.write(bent))
+    verdict = drill.drill(settings, quiet, server=postgres_url)
+    assert not verdict.good
+    assert "knowledge.items" in "".join(verdict.checks.values())
+
+
+@pytest.mark.parametrize(
+    ("harm", "check"),
+    [
+        ("DROP INDEX retrieval.chunks_embedding", "a vector index that is valid"),
+        ("UPDATE retrieval.documents SET lexemes = ''", "a search"),
+        ("REVOKE SELECT ON retrieval.visible_documents FROM context_retrieval", "a search"),
+        (OPEN, "rows without a namespace are hidden"),
+    ],
+)
+def test_a_drill_fails_where_the_index_does_not_answer(
+    database: str, make_settings: Make, postgres_url: str, harm: str, check: str
+) -> None:
+    with psycopg.connect(database, autocommit=True) as owner:
+        owner.execute(harm.encode())
+    settings = make_settings(database)
+    backup.backup(settings, quiet)
+    verdict = drill.drill(settings, quiet, server=postgres_url)
+    assert any(name.startswith(check) and wrong for name, wrong in verdict.checks.items()), verdict.checks
+
+
+def test_there_is_no_drill_without_a_backup(make_settings: Make) -> None:
+    with pytest.raises(CommandFailed, match="no backup") as missing:
+        drill.drill(make_settings(), quiet)
+    assert missing.value.code == 3
