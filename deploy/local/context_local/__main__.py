@@ -6,6 +6,7 @@ import sys
 
 from context_common.settings import SettingsError
 from context_local import health, lock
+from context_local.demo import PROJECT
 from context_local.settings import Settings
 from context_local.stack import Stack
 
@@ -16,10 +17,16 @@ def main() -> None:
         settings = Settings.from_env(os.environ)
         with lock.hold(settings.data_dir):
             health.check_free(settings.port)
-            code = asyncio.run(Stack(settings, os.environ).run())
+            code = asyncio.run(Stack(settings, {**_own_skills(), **os.environ}).run())
     except (SettingsError, lock.InUseError, health.PortTakenError) as error:
         sys.exit(f"make run: {error}")
     sys.exit(code)
+
+
+def _own_skills() -> dict[str, str]:
+    """Where the project's skills are; nothing where this package does not stand in its project."""
+    folder = PROJECT / "skills"
+    return {"SKILLS_PATH": str(folder)} if folder.is_dir() else {}
 
 
 if __name__ == "__main__":

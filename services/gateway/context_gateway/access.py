@@ -71,7 +71,7 @@ OPERATIONS: Mapping[str, Operation] = {
     **_rows(WRITE, "bulk", "POST /api/bulk"),
     **_rows(READ, "read", "POST /api/context/query", "POST /api/search", "GET /api/context/recent"),
     **_rows(READ, "read", "GET /api/context/timeline", "GET /api/context/domain/{tag}", "GET /api/graph/related/{id}"),
-    **_rows(READ, "read", "GET /api/context/receipts/{query_id}"),
+    **_rows(READ, "read", "GET /api/context/receipts/{query_id}", "GET /api/skills", "GET /api/skills/{name}"),
     **_rows(WRITE, "write", "POST /api/graph/relationships", "DELETE /api/graph/relationships"),
     **_rows(READ, "read", "POST /v1/embeddings"),
     **_rows(ADMIN, "admin", "GET /api/admin/index", "POST /api/admin/reindex", "GET /api/admin/audit"),

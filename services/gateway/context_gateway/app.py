@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from context_gateway import VERSION, openapi, problems
 from context_gateway.admission import Admission
 from context_gateway.answers import answer
-from context_gateway.api import admin, audit, bulk, context, embeddings, graph, health, keys, review
+from context_gateway.api import admin, audit, bulk, context, embeddings, graph, health, keys, review, skills
 from context_gateway.api.items import item_routes
 from context_gateway.bodies import JsonRoute
 from context_gateway.clients import Clients
@@ -23,6 +23,7 @@ from context_gateway.pages import docs
 from context_gateway.rates import Limiter
 from context_gateway.schemas.items import KINDS
 from context_gateway.settings import Settings
+from context_gateway.skills import Skills
 from context_gateway.web import HEADERS, HSTS
 
 LIMITS = ("RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
@@ -51,7 +52,9 @@ def create_app(clients: Clients, settings: Settings, limiter: Limiter) -> FastAP
     app.state.clients, app.state.settings, app.state.health = clients, settings, Health(clients)
     app.state.gate = Gate(settings, clients, limiter.suspects)
     app.router.route_class = JsonRoute
-    routers = [module.routes for module in (context, health, bulk, graph, embeddings, admin, keys, audit, review)]
+    app.state.skills = Skills(settings.skills_path)
+    modules = (context, health, bulk, graph, embeddings, skills, admin, keys, audit, review)
+    routers = [module.routes for module in modules]
     routers += [item_routes(kind) for kind in KINDS.values()]
     # Taken over one by one: routers that are included are searched one after the other, at twice the cost of a request.
     app.router.routes.extend(route for router in routers for route in router.routes)

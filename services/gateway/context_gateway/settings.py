@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -27,6 +28,7 @@ class Settings:
     auth_required: bool = False
     jwt: JwtSettings = field(default_factory=JwtSettings)
     public_url: str = ""  # the origin under which callers reach it, without a slash at its end
+    skills_path: Path = Path("/app/skills")
     request_timeout: float = 30.0  # seconds in which a request is answered; bulk streams take as long as they take
     limits: Limits = field(default_factory=Limits)
 
@@ -53,6 +55,7 @@ class Settings:
             auth_required=protection.auth_required,
             jwt=read_jwt(read, protection.secret_key_base),
             public_url=public_url,
+            skills_path=Path(read.text("SKILLS_PATH", "/app/skills")),
             request_timeout=read.number("REQUEST_TIMEOUT", 30.0, least=0.1, most=600),
             limits=Limits.read(read, prod=protection.prod, host=host, public=urlsplit(public_url).hostname or ""),
         )
