@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling load soak fuzz clean
+.PHONY: monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling upgrade load soak fuzz clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -83,6 +83,9 @@ chaos: ## Faults under load, and what was lost; RUN="--seconds 60 --faults 10 --
 
 rolling: ## Every process restarted under load, at two replicas
 	$(BIN)/python -m tests.chaos.run rolling $(RUN)
+
+upgrade: ## From an earlier commit to this one and back, under load; RUN="--previous v0.1.0"
+	$(BIN)/python -m tests.chaos.run upgrade $(RUN)
 
 load: ## The highest rate held, then twice that; wants a quiet machine
 	$(BIN)/python -m tests.chaos.run load $(RUN)

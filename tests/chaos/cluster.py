@@ -44,6 +44,7 @@ class Shape:
     replicas: int = 1
     links: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
+    sources: Path = ROOT  # whose services they are
 
 
 class Cluster:
@@ -57,6 +58,7 @@ class Cluster:
         self._supervisor: Supervisor | None = None
         self._links: asyncio.subprocess.Process | None = None
         self.link_names: list[str] = []
+        self.rows: dict[str, Process] = {}
         self.addresses: dict[str, str] = {}  # `host:port` by the name of a process
         self.service_secret = fresh_secret()
 
@@ -87,6 +89,22 @@ class Cluster:
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.send_signal(number)
 
+    def use(self, sources: Path, *names: str) -> None:
+        """Let processes be those of `sources` from their next start on."""
+        folders = [sources / "libs" / "common", *sorted((sources / "services").iterdir())]
+        for name in names:
+            environment = self.rows[name].environment
+            if isinstance(environment, dict) and name != POSTGRES:
+                environment["PYTHONPATH"] = ":".join(map(str, folders))
+
+    async def migrate(self, service: str, log: Path) -> int:
+        """Run the migrations of a service once more, by the sources that its row names; answers the exit code."""
+        row = self.rows[f"migrate-{service}"]
+        environ = {**os.environ, **self.shape.environ, **row.environment}
+        with log.open("ab") as output:
+            process = await asyncio.create_subprocess_exec(*row.command, env=environ, stdout=output, stderr=output)
+        return await process.wait()
+
     async def set_link(self, name: str, mode: str) -> None:
         """Break or mend a link."""
         if not self._links or not self._links.stdin or not self._links.stdout:
@@ -103,6 +121,8 @@ class Cluster:
             self._links = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe)
             assert self._links.stdout
             await self._links.stdout.readline()
+        self.rows = {row.name: row for row in rows}
+        self.use(self.shape.sources, *self.rows)
         environ = {**os.environ, **self.shape.environ}
         self._supervisor = Supervisor(rows, environ, self.logs, self.deaths.append)
         self._supervisor.start()

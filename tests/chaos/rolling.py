@@ -5,6 +5,8 @@ import random
 import signal
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,21 +46,10 @@ async def restart_all(run: Rolling, command: str) -> Report:
         headers = bearer(await access.key(cluster.url))
         caller = Caller([url], headers, journal)
         passer_by = Caller([url], headers, journal, force_close=True)
-        done = asyncio.Event()
-        clients: list[Writer | Reader] = [
-            Writer(n, caller, journal, random.Random(run.seed + n)) for n in range(run.writers)
-        ]
-        clients += [
-            Reader(passer_by if n % 2 else caller, journal, random.Random(run.seed + 500 + n))
-            for n in range(run.readers)
-        ]
-        rng = random.Random(run.seed)
-        tasks = [asyncio.create_task(keep(client.step, run.think, rng, done)) for client in clients]
-        await asyncio.sleep(run.settle)
-        restarts = [await _restart(cluster, name, run.settle) for _ in range(run.rounds) for name in _names(cluster)]
-        done.set()
-        await asyncio.gather(*tasks)
-        _account(journal.attempts, restarts, report)
+        async with under_load(run, caller, passer_by, journal):
+            await asyncio.sleep(run.settle)
+            restarts = [await restart(cluster, name, run.settle) for _ in range(run.rounds) for name in names(cluster)]
+        account(journal.attempts, restarts, report)
         report.tell("seed", run.seed)
         await compare(cluster.database.url, journal, caller, report)
         report.details["logged errors"] = dict(cluster.errors())
@@ -67,12 +58,30 @@ async def restart_all(run: Rolling, command: str) -> Report:
     return report
 
 
-def _names(cluster: Cluster) -> list[str]:
+@asynccontextmanager
+async def under_load(run: Rolling, caller: Caller, passer_by: Caller, journal: Journal) -> AsyncIterator[None]:
+    """Let writers and readers work for the block, some of whom open a connection for each request."""
+    done, rng = asyncio.Event(), random.Random(run.seed)
+    clients: list[Writer | Reader] = [
+        Writer(n, caller, journal, random.Random(run.seed + n)) for n in range(run.writers)
+    ]
+    clients += [
+        Reader(passer_by if n % 2 else caller, journal, random.Random(run.seed + 500 + n)) for n in range(run.readers)
+    ]
+    tasks = [asyncio.create_task(keep(client.step, run.think, rng, done)) for client in clients]
+    try:
+        yield
+    finally:
+        done.set()
+        await asyncio.gather(*tasks)
+
+
+def names(cluster: Cluster) -> list[str]:
     """Replicas of one service one after the other."""
     return [name for service in SERVICES for name in sorted(cluster.pids()) if name.startswith(service)]
 
 
-async def _restart(cluster: Cluster, name: str, settle: float) -> tuple[str, float, float]:
+async def restart(cluster: Cluster, name: str, settle: float) -> tuple[str, float, float]:
     """End a process and wait until it serves again; answers its name, when it was told and when it served."""
     before, began = cluster.pids()[name], time.monotonic()
     cluster.signal(name, signal.SIGTERM)
@@ -99,7 +108,7 @@ def _serves(cluster: Cluster, name: str) -> bool:
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
 
-def _account(attempts: list[Attempt], restarts: list[tuple[str, float, float]], report: Report) -> None:
+def account(attempts: list[Attempt], restarts: list[tuple[str, float, float]], report: Report) -> None:
     failed = [a for a in attempts if not a.ok]
     during = [a for a in attempts if any(a.end >= began and a.start <= back for _, began, back in restarts)]
     report.tell("restarts", len(restarts))

@@ -14,6 +14,7 @@ from tests.chaos.report import Report
 from tests.chaos.rolling import Rolling, restart_all
 from tests.chaos.soak import Soak, soak
 from tests.chaos.storm import Storm, ride_out
+from tests.chaos.upgrade import Upgrade, upgrade
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class Run:
 RUNS = {
     "storm": Run(Storm, ride_out, "faults under load, and what was lost"),
     "rolling": Run(Rolling, restart_all, "every process restarted under load"),
+    "upgrade": Run(Upgrade, upgrade, "an upgrade from an earlier commit and back, under load"),
     "load": Run(Load, find_limits, "the highest rate held, and twice that"),
     "soak": Run(Soak, soak, "mixed work for long, and what grows"),
 }
