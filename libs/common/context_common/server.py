@@ -15,6 +15,7 @@ from grpc_reflection.v1alpha import reflection
 from context_common.interceptors import CallInterceptor
 from context_common.permissions import Permission, of_service
 from context_common.process import Process
+from context_common.telemetry import vitals
 from context_common.trust import Trust
 
 MAX_MESSAGE = 64 * 1024 * 1024  # bytes
@@ -159,6 +160,8 @@ class Server:
         if serving == self._serving:
             return
         self._serving = serving
+        if serving:
+            vitals.started("ready")
         log.info("ready") if serving else log.warning("not_ready", reason=why)
         for name in self._names:
             await self._health.set(name, SERVING if serving else NOT_SERVING)

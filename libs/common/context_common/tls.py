@@ -60,7 +60,7 @@ class Certificates:
     """
 
     def __init__(self, files: Files) -> None:
-        self._files = files
+        self.files = files
         self._fingerprint = files.fingerprint()
         self._loaded = Loaded.load(files)
         self._look_at = time.monotonic() + LOOK_EVERY
@@ -80,11 +80,11 @@ class Certificates:
     def _look(self) -> None:
         """Take over what has changed; while it is being written it does not fit together, and the old stays."""
         try:
-            fingerprint = self._files.fingerprint()
+            fingerprint = self.files.fingerprint()
             if fingerprint == self._fingerprint:
                 return
-            loaded = Loaded.load(self._files)
-            if self._files.fingerprint() != fingerprint:
+            loaded = Loaded.load(self.files)
+            if self.files.fingerprint() != fingerprint:
                 return
         except OSError as error:
             log.warning("certificates_unusable", reason=str(error))

@@ -41,7 +41,7 @@ class Span:
 class Tracer(Protocol):
     """What makes spans that are kept."""
 
-    def serve(self, name: str, carrier: Carrier | None, attributes: Attributes) -> Span:
+    def serve(self, name: str, carrier: Carrier, attributes: Attributes) -> Span:
         """See the function of this name."""
 
     def ask(self, name: str, attributes: Attributes) -> Span:
@@ -69,7 +69,10 @@ def use(tracer: Tracer | None) -> None:
 
 
 def begin(name: str, carrier: Carrier, attributes: Attributes) -> Span:
-    """Work for somebody outside: goes on with the trace that `carrier`, lower-case headers, names, or begins one."""
+    """Work for somebody outside: goes on with the trace that `carrier`, lower-case headers, names, or begins one.
+
+    Without a carrier it is work of our own.
+    """
     return NOTHING if _tracer is None else _tracer.serve(name, carrier, attributes)
 
 

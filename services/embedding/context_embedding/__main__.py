@@ -14,7 +14,7 @@ from context.v1 import embedding_pb2 as pb
 from context.v1.embedding_pb2_grpc import add_EmbeddingServiceServicer_to_server
 from context_common.server import Server
 from context_common.settings import SettingsError
-from context_common.telemetry import telemetry
+from context_common.telemetry.start import telemetry
 from context_embedding.cache import Cache
 from context_embedding.files import ModelMissing
 from context_embedding.model import Embedder
@@ -28,7 +28,7 @@ async def serve(settings: Settings) -> None:
     """Serve until told to stop."""
     cache = Cache(settings.cache_size, settings.redis_url, settings.cache_seconds)
     async with (
-        telemetry(settings.process.telemetry),
+        telemetry(settings.process),
         open_embedder(settings) as embedder,
         contextlib.aclosing(cache),
     ):

@@ -10,6 +10,7 @@ from itertools import islice
 from time import perf_counter
 from typing import NamedTuple
 
+from context_common import tracing
 from context_common.errors import Overloaded
 from context_embedding import metrics
 from context_embedding.encoder import Tokens, Vectors
@@ -35,6 +36,7 @@ class Job:
     tokens: Tokens
     since: float
     result: asyncio.Future[Done]
+    place: tracing.Place = None  # in the trace of whoever waits
 
 
 @dataclass(slots=True)
@@ -97,7 +99,8 @@ class Batcher:
     async def embed(self, texts: Sequence[Tokens], *, interactive: bool) -> list[Done]:
         """The vector of each text. When the caller leaves, what has not begun is dropped."""
         loop, now, lane = asyncio.get_running_loop(), perf_counter(), self._lane(interactive)
-        jobs = [Job(tokens, now, loop.create_future()) for tokens in texts]
+        place = tracing.place()
+        jobs = [Job(tokens, now, loop.create_future(), place) for tokens in texts]
         lane.waiting.extend(jobs)
         lane.measure()
         self._filled.set()
@@ -119,7 +122,8 @@ class Batcher:
                     continue
                 start = perf_counter()
                 try:
-                    vectors = await loop.run_in_executor(thread, self._run, [job.tokens for job in batch])
+                    with tracing.step("embed batch", tuple(job.place for job in batch), _about(batch)):
+                        vectors = await loop.run_in_executor(thread, self._run, [job.tokens for job in batch])
                 except Exception as error:  # noqa: BLE001 - its callers get it, and the next batch goes on
                     _fail(batch, error)
                 else:
@@ -168,6 +172,10 @@ class Batcher:
 def _padded(batch: Sequence[Job]) -> int:
     """Tokens that the model sees."""
     return len(batch) * max(len(job.tokens.ids) for job in batch)
+
+
+def _about(batch: Sequence[Job]) -> tracing.Attributes:
+    return {"context.texts": len(batch), "context.tokens": _padded(batch)}
 
 
 def _finish(batch: Sequence[Job], vectors: Vectors, start: float, took: float) -> None:

@@ -17,6 +17,7 @@ import httpx2
 import numpy as np
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+from context_common import tracing
 from context_common.errors import Invalid, Overloaded, Unavailable
 from context_embedding import metrics
 from context_embedding.model import Description, Embedding, Timings
@@ -119,7 +120,8 @@ class ExternalEmbedder:
         body: dict[str, Any] = {"model": self._model, "input": list(texts), "encoding_format": "float"}
         if self._dimension:
             body["dimensions"] = self._dimension
-        with metrics.GENERATION_SECONDS.time():
+        about = {"context.texts": len(texts)}
+        with metrics.GENERATION_SECONDS.time(), tracing.ask("embed elsewhere", about):
             try:
                 response = await self._client.post(self._url, json=body)
             except httpx2.HTTPError as error:

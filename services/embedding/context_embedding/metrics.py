@@ -11,7 +11,7 @@ BATCH_TOKENS = Histogram(
 GENERATION_SECONDS = Histogram(
     "embedding_generation_duration_seconds",
     "Time of one run of the model, or of one request to an external one",
-    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5),
 )
 REFUSED = Counter("embedding_refused_total", "Requests refused because the queue was full", ["priority"])
 CACHE = Counter("embedding_cache_total", "Texts looked up, by where their vector was", ["result"])

@@ -15,7 +15,8 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from context_common.settings import SettingsError
-from context_common.telemetry import telemetry
+from context_common.telemetry import vitals
+from context_common.telemetry.start import telemetry
 from context_gateway.app import create_app
 from context_gateway.clients import open_clients
 from context_gateway.exchange import STREAMS
@@ -34,7 +35,7 @@ log = structlog.get_logger()
 async def main() -> None:
     """One gateway process."""
     settings = Settings.from_env(os.environ)
-    async with telemetry(settings.process.telemetry):
+    async with telemetry(settings.process):
         if not settings.auth_required:
             log.warning("development_mode", reason="this machine needs no credential", host=settings.host)
         await serve(settings)
@@ -45,6 +46,7 @@ async def serve(settings: Settings) -> None:
     async with open_clients(settings) as clients, open_limiter(settings.limits) as limiter:
         app = create_app(clients, settings, limiter)
         async with app.state.gate.denials:
+            vitals.started("ready")
             log.info("listening", host=settings.host, port=settings.port)
             await Server(app, settings).serve()
     log.info("stopped")

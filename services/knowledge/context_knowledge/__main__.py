@@ -19,7 +19,7 @@ from context_common.caller import SERVICE, Caller, new_request_id
 from context_common.errors import AppError
 from context_common.server import Server
 from context_common.settings import SettingsError
-from context_common.telemetry import telemetry
+from context_common.telemetry.start import telemetry
 from context_knowledge.admin_servicer import AdminServicer
 from context_knowledge.audit import Audit
 from context_knowledge.feed import Feed
@@ -100,7 +100,7 @@ async def run(command: Callable[[Settings], Awaitable[None]], settings: Settings
     """Do `command`."""
     # What a script reads from first-key stands alone on standard output.
     output = sys.stderr if command is first_key else sys.stdout
-    async with telemetry(settings.process.telemetry, serving=command is serve, output=output):
+    async with telemetry(settings.process, serving=command is serve, output=output):
         await command(settings)
 
 

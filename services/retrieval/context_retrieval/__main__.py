@@ -9,7 +9,7 @@ import uvloop
 
 from context_common import postgres
 from context_common.settings import SettingsError
-from context_common.telemetry import telemetry
+from context_common.telemetry.start import telemetry
 from context_retrieval.service import build
 from context_retrieval.settings import Settings
 from context_retrieval.store import SESSION
@@ -30,7 +30,7 @@ async def serve(settings: Settings) -> None:
 
 async def run(command: Callable[[Settings], Awaitable[None]], settings: Settings) -> None:
     """Do `command`."""
-    async with telemetry(settings.process.telemetry, serving=command is serve):
+    async with telemetry(settings.process, serving=command is serve):
         await command(settings)
 
 

@@ -9,7 +9,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import knowledge_pb2_grpc as rpc
-from context_common import caller
+from context_common import caller, tracing
 from context_common.client import call
 from context_common.errors import AppError, Invalid, Overloaded, Unavailable
 from context_common.redact import redact
@@ -82,15 +82,20 @@ class Indexer:
         leased = await call(self._feed.LeaseChanges, request, within=wait + CALL)
         if not leased.changes:
             return 0
-        failed = await self._store(leased.changes)
+        with tracing.begin("index", {}, {"context.changes": len(leased.changes)}):
+            await self._deal_with(leased.changes)
+        return len(leased.changes)
+
+    async def _deal_with(self, changes: Sequence[pb.Change]) -> None:
+        """Index `changes` and tell the feed what became of each."""
+        failed = await self._store(changes)
         bad = {failure.change.change_id for failure in failed}
-        done = [_ref(change) for change in leased.changes if change.change_id not in bad]
+        done = [_ref(change) for change in changes if change.change_id not in bad]
         if done:
             await call(self._feed.AckChanges, pb.AckChangesRequest(done=done), within=CALL)
         if failed:
             await call(self._feed.FailChanges, pb.FailChangesRequest(failed=failed), within=CALL)
         await self._keep_statistics(len(done))
-        return len(leased.changes)
 
     async def _store(self, changes: Sequence[pb.Change]) -> list[pb.ChangeFailure]:
         """Index `changes` together, or one by one where one of them spoils that; answers those that failed alone."""

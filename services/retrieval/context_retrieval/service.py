@@ -95,6 +95,7 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
             accesses=accesses,
             ledger=ledger,
             admission=Admission(settings.max_queries),
+            log_queries=settings.process.telemetry.log_queries,
         )
         server = Server.of(settings.process, ready=lambda: postgres.ping(pool))
         yield server.add(add_RetrievalServiceServicer_to_server, RetrievalServicer(parts), RETRIEVAL)

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import perf_counter
 from typing import Any
+
+import structlog
 
 from context.v1 import retrieval_pb2 as pb
 from context.v1 import retrieval_pb2_grpc as rpc
@@ -19,6 +22,10 @@ from context_retrieval.rank import Mode
 from context_retrieval.receipts import Ledger, Question
 from context_retrieval.search import Request, Searcher, Timings
 from context_retrieval.store import Readers
+
+LOGGED = 500  # characters of a question in the log
+
+log = structlog.get_logger()
 
 MODES = {
     pb.SEARCH_MODE_UNSPECIFIED: Mode.HYBRID,
@@ -39,6 +46,7 @@ class Parts:
     accesses: AccessCounter
     ledger: Ledger
     admission: Admission
+    log_queries: bool = False
 
 
 class RetrievalServicer(rpc.RetrievalServiceServicer):
@@ -54,11 +62,20 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
         floor = checks.share("min_score", request.min_score) if request.HasField("min_score") else None
         wanted = checks.filter(request.filter, who)
         checks.complain()
-        asked_at = datetime.now(UTC)
+        asked_at, start = datetime.now(UTC), perf_counter()
         async with self._parts.admission.turn():
             asked = Request(query, wanted, floor=floor)
             found = await self._parts.answerer.answer(asked, budget, explain=request.explain, timings=timings)
         metrics.QUERIES.labels(str(found.degraded).lower()).inc()
+        log.info(
+            "context_query",
+            max_tokens=budget,
+            result_count=len(found.packed.items),
+            tokens=found.packed.tokens,
+            degraded=found.degraded,
+            took_ms=round((perf_counter() - start) * 1000, 1),
+            **({"query": query[:LOGGED]} if self._parts.log_queries else {}),
+        )
         self._parts.accesses.add(shown(found.packed))
         entries = [wire.entry(item, tokens) for item, tokens in found.packed.items]
         await self._parts.ledger.keep(

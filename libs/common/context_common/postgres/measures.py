@@ -4,12 +4,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 POOL_LIMIT = Gauge("context_db_pool_limit", "Most connections that a pool opens", ["pool"])
 POOL_CONNECTIONS = Gauge("context_db_pool_connections", "Connections that a pool has open", ["pool"])
 POOL_IN_USE = Gauge("context_db_pool_in_use", "Connections of a pool that are lent out", ["pool"])
 POOL_WAITING = Gauge("context_db_pool_waiting", "Callers that wait for a connection of a pool", ["pool"])
+POOL_WAITS = Histogram(
+    "context_db_pool_wait_seconds",
+    "Time until a call had a connection of a pool, or was refused one",
+    ["pool", "result"],
+    buckets=(0.0001, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5),
+)
 POSSIBLE = Gauge("context_db_connections_possible", "Connections that all processes on the primary could open together")
 LIMIT = Gauge("context_db_connections_limit", "Connections that the primary has for them")
 READS = Counter("context_db_reads_total", "Reads that may go to a replica, by who answered", ["target"])

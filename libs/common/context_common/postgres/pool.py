@@ -5,6 +5,7 @@ import select
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, TypeAlias
 
 import psycopg
@@ -12,7 +13,7 @@ from psycopg.pq import PipelineStatus
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 
-from context_common.postgres.measures import measured
+from context_common.postgres.measures import POOL_WAITS, measured
 from context_common.postgres.requirements import check_version
 
 Connection: TypeAlias = psycopg.AsyncConnection[DictRow]
@@ -61,6 +62,20 @@ class Reach:
     role: str = ""
 
 
+class TimedPool(AsyncConnectionPool[Connection]):
+    """A pool that measures how long a call waits for a connection."""
+
+    async def getconn(self, timeout: float | None = None) -> Connection:  # noqa: ASYNC109 - as in the pool
+        """A connection, as soon as one is free."""
+        start, result = perf_counter(), "refused"
+        try:
+            connection = await super().getconn(timeout)
+            result = "ok"
+        finally:
+            POOL_WAITS.labels(self.name, result).observe(perf_counter() - start)
+        return connection
+
+
 @asynccontextmanager
 async def open_pool(
     url: str, options: Options, *, name: str, size: int = 50, configure: Configure | None = None
@@ -85,7 +100,7 @@ async def open_pool(
         if configure:
             await configure(connection)
 
-    pool: Pool = AsyncConnectionPool(
+    pool: Pool = TimedPool(
         url,
         connection_class=psycopg.AsyncConnection[DictRow],
         kwargs={

@@ -24,6 +24,7 @@ from context_common.postgres.notifications import PAUSE
 from context_common.postgres.pool import KEEPALIVE, Configure, Connection, Options, Pool, Reach, open_pool
 from context_common.postgres.positions import BEAT, SETTLE, Positions
 from context_common.postgres.replicas import Identity, Replica
+from context_common.postgres.statements import OTHER, Measured
 from context_common.postgres.transactions import Behind, Query, fetch, fetch_replayed, transaction, transaction_replayed
 from context_common.settings import Env
 
@@ -65,21 +66,22 @@ class Target:
     def __init__(self, primary: Pool, reach: Reach, replica: Replica | None = None, needs: int = 0) -> None:
         self._primary, self._reach, self._replica, self._needs = primary, reach, replica, needs
 
-    async def fetch(self, query: Query, params: Any) -> list[DictRow]:
-        """The rows of one query, in one round trip.
+    async def fetch(self, query: Query, params: Any, source: str = OTHER) -> list[DictRow]:
+        """The rows of one query, in one round trip, counted under `source`.
 
         Raises:
             Unavailable: The database is away, too slow, or has no connection free.
         """
 
         async def read(connection: Connection) -> list[DictRow]:
-            return await fetch_replayed(connection, self._reach, self._needs, query, params)
+            with Measured(source):
+                return await fetch_replayed(connection, self._reach, self._needs, query, params)
 
         async with translate_errors():
             if self._replica and (found := await self._ask(self._replica, read)):
                 return found[0]
         measures.READS.labels(PRIMARY).inc()
-        return await fetch(self._primary, self._reach, query, params)
+        return await fetch(self._primary, self._reach, query, params, source)
 
     async def run(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
         """Do `work`, which only reads, in one transaction; again on the primary where a replica fails at it.

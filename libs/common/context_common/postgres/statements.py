@@ -11,6 +11,7 @@ from psycopg.abc import Params
 from psycopg.rows import DictRow
 
 from context_common import tracing
+from context_common.errors import Unavailable
 from context_common.postgres.pool import Connection
 
 SECONDS = Histogram(
@@ -25,8 +26,11 @@ RESULTS: tuple[tuple[type[BaseException], str], ...] = (
     (psycopg.errors.QueryCanceled, "timeout"),
     (psycopg.errors.IntegrityError, "conflict"),
     (psycopg.OperationalError, "unavailable"),
+    (Unavailable, "unavailable"),
     (psycopg.Error, "error"),
 )
+FAILED = (psycopg.Error, Unavailable)
+OTHER = "other"  # the source of what has no name
 SPAN = {"db.system.name": "postgresql"}
 
 
@@ -46,7 +50,7 @@ class Measured:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         seconds, succeeded = _series(self._source)
         seconds.observe(perf_counter() - self._start)
-        if kind is None or not issubclass(kind, psycopg.Error):  # else its caller left, or it is our code's
+        if kind is None or not issubclass(kind, FAILED):  # else its caller left, or it is our code's
             succeeded.inc()
         else:
             result = next(name for error, name in RESULTS if issubclass(kind, error))

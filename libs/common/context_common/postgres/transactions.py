@@ -1,7 +1,7 @@
 """Reading and writing within reach: every transaction says first which namespaces it is about."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any, LiteralString, TypeAlias
 
 import psycopg
@@ -11,7 +11,9 @@ from psycopg.rows import DictRow
 from context_common.errors import Unavailable
 from context_common.postgres.faults import translate_errors
 from context_common.postgres.pool import Connection, Pool, Reach
+from context_common.postgres.statements import OTHER, Measured
 
+COMMIT = "commit"  # the source of what ends a transaction
 SEE = "SELECT set_config('context.namespaces', %s::text[]::text, true)"
 BEGIN = sql.SQL("BEGIN; SELECT set_config('context.namespaces', {}::text[]::text, true)")
 BEGIN_AS = sql.SQL("BEGIN; SET LOCAL ROLE {}")
@@ -29,26 +31,29 @@ class Behind(Exception):
     """The replica that would answer has not replayed what the read needs, or is none any more."""
 
 
-async def fetch(pool: Pool, reach: Reach, query: Query, params: Any) -> list[DictRow]:
-    """The rows of one query, in one round trip: what it may see travels with it.
+async def fetch(pool: Pool, reach: Reach, query: Query, params: Any, source: str = OTHER) -> list[DictRow]:
+    """The rows of one query, in one round trip: what it may see travels with it. It is counted under `source`.
 
     Raises:
         Unavailable: The database is away, too slow, or has no connection free.
     """
     if reach.role:
-        async with translate_errors(), transaction(pool, reach) as connection:
+        async with translate_errors(), transaction(pool, reach, source) as connection:
             return await (await connection.execute(query, params)).fetchall()
     async with translate_errors(), pool.connection() as connection:
         # One pipeline is one transaction, so the setting lasts for the query and no longer.
-        async with connection.pipeline():
-            await connection.execute(SEE, (list(reach.namespaces),))
-            cursor = await connection.execute(query, params)
+        with Measured(source):
+            async with connection.pipeline():
+                await connection.execute(SEE, (list(reach.namespaces),))
+                cursor = await connection.execute(query, params)
         return await cursor.fetchall()
 
 
 @asynccontextmanager
-async def transaction(pool: Pool, reach: Reach) -> AsyncIterator[Connection]:
+async def transaction(pool: Pool, reach: Reach, source: str = "") -> AsyncIterator[Connection]:
     """A transaction within `reach`, committed at the end of the block. Driver errors come through as they are.
+
+    All of it is counted under `source`, or, where who uses it counts each statement, only its end.
 
     Raises:
         Unavailable: The connection broke while committing: nobody knows whether what was written is stored. Only
@@ -56,14 +61,20 @@ async def transaction(pool: Pool, reach: Reach) -> AsyncIterator[Connection]:
     """
     begin = BEGIN_AS.format(sql.Identifier(reach.role)) if reach.role else BEGIN.format(list(reach.namespaces))
     async with pool.connection() as connection:
-        await connection.execute(begin, prepare=False)
-        yield connection
-        try:
-            await connection.commit()
-        except psycopg.OperationalError as error:
-            if not connection.closed:
-                raise
-            raise Unavailable("the database went away while it stored this: it may be stored or not") from error
+        with Measured(source) if source else nullcontext():
+            await connection.execute(begin, prepare=False)
+            yield connection
+            with nullcontext() if source else Measured(COMMIT):
+                await _commit(connection)
+
+
+async def _commit(connection: Connection) -> None:
+    try:
+        await connection.commit()
+    except psycopg.OperationalError as error:
+        if not connection.closed:
+            raise
+        raise Unavailable("the database went away while it stored this: it may be stored or not") from error
 
 
 async def fetch_replayed(connection: Connection, reach: Reach, needs: int, query: Query, params: Any) -> list[DictRow]:

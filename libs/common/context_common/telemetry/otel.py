@@ -76,10 +76,11 @@ class Tracer:
     def __init__(self, tracer: trace.Tracer) -> None:
         self._tracer = tracer
 
-    def serve(self, name: str, carrier: Carrier | None, attributes: Attributes) -> tracing.Span:
+    def serve(self, name: str, carrier: Carrier, attributes: Attributes) -> tracing.Span:
         """Within what `carrier` names, or a trace of its own."""
-        within = PROPAGATOR.extract(carrier or {}, otel_context.Context())
-        span = self._tracer.start_span(name, within, SpanKind.SERVER, attributes)
+        within = PROPAGATOR.extract(carrier, otel_context.Context())
+        kind = SpanKind.SERVER if carrier else SpanKind.INTERNAL
+        span = self._tracer.start_span(name, within, kind, attributes)
         return Span(span, current=True)
 
     def ask(self, name: str, attributes: Attributes) -> tracing.Span:
@@ -90,7 +91,7 @@ class Tracer:
 
     def step(self, name: str, parents: tuple[Place, ...], attributes: Attributes) -> tracing.Span:
         """Nothing where none of `parents` is a place."""
-        places = list(dict.fromkeys(place for place in parents if isinstance(place, SpanContext)))
+        places = list({place.span_id: place for place in parents if isinstance(place, SpanContext)}.values())
         if not places:
             return tracing.NOTHING
         within = trace.set_span_in_context(trace.NonRecordingSpan(places[0]), otel_context.Context())

@@ -20,6 +20,7 @@ class Traces:
     Args:
         endpoint: Of an OTLP receiver that speaks gRPC; `http://` is in the clear.
         headers: Sent with every batch; may hold a token.
+        service: As whom they are sent; empty: as whom the process is called.
         timeout: Seconds that one batch may take, attempts included.
         sampler: As OTEL_TRACES_SAMPLER calls it.
         ratio: The share of traces that it keeps, where it goes by one.
@@ -27,6 +28,7 @@ class Traces:
 
     endpoint: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    service: str = ""
     timeout: float = 10.0
     sampler: str = "parentbased_always_on"
     ratio: float = 1.0
@@ -78,8 +80,12 @@ class Telemetry:
 
     def resource(self) -> dict[str, str]:
         """Whom spans are from, in OpenTelemetry's words."""
-        named = {"service.name": f"context-{self.service}", "deployment.environment.name": self.environment}
-        return {**named, "service.namespace": "context", "service.version": self.version}
+        return {
+            "service.name": (self.traces and self.traces.service) or f"context-{self.service}",
+            "service.namespace": "context",
+            "service.version": self.version,
+            "deployment.environment.name": self.environment,
+        }
 
 
 def _dsn(env: Env) -> str:
@@ -98,6 +104,7 @@ def _traces(env: Env) -> Traces | None:
     traces = Traces(
         endpoint=endpoint,
         headers=tuple(_headers(env, headers)),
+        service=env.text("OTEL_SERVICE_NAME", ""),
         timeout=env.number("OTEL_EXPORTER_OTLP_TIMEOUT", 10.0, least=0.1, most=60),
         sampler=env.choice(
             "OTEL_TRACES_SAMPLER", "parentbased_always_on", *SAMPLERS, *(f"parentbased_{name}" for name in SAMPLERS)

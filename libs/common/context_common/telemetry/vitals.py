@@ -23,6 +23,8 @@ LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_by
 BEGIN, END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 VERSION, UTC_TIME = 0xA0, 0x17  # tags of ASN.1
 
+_started: set[str] = set()
+
 
 def show(settings: Telemetry) -> None:
     """Set what does not change."""
@@ -38,8 +40,10 @@ def show_certificates(files: tls.Files) -> None:
 
 
 def started(until: str) -> None:
-    """Keep how old the process is, at something that it does once."""
-    START.labels(until).set(age())
+    """Keep how old the process is when it does this for the first time."""
+    if until not in _started:
+        _started.add(until)
+        START.labels(until).set(age())
 
 
 def age() -> float:

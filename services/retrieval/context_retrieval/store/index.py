@@ -11,7 +11,7 @@ from pgvector import HalfVector
 from psycopg.types.json import Jsonb
 
 from context_common.errors import Unavailable
-from context_common.postgres import Connection, Pool, Reach, Row, transaction, translate_errors
+from context_common.postgres import Connection, Measured, Pool, Reach, Row, transaction, translate_errors
 from context_retrieval.model import Chunk, Document, Entry, Key, Known
 from context_retrieval.store.pool import CHANNEL, EVERYWHERE
 
@@ -101,7 +101,7 @@ class Index:
     async def known(self, keys: Sequence[Key], model_id: str) -> dict[Key, Known]:
         """What is held of these items' texts already, so that it need not be embedded again."""
         wanted = {**_keys(keys), "model": model_id}
-        async with self._within(keys) as connection:
+        async with self._within("known", keys) as connection:
             texts = await (await connection.execute(KNOWN_TEXTS, wanted)).fetchall()
             vectors = await (await connection.execute(KNOWN_VECTORS, wanted, binary=True)).fetchall()
         found: dict[Key, dict[bytes, Chunk]] = {}
@@ -117,7 +117,7 @@ class Index:
             Unavailable: The database is away, or an item whose text had not changed has changed since.
         """
         ordered = sorted(entries, key=lambda entry: entry.document.key)
-        async with self._within(entry.document.key for entry in ordered) as connection:
+        async with self._within("apply", (entry.document.key for entry in ordered)) as connection:
             held = await self._lock(connection, [entry.document.key for entry in ordered])
             fresh = [e for e in ordered if e.document.change_id >= held[e.document.key]["change_id"]]
             for entry in fresh:
@@ -130,7 +130,7 @@ class Index:
     async def fill(self, entries: Sequence[Entry]) -> int:
         """Put the vectors of `entries` in their place, where the items are still those; answers how many were."""
         ordered = sorted(entries, key=lambda entry: entry.document.key)
-        async with self._within(entry.document.key for entry in ordered) as connection:
+        async with self._within("fill", (entry.document.key for entry in ordered)) as connection:
             held = await self._lock(connection, [entry.document.key for entry in ordered])
             same = [e for e in ordered if e.document.change_id == held[e.document.key]["change_id"]]
             more = await self._replace_chunks(connection, same)
@@ -143,25 +143,26 @@ class Index:
     async def claim_incomplete(self, model_id: str, limit: int, without: Sequence[Key] = ()) -> list[Document]:
         """Take items that lack vectors of `model_id`, not those in `without`; for a while no other filler gets them."""
         wanted = {**_keys(without), "model": model_id, "limit": limit, "seconds": CLAIM}
-        async with translate_errors(), transaction(self._pool, EVERYWHERE) as connection:
+        async with translate_errors(), transaction(self._pool, EVERYWHERE, "index.claim") as connection:
             rows = await (await connection.execute(CLAIM_INCOMPLETE, wanted)).fetchall()
         return [_document(row) for row in rows]
 
     async def release(self, keys: Sequence[Key]) -> None:
         """Give back what was claimed and could not be filled."""
-        async with self._within(keys) as connection:
+        async with self._within("release", keys) as connection:
             await connection.execute(RELEASE, _keys(keys))
 
     async def analyze(self) -> None:
         """Renew the planner's statistics: without them it filters vectors after the search, and finds too few."""
         async with translate_errors(), self._pool.connection() as connection:
-            await connection.execute("ANALYZE documents, chunks, edges, terms")
+            with Measured("index.analyze"):
+                await connection.execute("ANALYZE documents, chunks, edges, terms")
 
     @asynccontextmanager
-    async def _within(self, keys: Iterable[Key]) -> AsyncIterator[Connection]:
+    async def _within(self, operation: str, keys: Iterable[Key]) -> AsyncIterator[Connection]:
         """A transaction in the namespaces of `keys`."""
         reach = Reach(tuple(sorted({key.namespace for key in keys})))
-        async with translate_errors(), transaction(self._pool, reach) as connection:
+        async with translate_errors(), transaction(self._pool, reach, f"index.{operation}") as connection:
             yield connection
 
     async def _lock(self, connection: Connection, keys: Sequence[Key]) -> dict[Key, Row]:

@@ -69,13 +69,13 @@ class Reader:
 
     async def size(self, namespaces: Sequence[str]) -> Size:
         """How much there is."""
-        rows = await self._rows(SIZE, {"namespaces": list(namespaces)})
+        rows = await self._rows("size", SIZE, {"namespaces": list(namespaces)})
         return Size(**rows[0])
 
     async def few(self, wanted: Filter) -> bool:
         """Whether `wanted` leaves so few documents that comparing all their vectors is cheap, and exact."""
         statement = FEW.format(passes=_passes(wanted), limit=FILTERED_FEW)
-        rows = await self._rows(statement, _filter_values(wanted))
+        rows = await self._rows("few", statement, _filter_values(wanted))
         return int(rows[0]["documents"]) < FILTERED_FEW
 
     async def search(self, question: Question, wanted: Filter, plan: Plan) -> list[Candidate]:
@@ -96,7 +96,7 @@ class Reader:
             " FROM found JOIN visible_documents d USING (namespace, item_id), attainable, corpus, exact,"
             f" {WORDS if plan.lexical else NO_WORDS}"
         )
-        rows = await self._rows(statement, {**_filter_values(wanted), **_question_values(question)})
+        rows = await self._rows("search", statement, {**_filter_values(wanted), **_question_values(question)})
         return [_candidate(row) for row in rows]
 
     async def expand(
@@ -116,13 +116,13 @@ class Reader:
         for name, keys in (("show", show), ("lead", leads), ("gone", gone)):
             values[f"{name}_namespaces"] = [key.namespace for key in keys]
             values[f"{name}_ids"] = [key.item_id for key in keys]
-        rows = await self._rows(statement, values)
+        rows = await self._rows("expand", statement, values)
         return _expansion(rows)
 
     async def browse(self, wanted: Filter, limit: int) -> list[Glimpse]:
         """The newest documents, with the beginning of each."""
         statement = BROWSE.format(passes=_passes(wanted, superseded=False))
-        rows = await self._rows(statement, {**_filter_values(wanted), "limit": limit})
+        rows = await self._rows("browse", statement, {**_filter_values(wanted), "limit": limit})
         return [
             Glimpse(
                 _key(row),
@@ -138,8 +138,8 @@ class Reader:
             for row in rows
         ]
 
-    async def _rows(self, statement: str, values: dict[str, Any]) -> list[DictRow]:
-        return await self._target.fetch(statement, values)
+    async def _rows(self, source: str, statement: str, values: dict[str, Any]) -> list[DictRow]:
+        return await self._target.fetch(statement, values, source)
 
 
 class Readers:

@@ -36,13 +36,13 @@ class Receipts:
             for r in receipts
         ]
         reach = Reach(tuple(sorted({receipt.namespaces[0] for receipt in receipts})))
-        async with translate_errors(), transaction(self._pool, reach) as connection:
+        async with translate_errors(), transaction(self._pool, reach, "receipts.keep") as connection:
             await connection.cursor().executemany(KEEP, rows)
 
     async def find(self, query_id: uuid.UUID, namespaces: Sequence[str] | None) -> Receipt | None:
         """The receipt of that query, where its first namespace is among `namespaces`; None: whatever it is."""
         reach = EVERYWHERE if namespaces is None else Reach(tuple(namespaces))
-        for row in await fetch(self._pool, reach, FIND, {"query_id": query_id}):
+        for row in await fetch(self._pool, reach, FIND, {"query_id": query_id}, "receipts.find"):
             return Receipt(
                 query_id=row["query_id"],
                 namespaces=tuple(row["namespaces"]),
@@ -56,7 +56,7 @@ class Receipts:
     async def purge(self, before: datetime, limit: int) -> int:
         """Drop at most `limit` receipts of queries asked before that time; answers how many there were."""
         values = {"oldest": _first(before), "limit": limit}
-        async with translate_errors(), transaction(self._pool, EVERYWHERE) as connection:
+        async with translate_errors(), transaction(self._pool, EVERYWHERE, "receipts.purge") as connection:
             return (await connection.execute(PURGE, values)).rowcount
 
 

@@ -40,10 +40,11 @@ class Status:
             "ids": [item_id for item_id, _ in points],
             "changes": [change_id for _, change_id in points],
         }
-        rows = await fetch(self._pool, Reach((namespace,)), REACHED, wanted)
+        rows = await fetch(self._pool, Reach((namespace,)), REACHED, wanted, "status.reached")
         return [row["reached"] for row in rows]
 
     async def counts(self, namespace: str, model_id: str) -> Counts:
         """How much is indexed in `namespace`."""
-        (row,) = await fetch(self._pool, Reach((namespace,)), COUNTS, {"namespace": namespace, "model": model_id})
+        wanted = {"namespace": namespace, "model": model_id}
+        (row,) = await fetch(self._pool, Reach((namespace,)), COUNTS, wanted, "status.counts")
         return Counts(row["items"], row["chunks"], row["unembedded"])
