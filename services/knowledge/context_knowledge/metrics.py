@@ -3,6 +3,7 @@
 from prometheus_client import Counter, Gauge
 
 ITEMS = Gauge("context_items", "Items there are, over all namespaces", ["type"])
+DATABASE_SIZE = Gauge("context_db_size_bytes", "Size of the database, indexes and all schemas included")
 ITEMS_CREATED = Counter("items_created_total", "Items created", ["type"])
 ITEMS_CHANGED = Counter("items_changed_total", "Versions written of items that stood already", ["type", "change"])
 RELATIONSHIPS_CREATED = Counter("relationships_created_total", "Edges drawn between items that exist")

@@ -1,4 +1,4 @@
-"""SQL that counts items by type over all namespaces, at a cost that does not grow with them."""
+"""SQL that counts items by type over all namespaces, and the database's bytes, at a cost that hardly grows."""
 
 from context_common.postgres import Statements
 from context_knowledge.model import ItemType
@@ -11,6 +11,12 @@ PLAIN = "SET LOCAL max_parallel_workers_per_gather = 0"  # else the estimates ar
 ESTIMATE = "EXPLAIN (FORMAT JSON) " + " UNION ALL ".join(
     f"SELECT FROM items WHERE type = '{kind.value}'" for kind in ItemType
 )
+
+# Where connecting was taken from everybody but the logins, our role may not ask.
+BYTES = """
+    SELECT CASE WHEN has_database_privilege(current_database(), 'CONNECT')
+                THEN pg_database_size(current_database()) END AS bytes
+"""
 
 
 class Totals:
@@ -30,3 +36,8 @@ class Totals:
         rows = await (await self._connection.execute(EXACT)).fetchall()
         found = {ItemType(row["type"]): int(row["items"]) for row in rows}
         return {kind: found.get(kind, 0) for kind in ItemType}
+
+    async def size(self) -> int | None:
+        """Bytes of the whole database; None where our role may not know."""
+        row = await (await self._connection.execute(BYTES)).fetchone()
+        return row["bytes"] if row else None
