@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling upgrade load soak fuzz clean
+.PHONY: compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling upgrade load soak fuzz clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -105,6 +105,9 @@ monitoring-check: ## Our Prometheus and Alertmanager files beside a stack: all s
 
 chart: ## Write what of the Helm chart is made from elsewhere: README's table of values, alert rules, dashboards
 	$(BIN)/python deploy/helm/generate.py
+
+compose-check: ## The production installation by Compose, used, scaled, broken and taken down; RUN=--build
+	$(BIN)/python -m tests.deploy.compose.check $(RUN)
 
 clean: ## Remove caches and the environment; never data
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

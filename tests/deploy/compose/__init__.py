@@ -1,0 +1,1 @@
+"""The Compose installation, run for real; what needs no Docker is in test_files.py."""
