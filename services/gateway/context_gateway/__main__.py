@@ -38,6 +38,8 @@ async def main() -> None:
     async with telemetry(settings.process):
         if not settings.auth_required:
             log.warning("development_mode", reason="this machine needs no credential", host=settings.host)
+        if settings.public_certificate:
+            vitals.show_certificate("public", settings.public_certificate)
         await serve(settings)
 
 

@@ -28,6 +28,7 @@ class Settings:
     auth_required: bool = False
     jwt: JwtSettings = field(default_factory=JwtSettings)
     public_url: str = ""  # the origin under which callers reach it, without a slash at its end
+    public_certificate: Path | None = None  # the certificate that the proxy before us shows
     skills_path: Path = Path("/app/skills")
     request_timeout: float = 30.0  # seconds in which a request is answered; bulk streams take as long as they take
     limits: Limits = field(default_factory=Limits)
@@ -55,6 +56,7 @@ class Settings:
             auth_required=protection.auth_required,
             jwt=read_jwt(read, protection.secret_key_base),
             public_url=public_url,
+            public_certificate=Path(shown) if (shown := read.text("PUBLIC_CERT_FILE", "")) else None,
             skills_path=Path(read.text("SKILLS_PATH", "/app/skills")),
             request_timeout=read.number("REQUEST_TIMEOUT", 30.0, least=0.1, most=600),
             limits=Limits.read(read, prod=protection.prod, host=host, public=urlsplit(public_url).hostname or ""),

@@ -1,14 +1,19 @@
 """The gateway as a process: it starts by its settings, and ends in order when it is told to."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import httpx2
 import pytest
+from cryptography import x509
+
+from tests.support.certificates import Authority
 
 COMMAND = (sys.executable, "-m", "context_gateway")
 
@@ -45,6 +50,31 @@ def test_it_answers_until_a_signal_and_then_ends_in_order(number: signal.Signals
             process.kill()
     assert process.returncode == 0
     assert '"message": "stopped"' in output
+
+
+def test_it_shows_when_the_certificate_of_the_proxy_before_it_ends(tmp_path: Path) -> None:
+    issued, _ = Authority("public").issue("context.example.org")
+    shown = tmp_path / "fullchain.pem"
+    shown.write_bytes(issued)
+    port, metrics = free_port(), free_port()
+    environ = os.environ | {"PORT": str(port), "HOST": "127.0.0.1", "METRICS_LISTEN": f"127.0.0.1:{metrics}"}
+    with subprocess.Popen(COMMAND, env=environ | {"PUBLIC_CERT_FILE": str(shown)}, text=True) as process:
+        try:
+            wait_for(f"http://127.0.0.1:{port}/livez", process)
+            ends = x509.load_pem_x509_certificate(issued).not_valid_after_utc.timestamp()
+            assert certificate_ends(metrics) == ends
+            shown.write_text("no certificate")
+            assert certificate_ends(metrics) == 0
+        finally:
+            process.kill()
+
+
+def certificate_ends(port: int) -> float:
+    """What the metric of the public certificate says."""
+    text = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+    found = re.search(r'^context_certificate_expiry_timestamp_seconds{file="public"} (\S+)$', text, re.MULTILINE)
+    assert found, text
+    return float(found[1])
 
 
 def test_prod_refuses_to_serve_strangers_and_says_why() -> None:

@@ -35,8 +35,13 @@ def show(settings: Telemetry) -> None:
 
 def show_certificates(files: tls.Files) -> None:
     """Have every scrape look at `files`, which may be replaced."""
-    for name, path in (("certificate", files.certificate), ("authorities", files.authorities)):
-        CERTIFICATE.labels(name).set_function(lambda path=path: expiry(path))  # type: ignore[misc]
+    show_certificate("certificate", files.certificate)
+    show_certificate("authorities", files.authorities)
+
+
+def show_certificate(name: str, path: Path) -> None:
+    """Have every scrape look at one file, under `name`."""
+    CERTIFICATE.labels(name).set_function(lambda: expiry(path))
 
 
 def started(until: str) -> None:
