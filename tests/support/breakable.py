@@ -28,10 +28,10 @@ SERVED = {"fsync": "off", "max_connections": "100", "shared_buffers": "16MB"}
 
 
 class Breakable:
-    """One server and its migrated database."""
+    """One server and its migrated database; `settings` go before ours."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, **settings: str) -> None:
+        self._directory, self._settings = directory, {**SERVED, **settings}
         directory.chmod(0o711)
         self._cluster = embedded.prepare(directory / "postgres", sync=False)
         self._process: subprocess.Popen[bytes] | None = None
@@ -46,7 +46,7 @@ class Breakable:
                 await asyncio.sleep(0.05)
 
     def _launch(self) -> None:
-        command = self._cluster.command(**SERVED)
+        command = self._cluster.command(**self._settings)
         if self._cluster.user:
             # Not subprocess's own `user`: with it the child runs what gRPC left for forks, and may die of it.
             entry = pwd.getpwnam(self._cluster.user)

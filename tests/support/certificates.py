@@ -32,10 +32,10 @@ class Authority:
         """Its own certificate."""
         return self.certificate.public_bytes(PEM)
 
-    def issue(self, name: str) -> tuple[bytes, bytes]:
-        """A certificate for `name` on loopback, and its key."""
+    def issue(self, name: str, address: str = "127.0.0.1") -> tuple[bytes, bytes]:
+        """A certificate for `name` on an address of loopback, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        where = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+        where = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
         certificate = self._build(name, key).add_extension(where, critical=False).sign(self._key, hashes.SHA256())
         secret = key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         return certificate.public_bytes(PEM), secret
