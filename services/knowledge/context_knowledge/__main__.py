@@ -22,6 +22,7 @@ from context_common.settings import SettingsError
 from context_common.telemetry.start import telemetry
 from context_knowledge.admin_servicer import AdminServicer
 from context_knowledge.audit import Audit
+from context_knowledge.backups import Backups
 from context_knowledge.feed import Feed
 from context_knowledge.graph import Graph
 from context_knowledge.items import Items
@@ -69,10 +70,11 @@ async def serve(settings: Settings) -> None:
         keys = Keys(store)
         admin = AdminServicer(keys, Audit(store), SetAside(store), Reviews(store))
         server.add(add_AdminServiceServicer_to_server, admin, ADMIN)
-        once, totals = Once(store), Totals(store)
+        once, totals, backups = Once(store), Totals(store), Backups(store)
         own = [
             chores.every(MEASURE_EVERY, "feed", lambda: feed.status(itself())),
             chores.every(MEASURE_EVERY, "totals", lambda: totals.measure(itself())),
+            chores.every(MEASURE_EVERY, "backups", lambda: backups.measure(itself())),
             chores.every(PURGE_EVERY, "requests", lambda: once.purge(itself())),
             postgres.watch_limits(pool),
         ]

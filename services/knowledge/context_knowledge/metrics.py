@@ -4,6 +4,9 @@ from prometheus_client import Counter, Gauge
 
 ITEMS = Gauge("context_items", "Items there are, over all namespaces", ["type"])
 DATABASE_SIZE = Gauge("context_db_size_bytes", "Size of the database, indexes and all schemas included")
+BACKUP_AT = Gauge("context_backup_last_success_timestamp_seconds", "When the last good backup was finished", ["kind"])
+BACKUP_SIZE = Gauge("context_backup_last_size_bytes", "Size of the last good backup", ["kind"])
+BACKUP_TOOK = Gauge("context_backup_last_duration_seconds", "Time that the last good backup took", ["kind"])
 ITEMS_CREATED = Counter("items_created_total", "Items created", ["type"])
 ITEMS_CHANGED = Counter("items_changed_total", "Versions written of items that stood already", ["type", "change"])
 RELATIONSHIPS_CREATED = Counter("relationships_created_total", "Edges drawn between items that exist")

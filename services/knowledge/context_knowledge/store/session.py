@@ -13,6 +13,7 @@ from context_common.caller import Caller
 from context_common.errors import Conflict
 from context_knowledge.store.aside import Aside
 from context_knowledge.store.audit import Audit
+from context_knowledge.store.backups import Backups
 from context_knowledge.store.edges import Edges
 from context_knowledge.store.feed import Changes
 from context_knowledge.store.items import Items
@@ -52,6 +53,7 @@ class Session:
         self.audit = Audit(counted("audit"), who)
         self.once = Once(counted("requests"), who)
         self.totals = Totals(counted("totals"))
+        self.backups = Backups(counted("backups"))
 
 
 class Store:
