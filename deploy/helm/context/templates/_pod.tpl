@@ -111,11 +111,9 @@ timeoutSeconds: {{ .root.Values.tls.enabled | ternary 5 3 }}
 - name: skills
   configMap:
     name: {{ include "context.skillsName" .root }}
-    {{- if not .root.Values.skills.configMap }}
+    {{- with include "context.skillsItems" .root }}
     items:
-      {{- range $path, $_ := .root.Values.skills.files }}
-      - {key: {{ include "context.skillsKey" $path }}, path: {{ $path | quote }}}
-      {{- end }}
+      {{- trim . | nindent 6 }}
     {{- end }}
 {{- end }}
 {{- end }}
@@ -126,6 +124,19 @@ timeoutSeconds: {{ .root.Values.tls.enabled | ternary 5 3 }}
 {{- .Values.skills.configMap }}
 {{- else if .Values.skills.files }}
 {{- printf "%s-skills" (include "context.fullname" .) }}
+{{- end }}
+{{- end }}
+
+{{/* Which key of it stands where: a skill is a directory, and a key has no slash. */}}
+{{- define "context.skillsItems" -}}
+{{- if .Values.skills.configMap }}
+{{- range $key, $path := .Values.skills.paths }}
+- {key: {{ $key | quote }}, path: {{ $path | quote }}}
+{{- end }}
+{{- else }}
+{{- range $path, $_ := .Values.skills.files }}
+- {key: {{ include "context.skillsKey" $path | quote }}, path: {{ $path | quote }}}
+{{- end }}
 {{- end }}
 {{- end }}
 
