@@ -54,6 +54,8 @@ class Check:
             self._monitor()
         except Failed as error:
             self._must(False, str(error))
+            self._say(self._at.compose("ps", "--all"))
+            self._say(self._at.compose("logs", "--tail", "4"))
         finally:
             self._at.compose("--profile", "*", "down", "--volumes", "--timeout", "20")
             self._say("down --volumes: nothing is left")

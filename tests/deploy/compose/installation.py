@@ -43,7 +43,7 @@ class Installation:
             "SSL_DIR": str(folder / "ssl"),
             "ENV_FILE": str(folder / "env"),
             "DOMAIN": DOMAIN,
-            "EDGE_SUBNET": "172.29.85.0/24",
+            "EDGE_SUBNET": "10.213.85.0/24",
             "HTTP_PORT": str(self.http),
             "HTTPS_PORT": str(self.https),
             "PROMETHEUS_PORT": str(self.prometheus),
@@ -63,7 +63,8 @@ class Installation:
             command, env={**self._environ, **more}, cwd=ROOT, capture_output=True, text=True, check=False
         )
         if ran.returncode != 0:
-            raise Failed(f"{' '.join(command)}\n{ran.stdout[-3000:]}{ran.stderr[-3000:]}")
+            said = "\n".join((ran.stdout + ran.stderr).strip().splitlines()[-6:])
+            raise Failed(f"{' '.join(command)}\n{said}")
         return ran.stdout
 
     def compose(self, *arguments: str, **more: str) -> str:
