@@ -29,8 +29,8 @@ setup: ## Install what is needed to develop, and the model
 model: ## Export the embedding model where it is absent; SOURCE=directory or hub id
 	cd services/embedding && $(PYTHON) -m context_embedding.export $(if $(SOURCE),--source $(SOURCE))
 
-test: setup check ## Everything: check, then unit, integration, end to end, quality
-	$(PYTEST) tests/e2e tests/quality tests/integration tests/unit -n 2 --dist loadfile --no-loadscope-reorder  # longest files first
+test: setup check ## Everything: check, then unit, integration, end to end, quality, what is deployed
+	$(PYTEST) tests/e2e tests/deploy tests/quality tests/integration tests/unit -n 2 --dist loadfile --no-loadscope-reorder  # longest files first
 
 check: ## Lint, format, types, import law, stubs, audit of the locks; changes nothing
 	$(BIN)/ruff check $(SOURCES)
@@ -103,8 +103,9 @@ images: ## Build every container image; REGISTRY= BASE_IMAGE= PIP_INDEX_URL= MOD
 monitoring-check: ## Our Prometheus and Alertmanager files beside a stack: all scraped, a killed service told of
 	$(BIN)/python -m tests.deploy.monitoring.check
 
-chart: ## Write what of the Helm chart is made from elsewhere: README's table of values, alert rules, dashboards
+chart: ## Write what the Helm chart has from elsewhere, then lint it, render it over many values, boot its containers
 	$(BIN)/python deploy/helm/generate.py
+	$(PYTEST) tests/unit/deploy/test_chart_files.py tests/deploy/helm
 
 compose-check: ## The production installation by Compose, used, scaled, broken and taken down; RUN=--build
 	$(BIN)/python -m tests.deploy.compose.check $(RUN)

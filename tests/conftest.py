@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-KINDS = ("unit", "integration", "e2e", "quality")
+KINDS = ("unit", "integration", "e2e", "quality", "deploy")
 SUPPORT = ("tests.support.postgres", "tests.support.model", "tests.support.stack", "tests.support.guarded")
 
 pytest_plugins = [name for name in SUPPORT if find_spec(name)]

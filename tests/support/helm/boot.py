@@ -34,10 +34,6 @@ STARTS_WITHIN = 60.0  # seconds
 ASKS_WITHIN = 10.0  # seconds that a probe may take here, whatever it is given there
 NOBODY = "nobody"
 READER = "+dac_read_search"  # the code may lie where only we could read it
-AS_NOBODY = (
-    *("setpriv", f"--reuid={NOBODY}", f"--regid={pwd.getpwnam(NOBODY).pw_gid}", "--clear-groups"),
-    *(f"--inh-caps={READER}", f"--ambient-caps={READER}"),
-)
 WILDCARDS = re.compile(r"(?<![\d.])0\.0\.0\.0(?![\d./])|\[::\]|^::$")
 Files = Callable[[str, str], Mapping[str, str | bytes]]  # the name of a Secret and the address of a pod → its files
 
@@ -226,7 +222,7 @@ class Node:
         program = {"python": sys.executable, "contextctl": str(Path(sys.executable).parent / "contextctl")}
         first, *others = (self._here(word, place) for word in words)
         return [
-            *(AS_NOBODY if unprivileged() else ()),
+            *(as_nobody() if unprivileged() else ()),
             "setpriv",
             "--pdeathsig",
             "KILL",
@@ -286,7 +282,14 @@ def subnet() -> str:
     return f"127.{first}.{second}."
 
 
+def as_nobody() -> list[str]:
+    """What goes before a command so that it may read everything and write nothing."""
+    group = pwd.getpwnam(NOBODY).pw_gid
+    rights = [f"--inh-caps={READER}", f"--ambient-caps={READER}"]
+    return ["setpriv", f"--reuid={NOBODY}", f"--regid={group}", "--clear-groups", *rights]
+
+
 @cache
 def unprivileged() -> bool:
     """Whether pods can be run as somebody who may read everything and write nothing: by a root with all its rights."""
-    return os.geteuid() == 0 and subprocess.run([*AS_NOBODY, "true"], check=False).returncode == 0
+    return os.geteuid() == 0 and subprocess.run([*as_nobody(), "true"], check=False).returncode == 0
