@@ -77,13 +77,12 @@ class Supervisor:
                 wait.cancel()
 
     async def keep(self) -> None:
-        """Return never, but cancelled.
+        """Return once all of it has been stopped.
 
         Raises:
             StepFailedError: A step of the table failed, or a process was given up.
         """
         await asyncio.gather(*self._tasks.values())
-        await asyncio.Event().wait()
 
     def pids(self) -> dict[str, int]:
         """Names and process ids of what runs."""

@@ -79,6 +79,27 @@ async def test_a_child_that_keeps_dying_waits_longer_each_time(start: Start, tol
     ]
 
 
+async def test_a_child_that_dies_too_often_in_a_row_is_given_up(told: list[str]) -> None:
+    dying = Process("one", (sys.executable, "-c", "raise SystemExit(3)"))
+    supervisor = Supervisor([dying, Process("other", SLEEP)], os.environ, None, told.append, most_deaths=2)
+    supervisor.start()
+    with pytest.raises(StepFailedError, match=r"one ended with code 3, the last of 2 times in a row"):
+        await supervisor.keep()
+    await supervisor.stop()
+    assert told == ["one ended with code 3; again in 0.1 s"]
+    assert supervisor.pids() == {}
+
+
+async def test_keeping_ends_with_the_last_that_was_stopped() -> None:
+    supervisor = Supervisor([Process("one", SLEEP)], os.environ, None, print, most_deaths=2)
+    supervisor.start()
+    keeping = asyncio.create_task(supervisor.keep())
+    await until(supervisor.pids)
+    await supervisor.stop()
+    await asyncio.wait([keeping], timeout=30)
+    assert keeping.done()
+
+
 async def test_what_needs_another_waits_until_that_is_ready(start: Start, tmp_path: Path) -> None:
     [port] = free_ports(1)
     wrote = (sys.executable, "-c", f"import pathlib; pathlib.Path('{tmp_path}/step').touch()")

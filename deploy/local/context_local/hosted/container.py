@@ -54,7 +54,7 @@ async def run(settings: Settings, environ: Mapping[str, str]) -> int:
     if isinstance(result, StepFailedError):
         log.error("given_up", reason=str(result))
         return 1
-    if not isinstance(result, asyncio.CancelledError):
+    if result and not isinstance(result, asyncio.CancelledError):
         raise result
     log.info("stopped")
     return 0

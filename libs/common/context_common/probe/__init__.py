@@ -5,9 +5,10 @@ import socket
 import ssl
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from context_common.tls import Certificates, Files
+if TYPE_CHECKING:  # it brings gRPC, which takes most of the start of a process that asks by HTTP
+    from context_common.tls import Files
 
 
 class Unwell(Exception):
@@ -43,7 +44,7 @@ def http(host: str, port: int, path: str, within: float) -> None:
         raise Unwell(f"{host}:{port}{path}: status {status}")
 
 
-def grpc_health(address: str, service: str, within: float, files: Files | None = None) -> None:
+def grpc_health(address: str, service: str, within: float, files: "Files | None" = None) -> None:
     """Ask the standard health service about `service`; the empty name is the process alone.
 
     Args:
@@ -55,9 +56,10 @@ def grpc_health(address: str, service: str, within: float, files: Files | None =
     Raises:
         Unwell: It does not answer in time, or not that it serves.
     """
-    # Imported here: gRPC takes most of the start of a process that asks by HTTP.
     import grpc
     from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+    from context_common.tls import Loaded
 
     options: list[tuple[str, Any]] = [("grpc.enable_http_proxy", 0)]
     try:
@@ -66,7 +68,7 @@ def grpc_health(address: str, service: str, within: float, files: Files | None =
         else:
             # The server is reached by loopback, which is seldom a name in its certificate; who signed it still counts.
             options.append(("grpc.ssl_target_name_override", certified_name(address, files, within)))
-            loaded = Certificates(files).current()
+            loaded = Loaded.load(files)
             credentials = grpc.ssl_channel_credentials(loaded.authorities, loaded.key, loaded.certificate)
             channel = grpc.secure_channel(address, credentials, options=options)
         with channel:
@@ -80,7 +82,7 @@ def grpc_health(address: str, service: str, within: float, files: Files | None =
         raise Unwell(f"{address}: {service or 'the process'} is {name}")
 
 
-def certified_name(address: str, files: Files, within: float) -> str:
+def certified_name(address: str, files: "Files", within: float) -> str:
     """A name that the certificate of the server at `address` is for, once we know who signed it.
 
     Raises:

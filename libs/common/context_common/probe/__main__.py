@@ -12,7 +12,6 @@ from pathlib import Path
 
 from context_common import probe
 from context_common.settings import Env, SettingsError
-from context_common.tls import Files
 
 TLS = ("TLS_CERT_FILE", "TLS_KEY_FILE", "TLS_CA_FILE")
 
@@ -36,9 +35,11 @@ def ask(options: argparse.Namespace, environ: Mapping[str, str]) -> None:
     read.complain()
     if options.http:
         probe.http(probe.reachable(host), int(port), options.http, options.timeout)
-    else:
-        files = Files(*map(Path, paths)) if all(paths) else None
-        probe.grpc_health(f"{probe.reachable(host)}:{port}", options.service, options.timeout, files)
+        return
+    from context_common.tls import Files
+
+    files = Files(*map(Path, paths)) if all(paths) else None
+    probe.grpc_health(f"{probe.reachable(host)}:{port}", options.service, options.timeout, files)
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
