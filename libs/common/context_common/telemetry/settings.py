@@ -10,6 +10,7 @@ from context_common.scrub import hide
 from context_common.settings import Env
 
 SAMPLERS = ("always_on", "always_off", "traceidratio")
+SECRET_HEADERS = ("auth", "key", "token", "secret", "cookie")  # in the name of one that is never printed
 ENVIRONMENTS = {"prod": "production", "dev": "development"}
 
 
@@ -129,5 +130,6 @@ def _headers(env: Env, text: str) -> list[tuple[str, str]]:
             env.reject("OTEL_EXPORTER_OTLP_HEADERS must be name=value,name=value")
             break
         found.append((name.strip().lower(), unquote(value.strip())))
-        hide(found[-1][1])
+        if any(word in name.lower() for word in SECRET_HEADERS):
+            hide(found[-1][1])
     return found
