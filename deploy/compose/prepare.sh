@@ -24,7 +24,8 @@ keep() {
     [ -s "$file" ] || { "$@" >"$file.new" && chmod 444 "$file.new" && mv "$file.new" "$file"; }
 }
 random() { openssl rand -hex 32; }
-login() { printf 'postgresql://%s:%s@db:5432/context_engineering' "$1" "$2"; }
+# In the clear: nobody else is on the network between them.
+login() { printf 'postgresql://%s:%s@db:5432/context_engineering?sslmode=disable' "$1" "$2"; }
 
 keep "$secrets/db_password" random
 keep "$secrets/owner_database_url" login postgres "$(cat "$secrets/db_password")"

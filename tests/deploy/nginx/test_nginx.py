@@ -272,11 +272,11 @@ def test_replicas_are_found_while_it_runs_and_the_lost_are_passed_over(tmp_path:
 
 
 def test_the_log_names_the_request_and_no_secret(client: httpx2.Client, nginx: Nginx) -> None:
-    client.get("/api/adr?cursor=c3VzcGVjdA", headers={"Authorization": "Bearer hush", "X-Request-Id": "logged-1"})
+    client.get("/metrics?cursor=c3VzcGVjdA", headers={"Authorization": "Bearer hush", "X-Request-Id": "logged-1"})
     until = time.monotonic() + SEEN_WITHIN
     while "logged-1" not in (text := (nginx.folder / "access.log").read_text()) and time.monotonic() < until:
         time.sleep(0.02)
     line = next(json.loads(line) for line in text.splitlines() if "logged-1" in line)
-    assert (line["path"], line["status"], line["method"]) == ("/api/adr", 200, "GET")
+    assert (line["path"], line["status"], line["method"]) == ("/metrics", 404, "GET")
     assert "hush" not in text
     assert "c3VzcGVjdA" not in text
