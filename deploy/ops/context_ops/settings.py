@@ -26,6 +26,7 @@ class Settings:
     """What operators' commands need to know."""
 
     database_url: str = ""
+    owner_url: str = ""  # of the tables, as migrations log in
     restore_url: str = ""  # the owner of the database that a restore fills
     to: str = ""
     keep_days: int = 30
@@ -44,6 +45,7 @@ class Settings:
         urls = [read.secret(name, "") for name in ("BACKUP_DATABASE_URL", "MIGRATION_DATABASE_URL", "DATABASE_URL")]
         settings = cls(
             database_url=url or next(filter(None, urls), ""),
+            owner_url=url or urls[1] or urls[2],
             restore_url=read.secret("RESTORE_DATABASE_URL", ""),
             to=to or read.text("BACKUP_TO", ""),
             keep_days=read.integer("BACKUP_KEEP_DAYS", 30, least=1, most=36_500),
@@ -68,6 +70,16 @@ class Settings:
         if not self.database_url:
             raise CommandFailed("missing: BACKUP_DATABASE_URL, MIGRATION_DATABASE_URL or DATABASE_URL", USAGE)
         return self.complete(self.database_url)
+
+    def owner(self) -> str:
+        """Where the database is, for its owner.
+
+        Raises:
+            CommandFailed: Nothing says where.
+        """
+        if not self.owner_url:
+            raise CommandFailed("missing: MIGRATION_DATABASE_URL or DATABASE_URL", USAGE)
+        return self.complete(self.owner_url)
 
     def restore_into(self) -> str:
         """Where a restore goes: never by default into what is backed up.

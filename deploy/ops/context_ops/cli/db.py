@@ -1,5 +1,7 @@
 """`contextctl db`: a look into the database, for whoever is called because it is slow or full."""
 
+from dataclasses import asdict
+from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 import typer
@@ -17,6 +19,19 @@ app = typer.Typer(
     context_settings=HELP_OPTIONS,
 )
 NEARLY_FULL = 0.8  # of what the server allows
+
+
+class Method(StrEnum):
+    """Kinds of indexes, by how they are searched."""
+
+    HNSW = "hnsw"
+    GIN = "gin"
+    BTREE = "btree"
+    NONE = "none"
+
+
+# What changes leave holes in, and autovacuum does not make compact again.
+REBUILT = [Method.HNSW, Method.GIN]
 
 
 @command(app, local=True)
@@ -68,6 +83,23 @@ def size(session: Session, database: Database = "") -> None:
 
     found = _ask(session, database, look.sizes)
     session.answer(growth(found, Settings.from_env(session.environ)), show.sizes)
+
+
+@command(app, local=True)
+def upkeep(
+    session: Session,
+    methods: Annotated[list[Method], typer.Option("--method", help="Indexes to rebuild.")] = REBUILT,
+    memory: Annotated[str, typer.Option("--memory", help="For one rebuild.")] = "256MB",
+    database: Database = "",
+) -> None:
+    """Rebuild indexes and vacuum tables in use, as their owner. Example: contextctl db upkeep --method hnsw."""
+    from context_ops.cli import show
+    from context_ops.settings import Settings
+    from context_ops.upkeep import tend
+
+    url = Settings.from_env(session.environ, url=database).owner()
+    steps = [asdict(step) for step in tend(url, [name for name in methods if name is not Method.NONE], memory)]
+    session.answer({"steps": steps}, show.upkeep)
 
 
 def _ask(session: Session, database: str, question: Any, *values: Any) -> Any:

@@ -117,6 +117,15 @@ def indexes(console: Console, content: Content) -> None:
     console.print(rows)
 
 
+def upkeep(console: Console, content: Content) -> None:
+    """What was done."""
+    rows = columns("step", "name", "before", "after", "seconds")
+    for entry in content["steps"]:
+        cells = (entry["step"], entry["name"], size(entry["before"]), size(entry["after"]), f"{entry['seconds']:.1f}")
+        rows.add_row(*map(plain, cells))
+    console.print(rows)
+
+
 def sizes(console: Console, content: Content) -> None:
     """Tables by size."""
     rows = columns("table", "size", "heap", "indexes", "rows", "dead %", "grown")

@@ -78,13 +78,18 @@ def _read_migrations(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(directory.glob("[0-9]*.sql"))}
 
 
+def maintenance_key(schema: str) -> int:
+    """The advisory lock of whoever migrates `schema` or rebuilds its indexes."""
+    return int.from_bytes(hashlib.sha256(f"context:migrate:{schema}".encode()).digest()[:8], signed=True)
+
+
 @asynccontextmanager
 async def sole_maintainer(connection: Connection, schema: str) -> AsyncIterator[None]:
     """Be the only one for the block who migrates `schema` or rebuilds its indexes.
 
     Polled: a waiter that blocks in SQL deadlocks CREATE INDEX CONCURRENTLY.
     """
-    key = int.from_bytes(hashlib.sha256(f"context:migrate:{schema}".encode()).digest()[:8], signed=True)
+    key = maintenance_key(schema)
     async with asyncio.timeout(MIGRATION_WAIT):
         while True:
             locked = await connection.execute("SELECT pg_try_advisory_lock(%s) AS got", (key,))
