@@ -3,6 +3,7 @@
 #
 #   environment.sh dependencies LOCK…   /image/dependencies: an environment with what the locks say, by hash, and no more
 #   environment.sh packages DIR…        /image/packages: our packages into that environment, and whatever lies there
+#   environment.sh user                 /image/packages: a list of users that has ours, for programs that ask for a name
 #   environment.sh model                /image/model: as it lies there
 #
 # A release of ours changes the small layer only. The same inputs make the same bytes: every file and folder has the time
@@ -49,11 +50,15 @@ packages)
     pip_of /app/venv install --no-index --prefix /app/own /build/wheels/*.whl
     finish /app/own /image/packages
     ;;
+user)
+    mkdir -p /image/packages/etc
+    { cat /etc/passwd && echo 'context:x:10001:10001::/tmp:/usr/sbin/nologin'; } > /image/packages/etc/passwd
+    ;;
 model)
     clamp /image/model
     ;;
 *)
-    echo "usage: environment.sh dependencies LOCK… | packages DIR… | model" >&2
+    echo "usage: environment.sh dependencies LOCK… | packages DIR… | user | model" >&2
     exit 2
     ;;
 esac

@@ -96,6 +96,7 @@ def in_secrets(address: str) -> dict[str, str]:
         "secret-key-base": "of-forty-characters-and-known-to-tests-1",
         "service-secret": "another-one-of-forty-characters-in-tests",
         "owner-url": f"postgresql://postgres@{server}",
+        "backup-url": f"postgresql://postgres@{server}",
         **{f"{name}-url": f"postgresql://{name}_login:{name}-password@{server}" for name in STORES},
     }
 
@@ -127,6 +128,14 @@ def test_metrics_are_where_monitors_look(booted: Booted) -> None:
     for place in booted.node.places.values():
         url = f"http://{place.address}:{place.pod.ports()['metrics']}/metrics"
         assert "python_info" in httpx2.get(url, trust_env=False).text
+
+
+def test_jobs_do_what_their_clocks_are_for(booted: Booted) -> None:
+    """A backup, and the drill that restores it, by the commands, variables and volumes that they are rendered with."""
+    jobs = booted.chart.of("CronJob")
+    assert [job.component for job in jobs] == ["job-backup", "job-drill"]
+    for job in jobs:
+        print(booted.node.run(job))
 
 
 def test_without_its_database_nothing_is_ready_and_nothing_is_restarted(booted: Booted) -> None:

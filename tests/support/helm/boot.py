@@ -6,7 +6,6 @@ somebody who may write nowhere else.
 """
 
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -32,8 +31,16 @@ from tests.support.helm.objects import Object, Pod, matches, pod_of, pods_of
 
 STARTS_WITHIN = 60.0  # seconds
 ASKS_WITHIN = 10.0  # seconds that a probe may take here, whatever it is given there
-NOBODY = "nobody"
+NOBODY = "nobody"  # in place of the images' own user
 READER = "+dac_read_search"  # the code may lie where only we could read it
+AS_NOBODY = (
+    "setpriv",
+    f"--reuid={NOBODY}",
+    "--regid=65534",
+    "--clear-groups",
+    f"--inh-caps={READER}",
+    f"--ambient-caps={READER}",
+)
 WILDCARDS = re.compile(r"(?<![\d.])0\.0\.0\.0(?![\d./])|\[::\]|^::$")
 Files = Callable[[str, str], Mapping[str, str | bytes]]  # the name of a Secret and the address of a pod → its files
 
@@ -180,10 +187,13 @@ class Node:
         volumes = {volume["name"]: volume for volume in pod.spec.get("volumes", [])}
         for container in pod.containers:
             for mount in container.get("volumeMounts", []):
-                here = directory / "mounts" / mount["name"]
+                volume = volumes[mount["name"]]
+                claim = volume.get("persistentVolumeClaim")
+                # A claim is the same for all who mount it.
+                here = self._directory / claim["claimName"] if claim else directory / "mounts" / mount["name"]
                 if not here.exists():
                     here.mkdir(parents=True)
-                    self._fill(here, place.address, volumes[mount["name"]])
+                    self._fill(here, place.address, volume)
                 place.mounts[mount["mountPath"].rstrip("/")] = here
         place.mounts = {**self._inside, **place.mounts}
         return place
@@ -211,7 +221,8 @@ class Node:
         inherited = image(container["image"]).environment
         here = {name: self._here(value, place) for name, value in {**inherited, **told}.items()}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        return {"LANG": "C.UTF-8", **here, "PATH": path}
+        scratch = {"TMPDIR": str(place.mounts["/tmp"])} if "/tmp" in place.mounts else {}  # noqa: S108 - a container's
+        return {"LANG": "C.UTF-8", **scratch, **here, "PATH": path}
 
     def _command(self, place: Place, container: Mapping[str, Any]) -> list[str]:
         told = environment(self._chart, place.pod, container, self._secret, place.address)
@@ -222,7 +233,7 @@ class Node:
         program = {"python": sys.executable, "contextctl": str(Path(sys.executable).parent / "contextctl")}
         first, *others = (self._here(word, place) for word in words)
         return [
-            *(as_nobody() if unprivileged() else ()),
+            *(AS_NOBODY if unprivileged() else ()),
             "setpriv",
             "--pdeathsig",
             "KILL",
@@ -282,14 +293,7 @@ def subnet() -> str:
     return f"127.{first}.{second}."
 
 
-def as_nobody() -> list[str]:
-    """What goes before a command so that it may read everything and write nothing."""
-    group = pwd.getpwnam(NOBODY).pw_gid
-    rights = [f"--inh-caps={READER}", f"--ambient-caps={READER}"]
-    return ["setpriv", f"--reuid={NOBODY}", f"--regid={group}", "--clear-groups", *rights]
-
-
 @cache
 def unprivileged() -> bool:
     """Whether pods can be run as somebody who may read everything and write nothing: by a root with all its rights."""
-    return os.geteuid() == 0 and subprocess.run([*as_nobody(), "true"], check=False).returncode == 0
+    return os.geteuid() == 0 and subprocess.run([*AS_NOBODY, "true"], check=False).returncode == 0
