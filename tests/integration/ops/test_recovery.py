@@ -16,6 +16,7 @@ import pytest
 
 from context_client.errors import CommandFailed
 from context_ops import base, catalogue, contents, manifest, pitr, wal
+from context_ops.manifest import Base
 from context_ops.settings import S3, Settings
 from context_ops.storage import open_storage
 from tests.support.archiving import archive_rest, passable, scratch, server
@@ -111,53 +112,54 @@ def test_recovery_is_refused_where_it_could_not_end_well(archive: tuple[Path, Se
         pitr.prepare(settings, after, folder / "gap", quiet)
 
 
-def test_base_backups_are_kept_for_every_moment_of_the_last_days(archive: tuple[Path, Settings, str]) -> None:
-    folder, settings, command = archive
-    with primary(folder, settings, command) as url:
-        settings = replace(settings, database_url=url)
-        storage = open_storage(settings)
-        now = datetime.now(UTC)
-        taken = base.base_backup(settings, quiet).base
-        for days, segment in ((50, "2"), (40, "3"), (20, "4")):
-            when = now - timedelta(days=days)
-            older = replace(
-                taken,
-                name=when.strftime(manifest.STAMP),
-                finished_at=when,
-                first_wal=f"0000000100000000000000F{segment}",
-            )
-            for name in older.files:
-                storage.write(older.folder + name, b"".join(storage.read(taken.folder + name)))
-            storage.write(f"{older.folder}base.json", manifest.write(older))
-        gone, oldest = catalogue.rotate_bases(storage, 30, now)
+@pytest.fixture(scope="module")
+def taken() -> Iterator[tuple[Settings, Base]]:
+    """A base backup in a directory."""
+    with scratch() as folder:
+        settings = Settings(to=str(folder), programs={"PATH": os.environ["PATH"]})
+        with server(folder / "primary", {}) as url:
+            done = base.base_backup(replace(settings, database_url=url), quiet)
+        assert not done.archives
+        yield settings, done.base
+
+
+def test_a_base_backup_that_differs_from_its_list_is_found(taken: tuple[Settings, Base], tmp_path: Path) -> None:
+    settings, whole = taken
+    source = Path(settings.to) / whole.folder
+    for name in whole.files:
+        (tmp_path / name).write_bytes((source / name).read_bytes())
+    assert contents.verify(tmp_path, whole.segment_size) == whole.first_wal
+    text = (tmp_path / contents.LIST).read_text()
+    checksum = json.loads(text)["Files"][0]["Checksum"]
+    (tmp_path / contents.LIST).write_text(text.replace(checksum, "0" * 64))
+    with pytest.raises(CommandFailed, match="damaged"):
+        contents.verify(tmp_path, whole.segment_size)
+    (tmp_path / contents.LIST).write_text(text)
+    (tmp_path / contents.WAL_ARCHIVE).write_bytes((source / contents.ARCHIVE).read_bytes())
+    with pytest.raises(CommandFailed, match=r"WAL [0-9A-F]+ is missing"):
+        contents.verify(tmp_path, whole.segment_size)
+    (tmp_path / contents.ARCHIVE).write_bytes((source / contents.WAL_ARCHIVE).read_bytes())
+    with pytest.raises(CommandFailed, match="files differ"):
+        contents.verify(tmp_path, whole.segment_size)
+    (tmp_path / contents.ARCHIVE).write_bytes(b"nonsense")
+    with pytest.raises(CommandFailed, match="is damaged"):
+        contents.verify(tmp_path, whole.segment_size)
+
+
+def test_base_backups_are_kept_for_every_moment_of_the_last_days(taken: tuple[Settings, Base]) -> None:
+    settings, newest = taken
+    storage, now = open_storage(settings), datetime.now(UTC)
+    for days, first_wal in ((50, "0000000100000000000000F2"), (40, "0000000100000000000000F3"), (20, "F" * 24)):
+        when = now - timedelta(days=days)
+        older = replace(newest, name=when.strftime(manifest.STAMP), finished_at=when, first_wal=first_wal)
+        for name in older.files:
+            storage.write(older.folder + name, b"".join(storage.read(newest.folder + name)))
+        storage.write(f"{older.folder}base.json", manifest.write(older))
+    gone, oldest = catalogue.rotate_bases(storage, 30, now)
     # That of 40 days stays, for moments between 30 and 20 days ago.
     assert {name.split("/")[1] for name in gone} == {(now - timedelta(days=50)).strftime(manifest.STAMP)}
-    assert oldest.first_wal.endswith("F3")
+    assert oldest.first_wal == "0000000100000000000000F3"
     assert len(catalogue.bases(storage)) == 3
-
-
-def test_a_base_backup_that_differs_from_its_list_is_found(archive: tuple[Path, Settings, str]) -> None:
-    folder, settings, command = archive
-    with primary(folder, settings, command) as url:
-        taken = base.base_backup(replace(settings, database_url=url), quiet).base
-    storage = open_storage(settings)
-    copy = folder / "copy"
-    copy.mkdir()
-    for name in taken.files:
-        (copy / name).write_bytes(b"".join(storage.read(taken.folder + name)))
-    assert contents.verify(copy, taken.segment_size) == taken.first_wal
-    listed = json.loads((copy / contents.LIST).read_bytes())
-    text = (copy / contents.LIST).read_text()
-    (copy / contents.LIST).write_text(text.replace(listed["Files"][0]["Checksum"], "0" * 64))
-    with pytest.raises(CommandFailed, match="damaged"):
-        contents.verify(copy, taken.segment_size)
-    (copy / contents.LIST).write_text(text)
-    (copy / contents.WAL_ARCHIVE).write_bytes((copy / contents.ARCHIVE).read_bytes())
-    with pytest.raises(CommandFailed, match=r"WAL [0-9A-F]+ is missing"):
-        contents.verify(copy, taken.segment_size)
-    (copy / contents.ARCHIVE).write_bytes(b"".join(storage.read(f"{taken.folder}{contents.WAL_ARCHIVE}")))
-    with pytest.raises(CommandFailed, match=r"files differ|is damaged"):
-        contents.verify(copy, taken.segment_size)
 
 
 def test_the_services_start_on_a_recovered_cluster_and_answer(model_dir: Path) -> None:

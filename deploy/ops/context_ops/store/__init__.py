@@ -16,6 +16,7 @@ Connection: TypeAlias = psycopg.Connection[DictRow]
 FAILED, USAGE, REFUSED, AWAY = 1, 2, 4, 5  # exit codes
 # Values read the same on every server, and nothing that takes long is given up.
 SESSION = {
+    "client_encoding": "UTF8",
     "timezone": "UTC",
     "datestyle": "ISO",
     "intervalstyle": "postgres",
@@ -66,13 +67,14 @@ def connect(url: str) -> Iterator[Connection]:
         )
     except psycopg.Error as error:
         raise CommandFailed(f"the database is not reachable: {str(error).strip()}", AWAY) from error
+    user = connection.info.user  # unknown once it is closed
     try:
         with connection:
             yield connection
     except psycopg.errors.LockNotAvailable as error:
         raise CommandFailed("somebody is at work in the database: stop the services first", REFUSED) from error
     except psycopg.errors.InsufficientPrivilege as error:
-        raise CommandFailed(f"{connection.info.user} may not do this: {error.diag.message_primary}", REFUSED) from error
+        raise CommandFailed(f"{user} may not do this: {error.diag.message_primary}", REFUSED) from error
     except psycopg.OperationalError as error:
         raise CommandFailed(f"the database went away: {str(error).strip()}", AWAY) from error
     except psycopg.Error as error:
