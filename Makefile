@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling upgrade load soak fuzz clean
+.PHONY: manifests compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling upgrade load soak fuzz clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -100,12 +100,18 @@ images: ## Build every container image; REGISTRY= BASE_IMAGE= PIP_INDEX_URL= MOD
 	VERSION=$(VERSION) REVISION=$$(git describe --always --abbrev=40 --dirty --exclude '*') \
 	  docker buildx bake --file deploy/images/docker-bake.hcl $(ONLY)
 
+images-check: ## Every image started under strict flags and used: size, cold start, memory; after make images
+	$(BIN)/python -m tests.deploy.images.check $(RUN)
+
 monitoring-check: ## Our Prometheus and Alertmanager files beside a stack: all scraped, a killed service told of
 	$(BIN)/python -m tests.deploy.monitoring.check
 
 chart: ## Write what the Helm chart has from elsewhere, then lint it, render it over many values, boot its containers
 	$(BIN)/python deploy/helm/generate.py
 	$(PYTEST) tests/unit/deploy/test_chart_files.py tests/deploy/helm
+
+manifests: ## Write k8s/, the chart as plain manifests for clusters without Helm
+	$(BIN)/python deploy/helm/manifests.py
 
 compose-check: ## The production installation by Compose, used, scaled, broken and taken down; RUN=--build
 	$(BIN)/python -m tests.deploy.compose.check $(RUN)
