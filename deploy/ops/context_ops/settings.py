@@ -42,10 +42,10 @@ class Settings:
             CommandFailed: Names everything that is wrong.
         """
         read = Env(environ)
-        urls = [read.secret(name, "") for name in ("BACKUP_DATABASE_URL", "MIGRATION_DATABASE_URL", "DATABASE_URL")]
+        owner = read.secret("MIGRATION_DATABASE_URL", "") or read.secret("DATABASE_URL", "")
         settings = cls(
-            database_url=url or next(filter(None, urls), ""),
-            owner_url=url or urls[1] or urls[2],
+            database_url=url or read.secret("BACKUP_DATABASE_URL", "") or owner,
+            owner_url=url or owner,
             restore_url=read.secret("RESTORE_DATABASE_URL", ""),
             to=to or read.text("BACKUP_TO", ""),
             keep_days=read.integer("BACKUP_KEEP_DAYS", 30, least=1, most=36_500),
