@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
+import psycopg
 import pytest
 
 from tests.support.breakable import Breakable
@@ -24,6 +25,7 @@ LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all o
 pytestmark = [LINUX, pytest.mark.timeout(240)]
 
 DRAIN = 5  # seconds
+DATABASE = "context_engineering"
 STORES = ("knowledge", "retrieval")
 VALUES = {
     "native probes": merge(load_set("public.yaml"), load_set("own-skills.yaml"), {"drainSeconds": DRAIN}),
@@ -50,6 +52,18 @@ class Booted:
         return ran.stdout.strip().removeprefix("admin key: ")
 
 
+def prepare(superuser: str) -> None:
+    """What docs/operations.md says to run on the database before the first installation."""
+    section = (ROOT / "docs/operations.md").read_text().partition("### Install from nothing")[2]
+    script = section.partition("```sql")[2].partition("```")[0]
+    outside, connect, inside = script.partition(f"\\c {DATABASE}")
+    assert connect, script
+    for database, part in (("postgres", outside), (DATABASE, inside)):
+        with psycopg.connect(f"{superuser}/{database}", autocommit=True) as connection:
+            for statement in filter(None, map(str.strip, part.split(";"))):
+                connection.execute(statement.encode())
+
+
 @dataclass(frozen=True)
 class Papers:
     """The Secret with certificates, for an address where there is no name."""
@@ -73,6 +87,7 @@ def booted(request: pytest.FixtureRequest, model_dir: Path) -> Iterator[Booted]:
         address = subnet() + "253"
         database = Breakable(Path(scratch), listen_addresses=address)
         secrets = {"url": redis.url, **in_secrets(address)}
+        owner = f"postgresql://postgres@{address}:5432"
         node = Node(
             chart,
             Path(scratch),
@@ -82,6 +97,7 @@ def booted(request: pytest.FixtureRequest, model_dir: Path) -> Iterator[Booted]:
         )
         try:
             asyncio.run(database.start())
+            prepare(owner)
             node.install()
             yield Booted(node, chart, database, secrets)
         finally:
@@ -91,12 +107,12 @@ def booted(request: pytest.FixtureRequest, model_dir: Path) -> Iterator[Booted]:
 
 def in_secrets(address: str) -> dict[str, str]:
     """The Secrets of an installation, by the keys that the chart's README names."""
-    server = f"{address}:5432/postgres"
+    server = f"{address}:5432/{DATABASE}"
     return {
         "secret-key-base": "of-forty-characters-and-known-to-tests-1",
         "service-secret": "another-one-of-forty-characters-in-tests",
-        "owner-url": f"postgresql://postgres@{server}",
-        "backup-url": f"postgresql://postgres@{server}",
+        "owner-url": f"postgresql://context_owner@{server}",
+        "backup-url": f"postgresql://context_backup_login@{server}",
         **{f"{name}-url": f"postgresql://{name}_login:{name}-password@{server}" for name in STORES},
     }
 
