@@ -168,9 +168,10 @@ class Check:
     def _kill(self, service: str, traffic: Traffic) -> None:
         traffic.take()
         victim = self._at.containers(service)[0]
+        before = self._at.starts(victim)
         self._at.kill(victim)
         began = time.monotonic()
-        back = self._wait(lambda: self._at.healthy(victim), BACK_WITHIN)
+        back = self._wait(lambda: self._at.starts(victim) != before and self._at.healthy(victim), BACK_WITHIN)
         self._must(back, f"{victim.name} did not come back")
         took = time.monotonic() - began
         time.sleep(5)
@@ -179,9 +180,8 @@ class Check:
         self._must(not outcome.failed, f"questions failed: {outcome.failed[:3]}")
 
     def _wait(self, condition: Callable[[], bool], within: float) -> bool:
-        """Whether `condition` holds in time; first lets pass the moment in which Docker has not noticed anything."""
+        """Whether `condition` holds in time."""
         until = time.monotonic() + within
-        time.sleep(2)
         while not condition() and time.monotonic() < until:
             time.sleep(0.5)
         return condition()
@@ -217,7 +217,10 @@ class Check:
                 found.setdefault(target["labels"]["job"], []).append(target["health"])
             return found
 
-        self._wait(lambda: all(health == "up" for job in targets().values() for health in job), 60)
+        def scraped() -> bool:
+            return len(targets()) >= 6 and all(health == "up" for job in targets().values() for health in job)
+
+        self._wait(scraped, 90)
         self._say(f"targets: {json.dumps({job: ' '.join(health) for job, health in sorted(targets().items())})}")
         self._must(len(targets().get("context-embedding", [])) == 2, "Prometheus does not see each replica")
         self._must({h for job in targets().values() for h in job} == {"up"}, f"targets: {targets()}")

@@ -93,6 +93,10 @@ class Installation:
         pid = self.run("docker", "inspect", "--format", "{{.State.Pid}}", container.id).strip()
         os.kill(int(pid), 9)
 
+    def starts(self, container: Container) -> str:
+        """Changes with each start of it."""
+        return self.run("docker", "inspect", "--format", "{{.State.StartedAt}}", container.id)
+
     def healthy(self, container: Container) -> bool:
         """Whether its health check says so."""
         return self.run("docker", "inspect", "--format", "{{.State.Health.Status}}", container.id).strip() == "healthy"

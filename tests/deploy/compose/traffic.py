@@ -10,7 +10,7 @@ from typing import Self
 import httpx2
 
 AGAIN = (429, 502, 503, 504)  # what a client may ask again for
-ATTEMPTS = 4
+ATTEMPTS = 6
 
 
 @dataclass
