@@ -1,5 +1,6 @@
 """Compares a base backup with Postgres's own list of what is in it. Reads the archives as they lie, of any version."""
 
+import gzip
 import hashlib
 import json
 import tarfile
@@ -57,7 +58,8 @@ def _read(path: Path) -> Any:
 def _files(path: Path) -> dict[str, tuple[int, str]]:
     """Size and SHA-256 of each file in an archive; WAL has its own."""
     found = {}
-    with tarfile.open(path, "r|gz") as archive:
+    # Not by tarfile's own reading of gzip, which ends at the first of the parts that pg_basebackup may write.
+    with gzip.open(path) as unpacked, tarfile.open(fileobj=unpacked, mode="r|") as archive:
         for member in archive:
             content = archive.extractfile(member) if member.isreg() else None
             if content is None or member.name.startswith("pg_wal/"):

@@ -84,6 +84,13 @@ class Directory:
             path.parent.rmdir()
 
     @contextmanager
+    def at_hand(self, name: str) -> Iterator[Path]:
+        """Where it lies: what only reads needs no right to write there."""
+        if not (self._root / name).is_file():
+            raise Missing(f"{self.where} has no {name}")
+        yield self._root / name
+
+    @contextmanager
     def staging(self) -> Iterator[Path]:
         """A directory on the same disk, so that what is ready only needs its name."""
         for left in self._root.glob(f"{PARTIAL}*"):

@@ -4,18 +4,21 @@ import tarfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from context_client.errors import CommandFailed
 from context_ops import catalogue, contents, wal
 from context_ops.manifest import Base, File
 from context_ops.settings import Settings
-from context_ops.storage import NOT_FOUND, Storage, fetch, open_storage
+from context_ops.storage import NOT_FOUND, Storage, digest_file, fetch, open_storage
 from context_ops.store import REFUSED
 from context_ops.tools import Tell
 
 ARCHIVED = "restored_wal"  # in the data directory: a server in any image finds it there, and needs only gzip
 FETCH_WAL = f'gzip -dc < "{ARCHIVED}/%f{wal.SUFFIX}" > "%p"'
 ARCHIVES = {contents.ARCHIVE: "", contents.WAL_ARCHIVE: "pg_wal"}  # and where they are unpacked to
+# Older Pythons have no filters.
+FILTER: dict[str, Any] = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
 
 
 @dataclass(frozen=True)
@@ -67,16 +70,12 @@ def _unpack(storage: Storage, base: Base, into: Path) -> None:
     """Unpack what was backed up, once its checksums are right."""
     if unknown := set(base.files) - {*ARCHIVES, contents.LIST}:
         raise CommandFailed(f"{base.name} has tablespaces, which are restored by hand: {', '.join(sorted(unknown))}")
-    with storage.staging() as staging:
-        for name, file in base.files.items():
-            path = staging / name
-            if File(*fetch(storage, base.folder + name, path)) != file:
+    for name, folder in ARCHIVES.items():
+        with storage.at_hand(base.folder + name) as path:
+            if File(*digest_file(path)) != base.files[name]:
                 raise CommandFailed(f"{name} of {base.name} is not what was backed up: its checksum differs")
-            if name == contents.LIST:
-                continue
             with tarfile.open(path) as archive:
-                archive.extractall(into / ARCHIVES[name], filter="tar")  # its checksum is right
-            path.unlink()
+                archive.extractall(into / folder, **FILTER)  # noqa: S202 - its checksum is right
 
 
 def _bring_wal(storage: Storage, base: Base, into: Path, tell: Tell) -> list[str]:

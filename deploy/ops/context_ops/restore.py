@@ -10,7 +10,7 @@ from context_ops import tools
 from context_ops.backup import verify_archive
 from context_ops.manifest import Dump, File, Table
 from context_ops.settings import Settings
-from context_ops.storage import Storage, fetch
+from context_ops.storage import Storage, digest_file
 from context_ops.store import REFUSED, Connection, connect, content, login, target
 from context_ops.tools import Tell
 
@@ -53,8 +53,9 @@ def restore(storage: Storage, dump: Dump, into: str, settings: Settings, tell: T
         if held and not how.force:
             raise CommandFailed(f"the target is not empty: it has {', '.join(held)}; --force drops that first", REFUSED)
         major = connection.info.server_version // 10000
-        with storage.staging() as staging:
-            path = _fetch(storage, dump, staging, settings, tell)
+        tell(f"reading {dump.file_name}, {dump.file.size} bytes")
+        with storage.at_hand(dump.file_name) as path:
+            _check(path, dump, settings)
             schemas = {name.partition(".")[0] for name in (*dump.tables, *dump.owners)} - {"public"}
             if held:
                 tell(f"dropping {', '.join(sorted(schemas))}")
@@ -76,13 +77,10 @@ def compare(wanted: Mapping[str, Table], found: Mapping[str, Table]) -> dict[str
     }
 
 
-def _fetch(storage: Storage, dump: Dump, staging: Path, settings: Settings, tell: Tell) -> Path:
-    path = staging / dump.file_name
-    tell(f"fetching {dump.file_name}, {dump.file.size} bytes")
-    if File(*fetch(storage, dump.file_name, path)) != dump.file:
+def _check(path: Path, dump: Dump, settings: Settings) -> None:
+    if File(*digest_file(path)) != dump.file:
         raise CommandFailed(f"{dump.file_name} is not what was backed up: its checksum differs")
     verify_archive(path, settings, int(dump.tools["pg_dump"]))
-    return path
 
 
 def _load(path: Path, into: str, settings: Settings, tell: Tell, version: int, jobs: int) -> None:

@@ -77,6 +77,15 @@ class Bucket:
             self._client.delete_object(**self._at(name))
 
     @contextmanager
+    def at_hand(self, name: str) -> Iterator[Path]:
+        """A copy where temporary files go (`TMPDIR`)."""
+        with self.staging() as folder:
+            path = folder / name.rpartition("/")[2]
+            with path.open("wb") as file:
+                file.writelines(self.read(name))
+            yield path
+
+    @contextmanager
     def staging(self) -> Iterator[Path]:
         """A directory where temporary files go (`TMPDIR`)."""
         with tempfile.TemporaryDirectory(prefix="context-backup-") as made:

@@ -46,6 +46,9 @@ class Storage(Protocol):
     def delete(self, name: str) -> None:
         """Remove a file."""
 
+    def at_hand(self, name: str) -> AbstractContextManager[Path]:
+        """Where programs can read it, for the block: itself, or a copy in `TMPDIR`. Raises Missing."""
+
     def staging(self) -> AbstractContextManager[Path]:
         """A directory to prepare files in, for the block."""
 
