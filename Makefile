@@ -100,6 +100,9 @@ images: ## Build every container image; REGISTRY= BASE_IMAGE= PIP_INDEX_URL= MOD
 	VERSION=$(VERSION) REVISION=$$(git describe --always --abbrev=40 --dirty --exclude '*') \
 	  docker buildx bake --file deploy/images/docker-bake.hcl $(ONLY)
 
+sbom: ## What is in each image, as CycloneDX documents in dist/sbom; after make images
+	$(BIN)/python deploy/images/sbom.py dist/sbom $(foreach name,$(SERVICES) cli engine,$(REGISTRY)context-$(name):$(VERSION))
+
 images-check: ## Every image started under strict flags and used: size, cold start, memory; after make images
 	$(BIN)/python -m tests.deploy.images.check $(RUN)
 
