@@ -58,7 +58,7 @@ lock: ## Choose third-party versions anew, with their hashes; UPGRADE= keeps tho
 	@set -e; for name in $(SERVICES); do \
 	  printf -- '-e $(CURDIR)/libs/common\n-e $(CURDIR)/services/%s\n' $$name | \
 	  $(COMPILE) $(UPGRADE) --constraint requirements.lock - -o services/$$name/requirements.lock; done
-	printf -- '-e $(CURDIR)/libs/common\n-e $(CURDIR)/libs/client\n-e $(CURDIR)/deploy/ops\n' | \
+	printf -- '-e $(CURDIR)/libs/common\n-e $(CURDIR)/libs/client\n-e $(CURDIR)/deploy/local\n-e $(CURDIR)/deploy/ops\n' | \
 	  $(COMPILE) $(UPGRADE) --constraint requirements.lock - -o deploy/ops/requirements.lock
 	printf 'hatchling\n' | $(COMPILE) $(UPGRADE) --constraint requirements.lock - -o deploy/images/build.lock
 	sed -i '/^# /d' deploy/images/build.lock deploy/ops/requirements.lock requirements.lock requirements-dev.lock $(SERVICES:%=services/%/requirements.lock)
