@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import stat
 import subprocess
 import sys
@@ -37,6 +38,7 @@ from tests.support.compose import (
 
 NAME = "context.test"
 PRODUCTION = {"DOMAIN": NAME}
+FOUR = ("gateway", "knowledge", "embedding", "retrieval")
 ONE_SHOT = {"migrate-knowledge", "migrate-retrieval", "volumes", "cli", "backup"}
 MONITORING = {"prometheus", "alertmanager", "grafana"}
 OWN: Mapping[str, Callable[[Mapping[str, str]], object]] = {
@@ -49,7 +51,7 @@ OWN: Mapping[str, Callable[[Mapping[str, str]], object]] = {
 }
 # Who may reach whom: the call graph, the stores below it, and who measures and keeps them.
 PAIRS = {
-    *(frozenset(pair) for pair in combinations(["gateway", "knowledge", "embedding", "retrieval"], 2)),
+    *(frozenset(pair) for pair in combinations(FOUR, 2)),
     *(frozenset({"prometheus", name}) for name in (*MONITORING - {"prometheus"}, *OWN) if "migrate" not in name),
     *(
         frozenset({"db", name})
@@ -204,9 +206,8 @@ def test_limits_and_replicas_are_the_ones_asked_for() -> None:
     found = prod()
     assert found["gateway"]["deploy"]["replicas"] == "3"
     limits = {name: service["deploy"]["resources"]["limits"] for name, service in found.items() if "deploy" in service}
-    four = ("gateway", "knowledge", "embedding", "retrieval")
-    assert {limits[name]["cpus"] for name in four} == {"2"}
-    assert sum(_mebibytes(limits[name]["memory"]) for name in four) == 4096
+    assert {limits[name]["cpus"] for name in FOUR} == {"2"}
+    assert sum(_mebibytes(limits[name]["memory"]) for name in FOUR) == 4096
     assert limits["db"] == {"cpus": "4", "memory": "8G"}
 
 
@@ -342,3 +343,45 @@ def test_a_certificate_without_its_key_is_not_taken(made: Path, tmp_path: Path) 
     assert ran.returncode == 1
     assert "not the certificate's" in ran.stderr
     assert (made / "ssl" / "fullchain.pem").read_text() == before
+
+
+def test_certificates_inside_are_good_for_each_other_and_renewed_in_place(tmp_path: Path) -> None:
+    def make() -> None:
+        environ = {"PATH": "/usr/local/bin:/usr/bin:/bin", "SECRETS_DIR": str(tmp_path)}
+        subprocess.run([ROOT / "deploy/compose/mtls.sh"], env=environ, capture_output=True, check=True)
+
+    make()
+    made = {path.name: (path.stat().st_ino, path.read_bytes()) for path in (tmp_path / "tls").iterdir()}
+    wanted = {Path(secret["file"]).name for secret in merged(BASE, PROD, MTLS, environ=PRODUCTION)["secrets"].values()}
+    assert {f"{name}.{part}" for name in FOUR for part in ("crt", "key")} | {"ca.crt"} <= wanted & made.keys()
+    make()
+    for name, (inode, content) in made.items():
+        path = tmp_path / "tls" / name
+        assert path.stat().st_ino == inode, name  # a container sees no other
+        renewed = name.endswith((".crt", ".key")) and name.split(".")[0] in FOUR
+        assert (path.read_bytes() != content) is renewed or name == "ca.srl", name
+    for server in FOUR:
+        assert _shakes_hands(tmp_path / "tls", server, "gateway", server)
+        assert not _shakes_hands(tmp_path / "tls", server, "gateway", "other")
+
+
+def _shakes_hands(folder: Path, server: str, client: str, called: str) -> bool:
+    """Whether `client` and `server` trust each other, where the client asks for `called`."""
+    contexts = []
+    for purpose, name in ((ssl.Purpose.CLIENT_AUTH, server), (ssl.Purpose.SERVER_AUTH, client)):
+        context = ssl.create_default_context(purpose, cafile=folder / "ca.crt")
+        context.load_cert_chain(folder / f"{name}.crt", folder / f"{name}.key")
+        context.verify_mode = ssl.CERT_REQUIRED
+        contexts.append(context)
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = contexts[0].wrap_bio(to_server, to_client, server_side=True)
+    theirs = contexts[1].wrap_bio(to_client, to_server, server_hostname=called)
+    for _ in range(4):
+        for side in (theirs, ours):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+            except ssl.SSLCertVerificationError:
+                return False
+    return True
