@@ -36,9 +36,8 @@ async def check_session(url: str, options: Options, *, strict: bool) -> None:
         warn_unverified("DATABASE_URL", url)
     try:
         with refuse_stranger(url):
-            connection = await psycopg.AsyncConnection.connect(
-                url, autocommit=True, row_factory=dict_row, options=str(options), **KEEPALIVE
-            )
+            # As itself: on the wrong server there may be no such role.
+            connection = await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row, **KEEPALIVE)
         async with connection:
             await check_server(connection)
             found = await (await connection.execute(FREEDOMS, (options.schema,))).fetchone() or {}
