@@ -1,6 +1,9 @@
 """What tests of backups share."""
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,3 +38,9 @@ def keep_old(settings: Settings, dump: Dump, *days: int) -> list[str]:
         (folder(settings) / entry.file_name).write_bytes((folder(settings) / dump.file_name).read_bytes())
         (folder(settings) / f"{entry.name}.json").write_bytes(manifest.write(entry))
     return [entry.name for entry in made]
+
+
+def contextctl(environ: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    """Run the command line as an operator does."""
+    command = [sys.executable, "-m", "context_client", *arguments]
+    return subprocess.run(command, env={**os.environ, **environ}, capture_output=True, text=True, check=False)

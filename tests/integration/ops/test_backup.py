@@ -4,8 +4,6 @@ import hashlib
 import os
 import re
 import stat
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +21,7 @@ from context_ops.directory import Directory
 from context_ops.manifest import Dump, File
 from context_ops.settings import S3
 from context_ops.storage import open_storage
-from tests.support.backups import Make, folder, keep_old, old, quiet
+from tests.support.backups import Make, contextctl, folder, keep_old, old, quiet
 from tests.support.postgres import scratch_database
 
 COUNT = sql.SQL("SELECT count(*) FROM {}")
@@ -188,28 +186,18 @@ def test_a_bucket_holds_backups_as_a_directory_does(
 
 def test_the_command_line_completes_counts_and_tells_age(database: str, make_settings: Make) -> None:
     to = make_settings().to
-
-    def contextctl(*arguments: str) -> "subprocess.CompletedProcess[str]":
-        environ = {**os.environ, "BACKUP_TO": to, "DATABASE_URL": database}
-        return subprocess.run(
-            [sys.executable, "-m", "context_client", *arguments],
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    assert contextctl("backup", "status").returncode == 3
-    made = contextctl("backup")
+    environ = {"BACKUP_TO": to, "DATABASE_URL": database}
+    assert contextctl(environ, "backup", "status").returncode == 3
+    made = contextctl(environ, "backup")
     assert made.returncode == 0, made.stderr
     assert made.stdout.endswith("Backup completed.\n")
     assert "verified" in made.stderr
-    assert contextctl("backup", "status", "--max-age", "1h").returncode == 0
+    assert contextctl(environ, "backup", "status", "--max-age", "1h").returncode == 0
     for path in Path(to).glob("*.json"):
         entry = old(Dump.read(path.read_bytes()), 2)
         (Path(to) / f"{entry.name}.json").write_bytes(manifest.write(entry))
         path.rename(path.with_suffix(".gone"))
         (Path(to) / f"{path.stem}.dump").rename(Path(to) / entry.file_name)
-    aged = contextctl("backup", "status", "--json")
+    aged = contextctl(environ, "backup", "status", "--json")
     assert (aged.returncode, '"good": false' in aged.stdout) == (1, True)
-    assert contextctl("backup", "--to", "/nowhere/at/all").returncode == 5
+    assert contextctl(environ, "backup", "--to", "/nowhere/at/all").returncode == 5

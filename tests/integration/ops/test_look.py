@@ -1,9 +1,7 @@
 """What `contextctl db` finds in a database that has been used."""
 
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,7 +15,7 @@ from context_ops import backup, manifest
 from context_ops.growth import growth
 from context_ops.manifest import Dump
 from context_ops.store import connect, look
-from tests.support.backups import Make, quiet
+from tests.support.backups import Make, contextctl, quiet
 
 IMAGE = "pgvector/pgvector:pg17"
 SECRET = "in-no-list-of-statements"
@@ -115,13 +113,7 @@ def test_slow_statements_are_shown_without_values_and_without_those_that_hold_se
 @pytest.mark.parametrize("command", ["connections", "indexes", "size"])
 def test_the_commands_print_tables_for_people_and_json_for_programs(database: str, command: str) -> None:
     for option, start in (([], ""), (["--json"], "{")):
-        ran = subprocess.run(
-            [sys.executable, "-m", "context_client", "db", command, *option],
-            env={**os.environ, "DATABASE_URL": database},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ran = contextctl({"DATABASE_URL": database}, "db", command, *option)
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout.startswith(start)
         assert "retrieval" in ran.stdout or command == "connections"

@@ -20,7 +20,7 @@ from context_ops.manifest import Base
 from context_ops.settings import S3, Settings
 from context_ops.storage import open_storage
 from tests.support.archiving import archive_rest, passable, scratch, server
-from tests.support.backups import quiet
+from tests.support.backups import contextctl, quiet
 from tests.support.stack import run_stack
 
 SCRIPT = Path(__file__).parents[3] / "deploy" / "ops" / "wal.sh"
@@ -167,17 +167,27 @@ def test_the_services_start_on_a_recovered_cluster_and_answer(model_dir: Path) -
     with scratch() as folder:
         (folder / "archive").mkdir()
         (folder / "archive").chmod(0o777)
-        settings = Settings(to=str(folder / "archive"), programs={"PATH": os.environ["PATH"]})
+        settings = Settings(to=str(folder / "archive"))
+        operator = {"BACKUP_TO": settings.to, "DATABASE_URL": ""}
         with primary(folder, settings, BY_SCRIPT) as url:
+            operator["BACKUP_DATABASE_URL"] = url
             with run_stack(url, **model) as stack:
-                base.base_backup(replace(settings, database_url=url), quiet)
+                taken = contextctl(operator, "backup", "base", "--json")
+                assert json.loads(taken.stdout)["noted"], taken.stderr
                 _record(stack.url, "We keep orders in Postgres")
                 between = moment(url)
                 _record(stack.url, "We move orders to a spreadsheet")
             archive_rest(url)
-        pitr.prepare(settings, between, folder / "restored", quiet)
-        with server(folder / "restored", {}) as recovered, run_stack(recovered, **model) as stack:
+            goes = contextctl(operator, "wal", "status", "--json")
+            assert (goes.returncode, json.loads(goes.stdout)["missing"]) == (0, []), goes.stderr
+        restored = folder / "restored"
+        prepared = contextctl(
+            operator, "restore", "pitr", "--target-time", between.isoformat(), "--into", str(restored)
+        )
+        assert prepared.returncode == 0, prepared.stderr
+        with server(restored, {}) as recovered, run_stack(recovered, **model) as stack:
             answer = httpx2.post(f"{stack.url}/api/context/query", json={"query": "where do orders live?"}, timeout=30)
+            assert answer.status_code == 200, answer.text + stack.log("retrieval")
             titles = [item["title"] for item in answer.json()["key_decisions"]]
             assert titles == ["We keep orders in Postgres"]
             assert _record(stack.url, "We add a read replica") == "ADR-002"
