@@ -25,6 +25,11 @@ def container(change: Change) -> Change:
     return pod(lambda spec: change(spec["containers"][0]))
 
 
+def job(change: Change) -> Change:
+    """A change of the container of a CronJob."""
+    return lambda found: container(change)(found["spec"]["jobTemplate"])
+
+
 def variable(name: str, value: str) -> Change:
     """Another value for a variable, or one more variable."""
 
@@ -227,6 +232,22 @@ MUTATIONS: list[Mutation] = [
     ("services_start_with_their_settings", "defaults", "Deployment", "retrieval", variable("INDEXERS", "many")),
     ("services_start_with_their_settings", "defaults", "Deployment", "gateway", variable("APP_ENV", "dev")),
     ("services_start_with_their_settings", "defaults", "Deployment", "knowledge", variable("DATABASE_URL", "")),
+    (
+        "certificates_are_for_the_names_called",
+        "tls-cert-manager.yaml",
+        "Certificate",
+        "embedding",
+        lambda found: found["spec"].update(dnsNames=["localhost"]),
+    ),
+    (
+        "jobs_work_with_their_settings",
+        "defaults",
+        "CronJob",
+        "job-backup",
+        job(put(args=["back"])),
+    ),
+    ("jobs_work_with_their_settings", "defaults", "CronJob", "job-backup", job(lambda each: each["env"].append(TWICE))),
+    ("jobs_work_with_their_settings", "defaults", "Job", "migrate", container(put(env=[]))),
     (
         "files_that_are_named_are_mounted",
         "defaults",

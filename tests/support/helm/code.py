@@ -2,7 +2,7 @@
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from context_embedding.settings import Settings as EmbeddingSettings
 from context_gateway.access import OPERATIONS
 from context_gateway.settings import Settings as GatewaySettings
 from context_knowledge.settings import Settings as KnowledgeSettings
+from context_ops.settings import Settings as OpsSettings
 from context_retrieval.settings import Settings as RetrievalSettings
+from tests.support.commands import commands
 
 ROOT = Path(__file__).parents[3]
 SETTINGS: Mapping[str, Any] = {
@@ -23,6 +25,7 @@ SETTINGS: Mapping[str, Any] = {
     "retrieval": RetrievalSettings,
 }
 SERVICES = tuple(SETTINGS)
+PROGRAMS: Mapping[str, Any] = {**SETTINGS, "cli": OpsSettings}
 REGISTERED: Mapping[str, tuple[str, ...]] = {
     "knowledge": tuple(
         service.full_name
@@ -49,18 +52,22 @@ class Recorder(Mapping[str, str]):
     def __iter__(self) -> Iterator[str]:
         return iter(self._environ)
 
+    def items(self) -> ItemsView[str, str]:
+        """All of it: whoever looks through it has asked for nothing yet."""
+        return self._environ.items()
+
     def __len__(self) -> int:
         return len(self._environ)
 
 
 def settings(service: str, environ: Mapping[str, str]) -> tuple[Any, set[str]]:
-    """The settings that a service makes of an environment, and the names that it asked for.
+    """The settings that a service, or the command line, makes of an environment, and the names that it asked for.
 
     Raises:
         SettingsError: It would not start.
     """
     recorder = Recorder(environ)
-    return SETTINGS[service].from_env(recorder), recorder.asked
+    return PROGRAMS[service].from_env(recorder), recorder.asked
 
 
 @cache
@@ -78,6 +85,20 @@ def secrets() -> frozenset[str]:
     folders = ("services", "libs/common/context_common", "deploy/ops")
     texts = (path.read_text() for folder in folders for path in (ROOT / folder).rglob("*.py"))
     return frozenset(name for text in texts for name in re.findall(r'\.secret\(\s*"([A-Z0-9_]+)"', text))
+
+
+def program_of(image: str) -> str:
+    """Whose an image is: a service's, or `cli`."""
+    return re.sub(r"[@:].*", "", image.rpartition("/")[2]).removeprefix("context-")
+
+
+@cache
+def has_command(program: str, args: tuple[str, ...]) -> bool:
+    """Whether a program has a command of that name, or a group of them."""
+    if program != "cli":
+        return args == ("migrate",)
+    wanted = " ".join(("contextctl", *args))
+    return any(f"{command} ".startswith(f"{wanted} ") for command in commands())
 
 
 def callees(service: str) -> set[str]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from tests.support.helm import code
+
 ROOT = Path(__file__).parents[3]
 ELSEWHERE = {"cli": ROOT / "deploy" / "ops" / "Dockerfile"}
 
@@ -23,7 +25,7 @@ class Image:
 @cache
 def image(reference: str) -> Image:
     """What is behind a reference such as `registry/context-gateway:0.1.0`."""
-    name = re.sub(r"[@:].*", "", reference.rpartition("/")[2]).removeprefix("context-")
+    name = code.program_of(reference)
     path = ELSEWHERE.get(name, ROOT / "services" / name / "Dockerfile")
     last = path.read_text().replace("\\\n", " ").rpartition("\nFROM ")[2]
     words = [word for line in re.findall(r"^ENV (.*)$", last, re.MULTILINE) for word in shlex.split(line)]

@@ -168,8 +168,6 @@
 {{- define "context.jobEnv" -}}
 {{- $backup := .root.Values.backup }}
 {{- if eq .job.service "cli" }}
-- name: LOG_LEVEL
-  value: {{ .root.Values.logLevel | quote }}
 {{- if .root.Values.database.caSecret.name }}
 - name: DATABASE_CA_CERT
   value: /etc/context/database/ca.crt

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from context_client.errors import CommandFailed
 from context_common.settings import SettingsError
 from tests.support.helm import code
 from tests.support.helm.chart import Rendering, walk
@@ -30,6 +31,35 @@ def services_start_with_their_settings(chart: Rendering) -> Iterator[str]:
             yield f"{pod.owner.title}: does not run as prod"
         if unread := environ.keys() - asked - set(FILES):
             yield f"{pod.owner.title}: nobody reads {sorted(unread)}"
+
+
+def jobs_work_with_their_settings(chart: Rendering) -> Iterator[str]:
+    """Jobs run commands that there are, and every name that they are told is one that those commands read."""
+    for pod in pods_of(chart.objects):
+        for container in pod.containers if pod.owner.kind in ("Job", "CronJob") else ():
+            title = f"{pod.owner.title}/{container['name']}"
+            environ = without_files(environment(chart, pod, container))
+            program = code.program_of(container["image"])
+            if not code.has_command(program, tuple(container.get("args", []))):
+                yield f"{title}: {program} has no command {container.get('args')}"
+            try:
+                _, asked = code.settings(program, environ)
+            except (SettingsError, CommandFailed) as error:
+                yield f"{title}: would not start: {error}"
+                continue
+            if unread := environ.keys() - asked:
+                yield f"{title}: nobody reads {sorted(unread)}"
+
+
+def certificates_are_for_the_names_called(chart: Rendering) -> Iterator[str]:
+    """A service's certificate names the host by which its callers address it."""
+    named = {found.component: found.spec["dnsNames"] for found in chart.of("Certificate")}
+    for pod in servers(chart) if named else ():
+        environ = environment(chart, pod, pod.main)
+        for callee in code.callees(pod.component):
+            address = environ[f"{callee.upper()}_ADDR"].removeprefix("dns:///")
+            if address.rpartition(":")[0] not in named.get(callee, []):
+                yield f"Certificate of {callee}: is for {named.get(callee)}, and {pod.owner.title} calls {address}"
 
 
 def without_files(environ: Mapping[str, str]) -> dict[str, str]:
@@ -120,6 +150,8 @@ def secret_keys(pod: Pod) -> Iterator[tuple[str, str]]:
 
 RULES = (
     services_start_with_their_settings,
+    jobs_work_with_their_settings,
+    certificates_are_for_the_names_called,
     files_that_are_named_are_mounted,
     variables_stand_once,
     secrets_stay_in_secrets,
