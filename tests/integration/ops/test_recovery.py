@@ -24,6 +24,7 @@ from tests.support.archiving import archive_rest, passable, scratch, server
 from tests.support.backups import contextctl, quiet
 from tests.support.stack import Stack, run_stack
 
+pytestmark = pytest.mark.timeout(300)  # servers and stacks start several times, and the machine may be busy
 SCRIPT = Path(__file__).parents[3] / "deploy" / "ops" / "wal.sh"
 BY_SCRIPT = f'sh {SCRIPT} archive "%p" "%f"'
 BY_PROGRAM = f'{sys.executable} -m context_ops archive "%p" "%f"'
