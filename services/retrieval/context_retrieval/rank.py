@@ -1,5 +1,9 @@
 """From evidence to scores. Relevance decides; recency, importance and feedback only nudge, within a bound.
 
+Relevance is absolute: it means the same from question to question, and a floor can be held against it. The order among
+what was found goes by each kind of evidence as a share of the best there is of it, since how high words or vectors can
+score at all differs from question to question by more than the answers do.
+
 The earlier build added 0.5 relevance, 0.3 recency and 0.2 importance, so that a fresh, unrelated item could beat the
 right one. Here relevance is a factor: the other two, in that same proportion, take away at most `nudge` of it.
 """
@@ -41,8 +45,10 @@ class Scale:
 
     cosine_from: float = 0.10  # unrelated texts
     cosine_span: float = 0.70  # from there to the same thing said twice
-    dense: float = 0.7
+    dense: float = 0.7  # of relevance
     lexical: float = 0.3
+    meaning: float = 0.5  # of the order
+    words: float = 0.5
     recency: float = 0.3
     importance: float = 0.2
     nudge: float = 0.1  # of relevance, at most
@@ -54,6 +60,15 @@ class Scale:
     worded: float = 0.55  # unless its meaning is another and its words are not this good
     tail: float = 0.35  # of the best's relevance, which in a bundle everything else must have
     coded: float = 0.75  # relevance of what has an exact code of the question, at least
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The best evidence of each kind that a search found, and the best relevance. By default scores are absolute."""
+
+    semantic: float = 1.0
+    lexical: float = 1.0
+    relevance: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,39 +96,65 @@ class Scored:
 
 
 class Ranker:
-    """Scores candidates as of `today`."""
+    """Scores candidates as of `today`, in proportion to `peak`."""
 
-    def __init__(self, scale: Scale, mode: Mode, today: date) -> None:
-        self._scale, self._mode, self._today = scale, mode, today
+    def __init__(self, scale: Scale, mode: Mode, today: date, peak: Peak = Peak()) -> None:
+        self._scale, self._mode, self._today, self._peak = scale, mode, today, peak
 
     def score(self, candidate: Candidate) -> Scored:
         """`candidate` with its score."""
         scale = self._scale
-        semantic = clamp(((candidate.cosine or 0.0) - scale.cosine_from) / scale.cosine_span)
-        keyword = clamp(candidate.lexical)
+        semantic, keyword = self._semantic(candidate), clamp(candidate.lexical)
         relevance = self._relevance(candidate, semantic, keyword)
         recency, importance = self.recency(candidate), importance_of(candidate)
         weight = scale.recency + scale.importance
         prior = (scale.recency * recency + scale.importance * importance) / weight if weight else 1.0
-        score = relevance * (1 - scale.nudge + scale.nudge * prior)
+        score = self._fit(candidate, semantic) * (1 - scale.nudge + scale.nudge * prior)
         if candidate.named:
             score = 1.0
         return Scored(candidate, score, relevance, semantic, keyword, recency, importance)
+
+    def _semantic(self, candidate: Candidate) -> float:
+        return clamp(((candidate.cosine or 0.0) - self._scale.cosine_from) / self._scale.cosine_span)
+
+    def _alone(self, candidate: Candidate) -> bool:
+        """Whether words have to speak for it: where there is no vector yet, nothing else can."""
+        return self._mode is Mode.KEYWORD or candidate.cosine is None
 
     def _relevance(self, candidate: Candidate, semantic: float, keyword: float) -> float:
         if candidate.named:
             return 1.0
         if self._mode is Mode.SEMANTIC:
             return semantic
-        scale = self._scale
-        both = scale.dense * semantic + scale.lexical * keyword
-        # Where there is no vector yet, words are all that can speak for an item.
-        alone = self._mode is Mode.KEYWORD or candidate.cosine is None
-        relevance = keyword if alone else both / (scale.dense + scale.lexical)
+        scale, alone = self._scale, self._alone(candidate)
+        relevance = keyword if alone else _mixed((scale.dense, semantic), (scale.lexical, keyword))
         meant = alone or semantic > 0 or keyword >= scale.worded
         if candidate.covered >= scale.covered and meant:
             relevance = max(relevance, scale.floor, scale.degraded_floor if alone else 0.0)
-        return scale.coded + (1 - scale.coded) * relevance if candidate.coded else relevance
+        return self._coded(candidate, relevance)
+
+    def _fit(self, candidate: Candidate, semantic: float) -> float:
+        """How it compares with the best of what was found, as a share of that one's relevance."""
+        scale, peak = self._scale, self._peak
+        meaning, words = clamp(semantic / peak.semantic), clamp(candidate.lexical / peak.lexical)
+        if self._mode is Mode.SEMANTIC:
+            return peak.relevance * meaning
+        fit = words if self._alone(candidate) else _mixed((scale.meaning, meaning), (scale.words, words))
+        return self._coded(candidate, peak.relevance * fit)
+
+    def _coded(self, candidate: Candidate, value: float) -> float:
+        return self._scale.coded + (1 - self._scale.coded) * value if candidate.coded else value
+
+    def beside(self, candidates: Sequence[Candidate]) -> "Ranker":
+        """One that scores in proportion to the best of `candidates`; as with the bar, by what is vouched for if any."""
+        vouched = [candidate for candidate in candidates if candidate.vouched] or candidates
+        scored = [self.score(candidate) for candidate in vouched]
+        peak = Peak(
+            max((one.semantic for one in scored), default=0.0) or 1.0,
+            max((candidate.lexical for candidate in vouched), default=0.0) or 1.0,
+            max((one.relevance for one in scored if not one.candidate.named), default=0.0) or 1.0,
+        )
+        return Ranker(self._scale, self._mode, self._today, peak)
 
     def recency(self, candidate: Candidate) -> float:
         """1 today, half of it after each half-life; a decision in force does not age, a date to come gains nothing."""
@@ -177,6 +218,12 @@ def trust(candidate: Candidate) -> float:
 def in_order(scored: Iterable[Scored]) -> list[Scored]:
     """Best first; what the question names by its id before all; ties by id."""
     return sorted(scored, key=lambda s: (not s.candidate.named, -s.score, s.key))
+
+
+def _mixed(*parts: tuple[float, float]) -> float:
+    """The mean of values, each with its weight."""
+    weight = sum(weight for weight, _ in parts)
+    return sum(weight * value for weight, value in parts) / weight if weight else 0.0
 
 
 def clamp(value: float) -> float:

@@ -84,12 +84,12 @@ class Searcher:
     async def find(self, request: Request, timings: Timings) -> Found:
         """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
         question, mode = await self._question(request, timings)
-        ranker = Ranker(self._scale, mode, today())
         reader = self._readers.of(request.filter.namespaces)
         with timings.stage("sql"):
             plan = await self._plan(reader, request, mode)
             candidates = await reader.search(question, request.filter, plan)
         with timings.stage("ranking"):
+            ranker = Ranker(self._scale, mode, today()).beside(candidates)
             ranked = ranker.rank(candidates)
             least = self._least(request, mode, ranked)
             hits, nearly = _divide(ranked, request, least)

@@ -13,9 +13,10 @@ BACKGROUND = 100  # documents without the question's words that we imagine, so t
 ABSENT = 0.75  # weight of a word that stands nowhere: no document can have it, but it tells what was asked
 RARE = 3  # documents that an exact code may stand in, or
 RARE_SHARE = 0.02  # of all
-NORM = 0.3  # how much length counts against a document (BM25's b)
-WEIGHTS = "'{0.4, 0.4, 0.7, 1.0}'"  # of a word in the text (D, C), the tags (B), the title (A)
-ONCE = 0.6079  # ts_rank of a word that stands once in a title: counts as full
+SATURATION = 1.5  # how slowly a word's repeats add up (BM25's k1)
+NORM = 0.75  # how much length counts against a document (BM25's b)
+WEIGHTS = "'{0.25, 0.25, 0.5, 1.0}'"  # of a word in the text (D, C), the tags (B), the title (A), none above 1, so that
+TEXT = 0.25  # is once in the text, and once in the title as often as four times there
 NEIGHBOURS = 12  # edges followed from each hit
 CHAIN = 10  # supersessions followed from one item
 
@@ -75,15 +76,20 @@ LEXICAL_FOUND = """
     ORDER BY words.lexical DESC, d.namespace, d.item_id LIMIT {limit}
 )"""
 
-# Okapi's saturation by ts_rank: of a single term it is a growing, bounded function of frequency and field, in C.
+# Okapi's BM25. Of a single term ts_rank_cd is how often it stands there, each time with the weight of its place, in C.
+# `lexical` is not bounded, since what has all of a long question's words must come before what has most of them;
 # `covered` is the share of the question that is there at all, however often.
 # The tsvector is copied first, so that it is read and unpacked once and not once per term.
 WORDS = f"""
 LATERAL (
-    SELECT least(1.0, coalesce(sum(w.weight * least(1.0, ts_rank({WEIGHTS}, whole.lexemes, w.query) / {ONCE}
-            / (1 - {NORM} + {NORM} * d.length / corpus.average))), 0) / attainable.weight) AS lexical,
-        least(1.0, coalesce(sum(w.weight) FILTER (WHERE whole.lexemes @@ w.query), 0) / attainable.weight) AS covered
-    FROM (SELECT d.lexemes || ''::tsvector AS lexemes OFFSET 0) AS whole, weighted w WHERE w.documents > 0
+    SELECT coalesce(sum(w.weight * often.times / (often.times + {SATURATION} * length.norm)), 0)
+            / attainable.weight AS lexical,
+        least(1.0, coalesce(sum(w.weight) FILTER (WHERE often.times > 0), 0) / attainable.weight) AS covered
+    FROM (SELECT d.lexemes || ''::tsvector AS lexemes OFFSET 0) AS whole,
+        (SELECT 1 - {NORM} + {NORM} * d.length / corpus.average AS norm OFFSET 0) AS length,
+        weighted w,
+        LATERAL (SELECT ts_rank_cd({WEIGHTS}, whole.lexemes, w.query) / {TEXT} AS times OFFSET 0) AS often
+    WHERE w.documents > 0
 ) AS words"""
 NO_WORDS = "LATERAL (SELECT 0.0::float8 AS lexical, 0.0::float8 AS covered) AS words"
 
