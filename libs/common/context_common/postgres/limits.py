@@ -11,6 +11,7 @@ from context_common.postgres import measures
 from context_common.postgres.faults import translate_errors
 from context_common.postgres.pool import Pool
 
+FIRST = 2.0  # seconds after the start: whoever asks first should not wait for this
 EVERY = 300.0  # seconds: processes come and go
 AWAY = 5.0  # seconds between attempts where the database does not answer
 # Each pool says in its sessions' name how large it may grow, and which process it is of.
@@ -94,6 +95,7 @@ async def watch_limits(pool: Pool) -> None:
     there are; until cancelled.
     """
     said = ""
+    await asyncio.sleep(FIRST)
     while True:
         try:
             room = await look(pool)
