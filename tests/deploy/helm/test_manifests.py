@@ -1,5 +1,6 @@
 """k8s/ is the chart without Helm: as it would be written now, whole, and understood by Kubernetes alone."""
 
+import copy
 import subprocess
 import sys
 from dataclasses import replace
@@ -57,7 +58,7 @@ def test_a_changed_migration_is_another_job(chart: Rendering) -> None:
 
     values = {"migrations": {"resources": {"requests": {"cpu": "1", "memory": "1Gi"}}}}
     names = {
-        writer.plain(Object(found))["metadata"]["name"]
+        writer.plain(copy.deepcopy(found))["metadata"]["name"]
         for made in (render(), render(merge({}, values)))
         for found in made.of("Job")
     }

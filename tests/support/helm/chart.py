@@ -23,7 +23,7 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Rendering:
-    """What Helm makes of one set of values.
+    """What Helm makes of one set of values; made once for all tests, so that whoever changes objects copies them first.
 
     Args:
         objects: Every object, hooks and tests too.
