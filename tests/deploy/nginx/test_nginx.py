@@ -1,7 +1,9 @@
 """nginx as it is shipped, before a small upstream: what it lets through, what it adds and what it answers itself."""
 
 import json
+import os
 import shutil
+import signal
 import socket
 import ssl
 import time
@@ -280,3 +282,19 @@ def test_the_log_names_the_request_and_no_secret(client: httpx2.Client, nginx: N
     assert (line["path"], line["status"], line["method"]) == ("/metrics", 404, "GET")
     assert "hush" not in text
     assert "c3VzcGVjdA" not in text
+
+
+def test_a_renewed_certificate_is_taken_over_while_it_runs(tmp_path: Path, upstream: Upstream) -> None:
+    with run(tmp_path / "etc", f"127.0.0.1:{upstream.port}") as nginx:
+        with handshake(nginx, nginx.trust()) as secure:
+            before = secure.getpeercert(binary_form=True)
+        certificate, key = nginx.authority.issue(DOMAIN)
+        (nginx.folder / "ssl" / "fullchain.pem").write_bytes(certificate)
+        (nginx.folder / "ssl" / "privkey.pem").write_bytes(key)
+        os.kill(int((nginx.folder / "nginx.pid").read_text()), signal.SIGHUP)
+        until = time.monotonic() + SEEN_WITHIN
+        now = before
+        while now == before and time.monotonic() < until:
+            with handshake(nginx, nginx.trust()) as secure:
+                now = secure.getpeercert(binary_form=True)
+        assert now != before
