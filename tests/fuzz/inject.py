@@ -50,7 +50,7 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
 PATHS = (
     "GET /api/adr/{}", "GET /api/failure/{}", "GET /api/snapshot/{}", "DELETE /api/adr/{}", "GET /api/graph/related/{}",
     "GET /api/context/domain/{}", "GET /api/admin/keys/{}", "DELETE /api/admin/keys/{}", "GET /{}", "GET /api/{}",
-    "GET /docs/{}", "GET /api/context/receipts/{}", "POST /api/admin/review/{}",
+    "GET /docs/{}", "GET /api/context/receipts/{}", "POST /api/admin/review/{}", "GET /api/skills/{}",
 )  # fmt: skip
 QUERIES = {
     "GET /api/adr": ("status", "tags", "author", "from", "to", "q", "cursor", "limit", "fields"),

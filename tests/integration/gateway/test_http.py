@@ -35,6 +35,8 @@ ROUTES = {
     "/api/admin/review": ("get",),
     "/api/admin/review/{id}": ("post",),
     "/api/context/receipts/{query_id}": ("get",),
+    "/api/skills": ("get",),
+    "/api/skills/{name}": ("get",),
     "/v1/embeddings": ("post",),
     "/health": ("get",),
     "/livez": ("get",),
