@@ -1,5 +1,6 @@
 """The connection to one engine, as every caller here opens it."""
 
+import ssl
 from urllib.parse import urlsplit
 
 import httpx2
@@ -18,6 +19,7 @@ def open_http(settings: Settings, transport: httpx2.BaseTransport | None = None)
         timeout=TIMEOUT,
         transport=transport,
         trust_env=trusts_environment(settings.url),
+        verify=authorities(),
     )
 
 
@@ -29,6 +31,11 @@ def headers(settings: Settings) -> dict[str, str]:
     if settings.namespace:
         found["X-Context-Namespace"] = settings.namespace
     return found
+
+
+def authorities() -> ssl.SSLContext:
+    """Whom servers may be vouched for by: SSL_CERT_FILE, also for this machine's own address, else the usual ones."""
+    return httpx2.create_ssl_context()
 
 
 def trusts_environment(url: str) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from context_client.http import headers, trusts_environment
+from context_client.http import authorities, headers, trusts_environment
 from context_client.settings import Settings
 
 TIMEOUT = 30.0  # seconds after which an answer counts as lost
@@ -76,6 +76,7 @@ async def drive(settings: Settings, plan: Plan, report: Callable[[Outcome], None
         timeout=TIMEOUT,
         limits=limits,
         trust_env=trusts_environment(settings.url),
+        verify=authorities(),
     ) as http:
         reported = began
         async with asyncio.TaskGroup() as tasks:

@@ -7,6 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from prometheus_client import REGISTRY
+from psycopg.conninfo import make_conninfo
 
 from context_common import postgres
 from context_common.postgres import limits
@@ -35,6 +36,33 @@ async def test_an_old_pgvector_is_refused_with_what_to_do(make_database: Callabl
     ):
         with pytest.raises(SettingsError, match=r"pgvector 0\.7\.4 is installed .* ALTER EXTENSION vector UPDATE"):
             await attempt
+
+
+async def test_a_database_that_holds_bytes_in_place_of_text_is_refused(
+    make_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = make_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "CREATE DATABASE ascii ENCODING 'SQL_ASCII' LOCALE 'C' LOCALE_PROVIDER libc TEMPLATE template0"
+        )
+    with pytest.raises(SettingsError, match="encoding is SQL_ASCII: create it with ENCODING 'UTF8'"):
+        await postgres.migrate(make_conninfo(url, dbname="ascii"), schema="demo", directory=tmp_path)
+
+
+async def test_an_owner_who_may_not_set_up_is_told_what_it_takes(
+    make_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url = make_database()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("DROP EXTENSION IF EXISTS vector CASCADE")
+        connection.execute("CREATE ROLE plain_owner LOGIN")
+    try:
+        with pytest.raises(SettingsError, match=r"plain_owner may not set the database up.*CREATE EXTENSION vector"):
+            await postgres.migrate(make_conninfo(url, user="plain_owner"), schema="demo", directory=tmp_path)
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("DROP ROLE plain_owner")
 
 
 async def test_every_pool_counts_against_what_the_server_has(make_database: Callable[[], str]) -> None:

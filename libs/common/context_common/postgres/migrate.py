@@ -16,6 +16,7 @@ from context_common.postgres.address import refuse_stranger
 from context_common.postgres.logins import make_login
 from context_common.postgres.pool import Connection, Options
 from context_common.postgres.requirements import check_server
+from context_common.settings import SettingsError
 
 MIGRATION_WAIT = 120.0  # seconds to wait for another migrator
 # What a migration waits for behind somebody's long transaction, everybody else waits for behind the migration: so it
@@ -53,7 +54,8 @@ async def migrate(url: str, *, schema: str, directory: Path) -> list[str]:
     processes at once: the others wait.
 
     Raises:
-        SettingsError: The server is older than Postgres 17, lacks pgvector 0.8, or is not whom the address means.
+        SettingsError: The server is older than Postgres 17, lacks pgvector 0.8, is not whom the address means, or does
+            not let its owner set the database up.
         RuntimeError: It holds another history of migrations.
         LockNotAvailable: Somebody held for a minute what a file needs.
     """
@@ -118,6 +120,11 @@ async def _run_migrations(connection: Connection, schema: str, files: Mapping[st
             await connection.execute(statement)
         except psycopg.errors.UniqueViolation:
             await connection.execute(statement)
+        except psycopg.errors.InsufficientPrivilege as error:
+            raise SettingsError(
+                f"{connection.info.user} may not set the database up ({error.diag.message_primary}): let a superuser"
+                " run CREATE EXTENSION vector in it once, and give its owner CREATE on it"
+            ) from error
     rows = await (await connection.execute("SELECT name, checksum FROM migrations")).fetchall()
     done = {row["name"]: row["checksum"] for row in rows}
     ran = []

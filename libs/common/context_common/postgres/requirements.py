@@ -29,9 +29,13 @@ async def check_server(connection: psycopg.AsyncConnection[Any]) -> None:
     """Refuse a server that our schema cannot live on.
 
     Raises:
-        SettingsError: Postgres is older than 17, or pgvector is absent or older than 0.8; says what to do about it.
+        SettingsError: Postgres is older than 17, the database's encoding is not UTF8, or pgvector is absent or older
+            than 0.8; says what to do about it.
     """
     check_version(connection.info.server_version)
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise SettingsError(f"the database's encoding is {encoding}: create it with ENCODING 'UTF8' TEMPLATE template0")
     cursor = connection.cursor(row_factory=psycopg.rows.tuple_row)
     available, installed = await (await cursor.execute(VECTOR)).fetchone() or (None, None)
     if available is None:
