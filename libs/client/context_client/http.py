@@ -1,6 +1,6 @@
 """The connection to one engine, as every caller here opens it."""
 
-import ssl
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
@@ -13,31 +13,27 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def open_http(settings: Settings, transport: httpx2.BaseTransport | None = None) -> httpx2.Client:
     """A client that shows the credential and the namespace. Close it."""
-    return httpx2.Client(
-        base_url=settings.url.rstrip("/"),
-        headers=headers(settings),
-        timeout=TIMEOUT,
-        transport=transport,
-        trust_env=trusts_environment(settings.url),
-        verify=authorities(),
-    )
+    return httpx2.Client(**_to(settings), timeout=TIMEOUT, transport=transport)
 
 
-def headers(settings: Settings) -> dict[str, str]:
-    """What goes with every request."""
-    found = {"Accept": "application/json"}
+def open_async(settings: Settings, *, connections: int, timeout: float) -> httpx2.AsyncClient:
+    """The same for many requests at once, over as many as `connections`. Close it."""
+    limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+    return httpx2.AsyncClient(**_to(settings), timeout=timeout, limits=limits)
+
+
+def trust(url: str) -> dict[str, Any]:
+    """How a client is to reach `url`: whose certificates it believes, and whether by the environment's proxy.
+
+    SSL_CERT_FILE counts for this machine's own address too, a proxy for the outside must not.
+    """
+    return {"verify": httpx2.create_ssl_context(), "trust_env": urlsplit(url).hostname not in LOOPBACK}
+
+
+def _to(settings: Settings) -> dict[str, Any]:
+    headers = {"Accept": "application/json"}
     if settings.token:
-        found["Authorization"] = f"Bearer {settings.token}"
+        headers["Authorization"] = f"Bearer {settings.token}"
     if settings.namespace:
-        found["X-Context-Namespace"] = settings.namespace
-    return found
-
-
-def authorities() -> ssl.SSLContext:
-    """Whom servers may be vouched for by: SSL_CERT_FILE, also for this machine's own address, else the usual ones."""
-    return httpx2.create_ssl_context()
-
-
-def trusts_environment(url: str) -> bool:
-    """Whether the environment's proxy is asked: one for the outside must not be, for this machine's own address."""
-    return urlsplit(url).hostname not in LOOPBACK
+        headers["X-Context-Namespace"] = settings.namespace
+    return {"base_url": settings.url.rstrip("/"), "headers": headers, **trust(settings.url)}

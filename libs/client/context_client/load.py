@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx2
 
-from context_client.http import authorities, headers, trusts_environment
+from context_client.http import open_async
 from context_client.settings import Settings
 
 TIMEOUT = 30.0  # seconds after which an answer counts as lost
@@ -69,15 +69,7 @@ async def drive(settings: Settings, plan: Plan, report: Callable[[Outcome], None
     """Carry out `plan`; `report` hears every few seconds how far it is."""
     outcome = Outcome()
     began = time.perf_counter()
-    limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    async with httpx2.AsyncClient(
-        base_url=settings.url.rstrip("/"),
-        headers=headers(settings),
-        timeout=TIMEOUT,
-        limits=limits,
-        trust_env=trusts_environment(settings.url),
-        verify=authorities(),
-    ) as http:
+    async with open_async(settings, connections=CONNECTIONS, timeout=TIMEOUT) as http:
         reported = began
         async with asyncio.TaskGroup() as tasks:
             for number in range(int(plan.rate * plan.seconds)):

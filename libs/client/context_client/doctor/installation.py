@@ -12,7 +12,7 @@ from context_client.doctor.certificate import certificate
 from context_client.doctor.engine import Engine
 from context_client.doctor.findings import Finding, State
 from context_client.doctor.monitoring import Alertmanager, Prometheus
-from context_client.http import authorities, open_http, trusts_environment
+from context_client.http import open_http, trust
 from context_client.settings import Settings
 
 TIMEOUT = 10.0  # seconds of one request
@@ -83,13 +83,7 @@ class Installation:
             yield "alert notification", lambda: _not_asked("alert notification", "--try-alert")
 
     def _open(self, url: str) -> httpx2.Client:
-        client = httpx2.Client(
-            base_url=url,
-            timeout=TIMEOUT,
-            transport=self._transport,
-            trust_env=trusts_environment(url),
-            verify=authorities(),
-        )
+        client = httpx2.Client(base_url=url, timeout=TIMEOUT, transport=self._transport, **trust(url))
         return self._stack.enter_context(client)
 
 
