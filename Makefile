@@ -72,7 +72,8 @@ integration: ## Tests on real Postgres, gRPC and model
 e2e: ## Tests over the four real processes
 	$(PYTEST) tests/e2e
 
-quality: ## Do questions find their records?
+quality: ## Do questions find their records? A table, set by set and technique by technique, and what has to hold
+	$(BIN)/python -m tests.quality.table --ablation
 	$(PYTEST) tests/quality
 
 bench: ## Where the time of one warm question goes

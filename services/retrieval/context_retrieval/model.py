@@ -135,7 +135,8 @@ class Candidate:
     """A document that a search found, with its evidence.
 
     `cosine` is None where no vector was compared; `lexical` says how well its words answer the question's,
-    0 to 1; `covered` is the share of the question, by weight, that is among its words at all.
+    0 to 1; `covered` is the share of the question, by weight, that is among its words at all. `bm25` is the sum that
+    `lexical` comes from, which knows no bound.
     """
 
     key: Key
@@ -154,6 +155,7 @@ class Candidate:
     covered: float
     named: bool  # the question has its id
     coded: bool  # it has an exact code of the question
+    bm25: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,11 +47,12 @@ class Scale:
     cosine_span: float = 0.70  # from there to the same thing said twice
     dense: float = 0.7  # of relevance
     lexical: float = 0.3
-    meaning: float = 0.5  # of the order
-    words: float = 0.5
+    words: float = 0.65  # of the order, where words say much; the rest of it is meaning's
+    telling: float = 1.0  # BM25 of the best with which words get half of that
+    relative: bool = True  # whether the order goes by shares of the best; else by relevance
     recency: float = 0.3
     importance: float = 0.2
-    nudge: float = 0.1  # of relevance, at most
+    nudge: float = 0.05  # of relevance, at most
     half_life: float = 180.0  # days
     floor: float = 0.165  # of relevance: below, nothing is an answer
     degraded_floor: float = 0.2  # where words must do, though meaning was asked for
@@ -64,11 +65,11 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The best evidence of each kind that a search found, and the best relevance. By default scores are absolute."""
+    """The best evidence of each kind that a search found, and the best relevance."""
 
-    semantic: float = 1.0
-    lexical: float = 1.0
-    relevance: float = 1.0
+    semantic: float
+    bm25: float
+    relevance: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +97,9 @@ class Scored:
 
 
 class Ranker:
-    """Scores candidates as of `today`, in proportion to `peak`."""
+    """Scores candidates as of `today`: in proportion to `peak`, or each for itself where there is none."""
 
-    def __init__(self, scale: Scale, mode: Mode, today: date, peak: Peak = Peak()) -> None:
+    def __init__(self, scale: Scale, mode: Mode, today: date, peak: Peak | None = None) -> None:
         self._scale, self._mode, self._today, self._peak = scale, mode, today, peak
 
     def score(self, candidate: Candidate) -> Scored:
@@ -109,7 +110,7 @@ class Ranker:
         recency, importance = self.recency(candidate), importance_of(candidate)
         weight = scale.recency + scale.importance
         prior = (scale.recency * recency + scale.importance * importance) / weight if weight else 1.0
-        score = self._fit(candidate, semantic) * (1 - scale.nudge + scale.nudge * prior)
+        score = self._fit(candidate, semantic, relevance) * (1 - scale.nudge + scale.nudge * prior)
         if candidate.named:
             score = 1.0
         return Scored(candidate, score, relevance, semantic, keyword, recency, importance)
@@ -133,25 +134,34 @@ class Ranker:
             relevance = max(relevance, scale.floor, scale.degraded_floor if alone else 0.0)
         return self._coded(candidate, relevance)
 
-    def _fit(self, candidate: Candidate, semantic: float) -> float:
-        """How it compares with the best of what was found, as a share of that one's relevance."""
+    def _fit(self, candidate: Candidate, semantic: float, relevance: float) -> float:
+        """How it compares with the best of what was found, as a share of that one's relevance.
+
+        Words count for the more, the more the best of them says: a few common ones in few documents say little.
+        """
         scale, peak = self._scale, self._peak
-        meaning, words = clamp(semantic / peak.semantic), clamp(candidate.lexical / peak.lexical)
+        if peak is None:
+            return relevance
+        meaning, words = clamp(semantic / peak.semantic), clamp(candidate.bm25 / peak.bm25)
+        share = scale.words * peak.bm25 / (peak.bm25 + scale.telling)
         if self._mode is Mode.SEMANTIC:
-            return peak.relevance * meaning
-        fit = words if self._alone(candidate) else _mixed((scale.meaning, meaning), (scale.words, words))
-        return self._coded(candidate, peak.relevance * fit)
+            share = 0.0
+        elif self._alone(candidate):
+            share = 1.0
+        return self._coded(candidate, peak.relevance * ((1 - share) * meaning + share * words))
 
     def _coded(self, candidate: Candidate, value: float) -> float:
         return self._scale.coded + (1 - self._scale.coded) * value if candidate.coded else value
 
     def beside(self, candidates: Sequence[Candidate]) -> "Ranker":
         """One that scores in proportion to the best of `candidates`; as with the bar, by what is vouched for if any."""
+        if not self._scale.relative:
+            return self
         vouched = [candidate for candidate in candidates if candidate.vouched] or candidates
         scored = [self.score(candidate) for candidate in vouched]
         peak = Peak(
             max((one.semantic for one in scored), default=0.0) or 1.0,
-            max((candidate.lexical for candidate in vouched), default=0.0) or 1.0,
+            max((candidate.bm25 for candidate in vouched), default=0.0) or 1e-9,
             max((one.relevance for one in scored if not one.candidate.named), default=0.0) or 1.0,
         )
         return Ranker(self._scale, self._mode, self._today, peak)

@@ -14,7 +14,8 @@ ABSENT = 0.75  # weight of a word that stands nowhere: no document can have it, 
 RARE = 3  # documents that an exact code may stand in, or
 RARE_SHARE = 0.02  # of all
 SATURATION = 1.5  # how slowly a word's repeats add up (BM25's k1)
-NORM = 0.75  # how much length counts against a document (BM25's b)
+NORM = 0.75  # how much length counts against a document (BM25's b), which is taken to have
+EVEN = 25  # more words than it has: among short passages one more sentence says nothing against one
 WEIGHTS = "'{0.25, 0.25, 0.5, 1.0}'"  # of a word in the text (D, C), the tags (B), the title (A), none above 1, so that
 TEXT = 0.25  # is once in the text, and once in the title as often as four times there
 NEIGHBOURS = 12  # edges followed from each hit
@@ -70,28 +71,31 @@ choosing AS MATERIALIZED (
 # Documents that have some of them.
 LEXICAL_FOUND = """
 {name} AS MATERIALIZED (
-    SELECT d.namespace, d.item_id, words.lexical
+    SELECT d.namespace, d.item_id
     FROM visible_documents d, attainable, corpus, {words}
     WHERE d.lexemes @@ (SELECT query FROM choosing) AND {passes}
-    ORDER BY words.lexical DESC, d.namespace, d.item_id LIMIT {limit}
+    ORDER BY words.bm25 DESC, d.namespace, d.item_id LIMIT {limit}
 )"""
 
 # Okapi's BM25. Of a single term ts_rank_cd is how often it stands there, each time with the weight of its place, in C.
-# `lexical` is not bounded, since what has all of a long question's words must come before what has most of them;
 # `covered` is the share of the question that is there at all, however often.
-# The tsvector is copied first, so that it is read and unpacked once and not once per term.
+# The tsvector is copied first, so that it is read and unpacked once and not once per term; and only the terms that are
+# there are counted, since looking for one costs far less.
 WORDS = f"""
 LATERAL (
-    SELECT coalesce(sum(w.weight * often.times / (often.times + {SATURATION} * length.norm)), 0)
-            / attainable.weight AS lexical,
-        least(1.0, coalesce(sum(w.weight) FILTER (WHERE often.times > 0), 0) / attainable.weight) AS covered
-    FROM (SELECT d.lexemes || ''::tsvector AS lexemes OFFSET 0) AS whole,
-        (SELECT 1 - {NORM} + {NORM} * d.length / corpus.average AS norm OFFSET 0) AS length,
-        weighted w,
-        LATERAL (SELECT ts_rank_cd({WEIGHTS}, whole.lexemes, w.query) / {TEXT} AS times OFFSET 0) AS often
-    WHERE w.documents > 0
+    SELECT told.bm25, least(1.0, told.bm25 / attainable.weight) AS lexical,
+        least(1.0, told.there / attainable.weight) AS covered
+    FROM (
+        SELECT coalesce(sum(w.weight * often.times / (often.times + {SATURATION} * length.norm)), 0) AS bm25,
+            coalesce(sum(w.weight), 0) AS there
+        FROM (SELECT d.lexemes || ''::tsvector AS lexemes OFFSET 0) AS whole,
+            (SELECT 1 - {NORM} + {NORM} * (d.length + {EVEN}) / (corpus.average + {EVEN}) AS norm OFFSET 0) AS length,
+            weighted w,
+            LATERAL (SELECT ts_rank_cd({WEIGHTS}, whole.lexemes, w.query) / {TEXT} AS times OFFSET 0) AS often
+        WHERE w.documents > 0 AND whole.lexemes @@ w.query
+    ) AS told
 ) AS words"""
-NO_WORDS = "LATERAL (SELECT 0.0::float8 AS lexical, 0.0::float8 AS covered) AS words"
+NO_WORDS = "LATERAL (SELECT 0.0::float8 AS bm25, 0.0::float8 AS lexical, 0.0::float8 AS covered) AS words"
 
 EXACT_FOUND = """
 {name} AS MATERIALIZED (
@@ -120,7 +124,7 @@ COSINE = """
 EVIDENCE = """
 d.namespace, d.item_id, d.type, d.status, d.in_force, d.item_date, d.pinned, d.severity, d.access_count, d.provenance,
 d.vouched, (SELECT count(*) FROM edges e WHERE e.namespace = d.namespace AND e.to_id = d.item_id) AS "references",
-{cosine} AS cosine, words.lexical, words.covered,
+{cosine} AS cosine, words.bm25, words.lexical, words.covered,
 lower(d.item_id) = ANY(%(ids)s) AS named, d.lexemes @@ exact.query AS coded"""
 
 # Over `supersedes` edges backwards, until something is in force; a union ends on cycles by itself.
@@ -190,5 +194,5 @@ FROM namespace_stats WHERE namespace = ANY(%(namespaces)s)"""
 FEW = "SELECT count(*) AS documents FROM (SELECT 1 FROM visible_documents d WHERE {passes} LIMIT {limit}) AS passing"
 EVIDENCE_NAMES = (
     "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "provenance", "vouched",
-    "references", "cosine", "lexical", "covered", "named", "coded",
+    "references", "cosine", "bm25", "lexical", "covered", "named", "coded",
 )  # fmt: skip

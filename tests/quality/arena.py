@@ -1,0 +1,99 @@
+"""Indexes documents and asks questions of them without the services around: retrieval's own code, the real encoder and
+a real Postgres. Vectors may be kept in a file, since nothing here changes them from run to run.
+"""
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import numpy as np
+
+from context_common import postgres
+from context_embedding import files
+from context_embedding.encoder import Encoder
+from context_retrieval.embedder import Embedded, Embedder, Model
+from context_retrieval.model import Document, Filter, Vector
+from context_retrieval.passages import digest
+from context_retrieval.prepare import Preparer
+from context_retrieval.rank import Scale
+from context_retrieval.search import Request, Searcher, Timings
+from context_retrieval.store import SESSION, Index, Readers, configure
+from tests.support.postgres import ROOT
+
+BATCH = 32
+MIGRATIONS = ROOT / "services" / "retrieval" / "context_retrieval" / "migrations"
+
+
+class Encoding(Embedder):
+    """The embedding service's encoder in this process, behind what retrieval takes for that service."""
+
+    def __init__(self, kept: Path | None = None, threads: int = 1) -> None:
+        self._encoder = Encoder.load(files.default_directory(os.environ), "int8", threads)
+        self._kept = kept
+        self._vectors: dict[bytes, Vector] = {}
+        if kept and kept.exists():
+            with np.load(kept) as held:
+                self._vectors = {
+                    key.tobytes(): vector for key, vector in zip(held["keys"], held["vectors"], strict=True)
+                }
+        self.model = Model(self._encoder.model_id, self._encoder.manifest.max_tokens)
+
+    async def question(self, windows: Sequence[str], most: float) -> Embedded:
+        """The vector of a question."""
+        middle = np.sum(self._of(windows), axis=0)
+        return Embedded((middle / np.linalg.norm(middle)).astype(np.float32), 0, self._encoder.model_id)
+
+    async def tokenize(self, texts: Sequence[str]) -> list[Sequence[int]]:
+        """For each text, the characters at which its tokens start."""
+        return [self._encoder.starts(text) for text in texts]
+
+    async def embed(self, texts: Sequence[str], within: float) -> AsyncIterator[Embedded]:
+        """The vectors of `texts`, in order."""
+        for vector in self._of(texts):
+            yield Embedded(vector, 0, self._encoder.model_id)
+
+    def keep(self) -> None:
+        """Write down what was computed."""
+        if self._kept:
+            keys = np.array([np.frombuffer(key, np.uint8) for key in self._vectors])
+            with self._kept.open("wb") as file:
+                np.savez(file, keys=keys, vectors=np.array(list(self._vectors.values())))
+
+    def _of(self, texts: Sequence[str]) -> list[Vector]:
+        keys = [digest(text) for text in texts]
+        missing = sorted({text for text, key in zip(texts, keys, strict=True) if key not in self._vectors}, key=len)
+        for at in range(0, len(missing), BATCH):
+            group = missing[at : at + BATCH]
+            self._vectors.update(zip(map(digest, group), self._encoder.embed_now(group), strict=True))
+        return [self._vectors[key] for key in keys]
+
+
+class Arena:
+    """A read model to fill and to ask, one namespace for each set of documents."""
+
+    def __init__(self, pool: postgres.Pool, encoding: Encoding) -> None:
+        self._index, self._encoding = Index(pool), encoding
+        self._readers = Readers(postgres.Reads(pool))
+
+    async def fill(self, documents: Sequence[Document]) -> None:
+        """Index `documents`."""
+        preparer = Preparer(self._index, self._encoding)
+        for at in range(0, len(documents), BATCH):
+            await self._index.apply(await preparer.prepare(documents[at : at + BATCH]))
+            self._encoding.keep()
+        await self._index.analyze()
+
+    async def ask(self, question: str, wanted: Filter, scale: Scale) -> list[str]:
+        """The ids that a search answers, best first."""
+        searcher = Searcher(self._readers, self._encoding, scale)
+        request = Request(question, wanted, bundle=False, named=True, limit=10)
+        return [hit.key.item_id for hit in (await searcher.find(request, Timings())).hits]
+
+
+@asynccontextmanager
+async def arena(url: str, encoding: Encoding) -> AsyncIterator[Arena]:
+    """An arena in the empty database at `url`."""
+    await postgres.migrate(url, schema="retrieval", directory=MIGRATIONS)
+    async with postgres.open_pool(url, SESSION, name="quality", size=4, configure=configure) as pool:
+        yield Arena(pool, encoding)
