@@ -28,8 +28,9 @@ from context_gateway.tokens import JwtSettings, Tokens
 
 SECRET = "a secret of at least thirty-two characters"
 ISSUER, AUDIENCE = "https://id.example", "context"
-NOW = int(time.time())
-CLAIMS = {"sub": "ada", "exp": NOW + 600, "scope": "context:read openid", "namespaces": "web shop"}
+# Fixed, so that tests have the same names in every process, and hold however long after their collection they run.
+PAST, AHEAD = 1_600_000_000, 4_102_444_800
+CLAIMS = {"sub": "ada", "exp": AHEAD, "scope": "context:read openid", "namespaces": "web shop"}
 OURS = CLAIMS | {"iss": ISSUER, "aud": AUDIENCE}
 
 
@@ -123,7 +124,7 @@ def test_a_token_of_a_small_installation_says_who_and_what() -> None:
 
 
 def test_a_token_without_namespaces_reaches_none() -> None:
-    claims = {"sub": "ada", "exp": NOW + 600, "scope": "admin"}
+    claims = {"sub": "ada", "exp": AHEAD, "scope": "admin"}
     assert verify(Tokens(JwtSettings(SECRET)), jwt.encode(claims, SECRET, "HS256")).namespaces == frozenset()
 
 
@@ -139,12 +140,12 @@ def test_a_token_of_an_issuer_is_verified_by_its_keys(
 @pytest.mark.parametrize(
     "changed",
     [
-        {"exp": NOW - 40},
+        {"exp": PAST},
         {"exp": None},
         {"exp": "soon"},
         {"exp": 1e400},
-        {"exp": [NOW + 600]},
-        {"nbf": NOW + 600},
+        {"exp": [AHEAD]},
+        {"nbf": AHEAD},
         {"iat": "x"},
         {"sub": None},
         {"sub": ""},
