@@ -3,6 +3,7 @@ a real Postgres. Vectors may be kept in a file, since nothing here changes them 
 """
 
 import os
+from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from context_retrieval.store import SESSION, Index, Readers, configure
 from tests.support.postgres import ROOT
 
 BATCH = 32
+FUSED, RANK_OFFSET = 60, 60  # how many of each search, and how little the first places count for more than the next
 MIGRATIONS = ROOT / "services" / "retrieval" / "context_retrieval" / "migrations"
 
 
@@ -32,6 +34,7 @@ class Encoding(Embedder):
         self._encoder = Encoder.load(files.default_directory(os.environ), "int8", threads)
         self._kept = kept
         self._vectors: dict[bytes, Vector] = {}
+        self._new = False
         if kept and kept.exists():
             with np.load(kept) as held:
                 self._vectors = {
@@ -54,8 +57,9 @@ class Encoding(Embedder):
             yield Embedded(vector, 0, self._encoder.model_id)
 
     def keep(self) -> None:
-        """Write down what was computed."""
-        if self._kept:
+        """Write down what was computed since the last time."""
+        if self._kept and self._new:
+            self._new = False
             keys = np.array([np.frombuffer(key, np.uint8) for key in self._vectors])
             with self._kept.open("wb") as file:
                 np.savez(file, keys=keys, vectors=np.array(list(self._vectors.values())))
@@ -64,7 +68,7 @@ class Encoding(Embedder):
         keys = [digest(text) for text in texts]
         missing = sorted({text for text, key in zip(texts, keys, strict=True) if key not in self._vectors}, key=len)
         for at in range(0, len(missing), BATCH):
-            group = missing[at : at + BATCH]
+            group, self._new = missing[at : at + BATCH], True
             self._vectors.update(zip(map(digest, group), self._encoder.embed_now(group), strict=True))
         return [self._vectors[key] for key in keys]
 
@@ -84,11 +88,21 @@ class Arena:
             self._encoding.keep()
         await self._index.analyze()
 
-    async def ask(self, question: str, wanted: Filter, scale: Scale) -> list[str]:
+    async def ask(self, question: str, wanted: Filter, scale: Scale, most: int = 10) -> list[str]:
         """The ids that a search answers, best first."""
         searcher = Searcher(self._readers, self._encoding, scale)
-        request = Request(question, wanted, bundle=False, named=True, limit=10)
+        request = Request(question, wanted, bundle=False, named=True, limit=most)
         return [hit.key.item_id for hit in (await searcher.find(request, Timings())).hits]
+
+    async def ask_each(self, question: str, wanted: Filter, scales: Sequence[Scale]) -> list[str]:
+        """What several searches answer, fused by reciprocal rank; of one search, what it answers."""
+        if len(scales) == 1:
+            return await self.ask(question, wanted, scales[0])
+        worth: dict[str, float] = defaultdict(float)
+        for scale in scales:
+            for place, one in enumerate(await self.ask(question, wanted, scale, FUSED), 1):
+                worth[one] += 1 / (RANK_OFFSET + place)
+        return sorted(worth, key=lambda one: (-worth[one], one))[:10]
 
 
 @asynccontextmanager

@@ -22,14 +22,16 @@ from tests.quality.sets import HERE, Asked, Labelled, committed, given
 from tests.support.postgres import scratch_database, scratch_server
 
 HALVES = {"dev": (False,), "held-out": (True,), "both": (False, True)}
+WORDS, MEANING = replace(Scale(), words=1.0, telling=0.0), replace(Scale(), words=0.0)
 VARIANTS = {
-    "all of it": Scale(),
-    "absolute order": replace(Scale(), relative=False),
-    "words only": replace(Scale(), words=1.0, telling=0.0),
-    "meaning only": replace(Scale(), words=0.0),
-    "words always": replace(Scale(), telling=0.0),
-    "no nudge": replace(Scale(), nudge=0.0),
-    "no floor": replace(Scale(), floor=0.0),
+    "all of it": [Scale()],
+    "absolute order": [replace(Scale(), relative=False)],
+    "words only": [WORDS],
+    "meaning only": [MEANING],
+    "rank fusion": [WORDS, MEANING],
+    "words always": [replace(Scale(), telling=0.0)],
+    "no nudge": [replace(Scale(), nudge=0.0)],
+    "no floor": [replace(Scale(), floor=0.0)],
 }
 
 
@@ -64,10 +66,10 @@ class Floor:
         return cls([Asked(one, frozenset({found})) for one, found in real], [Asked(one, frozenset()) for one in off])
 
 
-async def measure(where: Arena, namespace: str, asked: Iterable[Asked], scale: Scale) -> Result:
+async def measure(where: Arena, namespace: str, asked: Iterable[Asked], *scales: Scale) -> Result:
     """How `asked` is answered in `namespace`."""
     wanted = Filter((namespace,))
-    rows = [(one.wanted, await where.ask(one.question, wanted, scale)) for one in asked]
+    rows = [(one.wanted, await where.ask_each(one.question, wanted, scales)) for one in asked]
     return Result(
         mean([ndcg(found, right) for right, found in rows]),
         mean([recall(found, right) for right, found in rows]),
@@ -89,13 +91,13 @@ def of_half(asked: Sequence[Asked], half: str) -> list[Asked]:
 
 async def show(where: Arena, sets: Sequence[Labelled], half: str, variants: Iterable[str]) -> None:
     """Print the table."""
-    floor = Floor.load()
+    floor, sets = Floor.load(), [one for one in sets if of_half(one.asked, half)]
     print(f"{'nDCG@10':<16}" + "".join(f"{one.name[:14]:>15}" for one in sets) + f"{'no answer':>12}{'off-topic':>12}")
     for name in variants:
-        scale = VARIANTS[name]
-        results = [await measure(where, one.name, of_half(one.asked, half), scale) for one in sets]
-        real = await measure(where, "records", of_half(floor.real, half), scale)
-        wrong = await false_answers(where, "records", of_half(floor.off_topic, half), scale)
+        scales = VARIANTS[name]
+        results = [await measure(where, one.name, of_half(one.asked, half), *scales) for one in sets]
+        real = await measure(where, "records", of_half(floor.real, half), *scales)
+        wrong = await false_answers(where, "records", of_half(floor.off_topic, half), scales[0])
         cells = "".join(f"{one.ndcg:>10.3f} {f'({one.nothing})' if one.nothing else '':>4}" for one in results)
         off = len(of_half(floor.off_topic, half))
         print(f"{name:<16}{cells}{real.nothing:>6}/{real.asked:<5}{len(wrong):>6}/{off:<5}", flush=True)
