@@ -1,12 +1,14 @@
 """What a process does for itself beside answering: it must neither end silently nor take anything down with it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any
 
 import structlog
 
 from context_common.errors import AppError
+
+AGAIN = 0.5  # seconds after which a task that goes on is told again to end
 
 log = structlog.get_logger()
 
@@ -28,6 +30,18 @@ def start(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     task = asyncio.create_task(work, name=getattr(work, "__qualname__", "work"))
     task.add_done_callback(_ended)
     return task
+
+
+async def end(tasks: Iterable["asyncio.Task[None]"]) -> None:
+    """Cancel `tasks` and wait until they are over, however they end.
+
+    Told again until they are: a cancellation is lost where the database's pool hands out a connection at that moment.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=AGAIN)
 
 
 def _ended(task: asyncio.Task[None]) -> None:

@@ -80,8 +80,7 @@ async def serve(settings: Settings) -> None:
         ]
         tasks = [chores.start(work) for work in own]
         await server.run_until_signal()
-        for task in tasks:
-            task.cancel()
+        await chores.end(tasks)
         await keys.settled()
 
 

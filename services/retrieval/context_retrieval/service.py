@@ -84,7 +84,7 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
             chores.every(GAUGES_EVERY, "gauges", partial(_measure, knowledge)),
         ]
         work += [ledger.write(), ledger.purge(), postgres.watch_limits(pool)]
-        stack.push_async_callback(_end, [chores.start(task) for task in work])
+        stack.push_async_callback(chores.end, [chores.start(task) for task in work])
         stack.push_async_callback(ledger.flush)
         searcher = Searcher(readers, embedder, Scale())
         parts = Parts(
@@ -99,12 +99,6 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
         )
         server = Server.of(settings.process, ready=lambda: postgres.ping(pool))
         yield server.add(add_RetrievalServiceServicer_to_server, RetrievalServicer(parts), RETRIEVAL)
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _measure(knowledge: "knowledge_pb2_grpc.KnowledgeServiceAsyncStub") -> None:

@@ -7,6 +7,7 @@ import psycopg
 import structlog
 from psycopg import sql
 
+from context_common import chores
 from context_common.postgres.pool import KEEPALIVE
 
 PAUSE = (0.1, 0.9)  # seconds between attempts to listen again, from and to: replicas should not come all at once
@@ -34,8 +35,7 @@ class Notifications:
     async def __aexit__(self, *_: object) -> None:
         """Stop listening."""
         if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await chores.end([self._task])
 
     def ticket(self) -> asyncio.Event:
         """Something that is set at the next notification."""

@@ -18,6 +18,7 @@ from psycopg import sql
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import PoolTimeout, TooManyRequests
 
+from context_common import chores
 from context_common.postgres import measures
 from context_common.postgres.faults import translate_errors
 from context_common.postgres.notifications import PAUSE
@@ -246,5 +247,4 @@ async def open_reads(
         try:
             yield reads
         finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+            await chores.end([following])
