@@ -57,7 +57,7 @@ class Booted:
 
 def prepare(superuser: str) -> None:
     """What docs/operations.md says to run on the database before the first installation."""
-    section = (ROOT / "docs/operations.md").read_text().partition("### Install from nothing")[2]
+    section = (ROOT / "docs/operations.md").read_text().partition("### Install by Helm")[2]
     script = section.partition("```sql")[2].partition("```")[0]
     outside, connect, inside = script.partition(f"\\c {DATABASE}")
     assert connect, script
