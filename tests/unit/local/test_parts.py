@@ -28,6 +28,12 @@ def test_settings_complain_about_everything_at_once() -> None:
         Settings.from_env({"PORT": "http", "CONTEXT_DEMO": "perhaps"})
 
 
+def test_a_port_is_given_to_one_of_those_who_ask_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = health.free_ports(3)
+    monkeypatch.setattr(health, "PORTS", given)
+    assert health.free_ports(1) == []
+
+
 def test_free_ports_are_different_and_free() -> None:
     ports = health.free_ports(20)
     assert len(set(ports)) == 20
