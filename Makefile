@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: manifests compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e quality bench chaos rolling upgrade load soak fuzz clean
+.PHONY: manifests compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e long quality bench chaos rolling upgrade load soak fuzz clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -30,7 +30,7 @@ model: ## Export the embedding model where it is absent; SOURCE=directory or hub
 	cd services/embedding && $(PYTHON) -m context_embedding.export $(if $(SOURCE),--source $(SOURCE))
 
 test: setup check ## Everything: check, then unit, integration, end to end, quality, what is deployed
-	$(PYTEST) tests/e2e tests/deploy tests/quality tests/integration tests/unit -n 2 --dist loadfile --no-loadscope-reorder  # longest files first
+	$(PYTEST) tests/e2e tests/deploy tests/quality tests/integration tests/unit -m "not long" -n 2 --dist loadfile --no-loadscope-reorder  # longest files first
 
 check: ## Lint, format, types, import law, stubs, audit of the locks; changes nothing
 	$(BIN)/ruff check $(SOURCES)
@@ -71,6 +71,9 @@ integration: ## Tests on real Postgres, gRPC and model
 
 e2e: ## Tests over the four real processes
 	$(PYTEST) tests/e2e
+
+long: ## Tests of more than a minute: every container of the chart booted, a rolling restart
+	$(PYTEST) tests -m long
 
 quality: ## Do questions find their records? A table, set by set and technique by technique, and what has to hold
 	$(BIN)/python -m tests.quality.table --ablation

@@ -23,6 +23,7 @@ async def test_nothing_is_lost_or_doubled_under_kills_and_broken_links() -> None
     assert [one for one in wrong(report) if not one.startswith(TIMES)] == [], report.details
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_a_rolling_restart_fails_no_request() -> None:
     report = await restart_all(Rolling(SEED, writers=3, readers=3, settle=0.5), "short")

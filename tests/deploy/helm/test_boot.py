@@ -22,7 +22,7 @@ from tests.support.helm.chart import ROOT, Rendering, load_set, merge, render
 from tests.support.redis import run_redis
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 to give each pod its own")
-pytestmark = [LINUX, pytest.mark.timeout(240)]
+pytestmark = [LINUX, pytest.mark.timeout(240), pytest.mark.long]
 
 DRAIN = 5  # seconds
 DATABASE = "context_engineering"
