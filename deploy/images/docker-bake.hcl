@@ -27,8 +27,8 @@ variable "MODEL" {         // "exported": made by a stage of the build; "given":
 variable "MODEL_PATH" {    // as `make model` writes it, inside the repository
   default = "dist/model"
 }
-variable "MODEL_FILES" {   // model.int8.onnx, or model*.onnx for fp32 as well
-  default = "model.int8.onnx"
+variable "MODEL_FILES" {   // model.int8*.onnx, or model*.onnx for fp32 as well
+  default = "model.int8*.onnx"
 }
 
 group "default" {

@@ -5,6 +5,7 @@ a real Postgres. Vectors may be kept in a file, since nothing here changes them 
 import os
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -30,8 +31,8 @@ MIGRATIONS = ROOT / "services" / "retrieval" / "context_retrieval" / "migrations
 class Encoding(Embedder):
     """The embedding service's encoder in this process, behind what retrieval takes for that service."""
 
-    def __init__(self, kept: Path | None = None, threads: int = 1) -> None:
-        self._encoder = Encoder.load(files.default_directory(os.environ), "int8", threads)
+    def __init__(self, kept: Path | None = None) -> None:
+        self._encoder = Encoder.load(files.default_directory(os.environ), "int8")
         self._kept = kept
         self._vectors: dict[bytes, Vector] = {}
         self._new = False
@@ -67,9 +68,11 @@ class Encoding(Embedder):
     def _of(self, texts: Sequence[str]) -> list[Vector]:
         keys = [digest(text) for text in texts]
         missing = sorted({text for text, key in zip(texts, keys, strict=True) if key not in self._vectors}, key=len)
-        for at in range(0, len(missing), BATCH):
-            group, self._new = missing[at : at + BATCH], True
-            self._vectors.update(zip(map(digest, group), self._encoder.embed_now(group), strict=True))
+        groups = [missing[at : at + BATCH] for at in range(0, len(missing), BATCH)]
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+            for group, vectors in zip(groups, threads.map(self._encoder.embed_now, groups), strict=True):
+                self._vectors.update(zip(map(digest, group), vectors, strict=True))
+        self._new |= bool(missing)
         return [self._vectors[key] for key in keys]
 
 

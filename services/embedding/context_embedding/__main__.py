@@ -51,11 +51,12 @@ async def open_local(settings: Settings) -> AsyncIterator[Embedder]:
     from context_embedding.encoder import Encoder
     from context_embedding.local import LocalEmbedder
 
-    encoder = Encoder.load(settings.model_dir, settings.quantization, settings.threads)
+    encoder = Encoder.load(settings.model_dir, settings.quantization)
     encoder.embed_now(["warm"])
     log.info("model_loaded", model=encoder.model_id)
     batcher = Batcher(
         encoder.run,
+        workers=settings.threads or len(os.sched_getaffinity(0)),
         most_tokens=settings.batch_tokens,
         interactive_queue=settings.interactive_queue,
         bulk_queue=settings.bulk_queue,

@@ -1,6 +1,13 @@
-"""Gathers texts of many callers into batches: those somebody waits for first, bounded by tokens, refused when full."""
+"""Gathers texts of many callers into batches, bounded by tokens, refused when full.
+
+Questions and bulk work run beside each other, each in threads of its own, one per core. Those of bulk work are nice:
+where both want a core, the kernel takes it from the bulk batch and gives it to the question at once.
+"""
 
 import asyncio
+import os
+import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +23,7 @@ from context_embedding import metrics
 from context_embedding.encoder import Tokens, Vectors
 
 LOOK = 64  # waiting texts among which those of like length are looked for
-PATIENCE = 8  # batches for those who wait, after which bulk work gets one
-BULK_SECONDS = 0.05  # a bulk batch should take, since a question may have to wait for one
-LEAST_BULK = 64  # tokens in a bulk batch, however slow the machine
+NICE = 10  # of bulk work: a tenth of a core that questions want as well, so that it never stands still
 
 
 class Done(NamedTuple):
@@ -46,12 +51,14 @@ class Lane:
     Attributes:
         most: Tokens that may be admitted at once.
         admitted: Tokens of requests under way, about so: counted before they are tokenised.
+        filled: Set when there may be something to do.
     """
 
     priority: str
     most: int
     admitted: int = 0
     waiting: deque[Job] = field(default_factory=deque)
+    filled: asyncio.Event = field(default_factory=asyncio.Event)
 
     def measure(self) -> None:
         """Show how long the queue is."""
@@ -59,25 +66,28 @@ class Lane:
 
 
 class Batcher:
-    """Runs batches one after another in a thread, so that the event loop stays free.
+    """Runs batches in threads, so that the event loop stays free.
 
     Args:
-        run: Vectors of a batch.
-        most_tokens: Padded tokens in one batch; on a processor larger ones are no quicker. Bulk batches are smaller
-            still where `most_tokens` would take longer than BULK_SECONDS.
+        run: Vectors of a batch; may be called from several threads at once.
+        workers: Batches at once, of each priority.
+        most_tokens: Padded tokens in one batch; on a processor larger ones are no quicker.
         interactive_queue: Tokens of interactive requests at once; beyond, Overloaded.
         bulk_queue: The same for bulk requests.
     """
 
     def __init__(
-        self, run: Callable[[Sequence[Tokens]], Vectors], *, most_tokens: int, interactive_queue: int, bulk_queue: int
+        self,
+        run: Callable[[Sequence[Tokens]], Vectors],
+        *,
+        workers: int,
+        most_tokens: int,
+        interactive_queue: int,
+        bulk_queue: int,
     ) -> None:
-        self._run, self._most_tokens = run, most_tokens
+        self._run, self._workers, self._most_tokens = run, workers, most_tokens
         self._interactive = Lane("interactive", interactive_queue)
         self._bulk = Lane("bulk", bulk_queue)
-        self._in_a_row = 0  # interactive batches
-        self._rate = most_tokens / BULK_SECONDS  # padded tokens a second, as measured lately
-        self._filled = asyncio.Event()
 
     @contextmanager
     def admit(self, tokens: int, *, interactive: bool) -> Iterator[None]:
@@ -103,7 +113,7 @@ class Batcher:
         jobs = [Job(tokens, now, loop.create_future(), place) for tokens in texts]
         lane.waiting.extend(jobs)
         lane.measure()
-        self._filled.set()
+        lane.filled.set()
         try:
             return await asyncio.gather(*(job.result for job in jobs))
         finally:
@@ -112,40 +122,37 @@ class Batcher:
 
     async def work(self) -> None:
         """Run batch after batch, until cancelled."""
-        loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, "model") as thread:
-            while True:
-                await self._filled.wait()
-                batch = self._next_batch()
-                if not batch:
-                    self._filled.clear()
-                    continue
-                start = perf_counter()
-                try:
-                    with tracing.step("embed batch", tuple(job.place for job in batch), _about(batch)):
-                        vectors = await loop.run_in_executor(thread, self._run, [job.tokens for job in batch])
-                except Exception as error:  # noqa: BLE001 - its callers get it, and the next batch goes on
-                    _fail(batch, error)
-                else:
-                    took = perf_counter() - start
-                    self._rate += (_padded(batch) / took - self._rate) / 8
-                    _finish(batch, vectors, start, took)
+        with (
+            ThreadPoolExecutor(self._workers, "questions") as questions,
+            ThreadPoolExecutor(self._workers, "bulk", _stand_back, (NICE,)) as bulk,
+        ):
+            async with asyncio.TaskGroup() as tasks:
+                for _ in range(self._workers):
+                    tasks.create_task(self._serve(self._interactive, questions))
+                    tasks.create_task(self._serve(self._bulk, bulk))
 
     def _lane(self, interactive: bool) -> Lane:
         return self._interactive if interactive else self._bulk
 
-    def _next_batch(self) -> list[Job]:
-        """Interactive texts if there are any; but bulk work gets its turn now and then."""
-        self._in_a_row = self._in_a_row + 1 if self._bulk.waiting else 0
-        if self._interactive.waiting and self._in_a_row <= PATIENCE:
-            batch = self._take(self._interactive, self._most_tokens)
-            if batch:
-                return batch
-        self._in_a_row = 0
-        bulk_tokens = min(self._most_tokens, max(LEAST_BULK, int(self._rate * BULK_SECONDS)))
-        return self._take(self._bulk, bulk_tokens) or self._take(self._interactive, self._most_tokens)
+    async def _serve(self, lane: Lane, threads: ThreadPoolExecutor) -> None:
+        """Be one of the workers of `lane`."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await lane.filled.wait()
+            batch = self._take(lane)
+            if not batch:
+                lane.filled.clear()
+                continue
+            start = perf_counter()
+            try:
+                with tracing.step("embed batch", tuple(job.place for job in batch), _about(batch)):
+                    vectors = await loop.run_in_executor(threads, self._run, [job.tokens for job in batch])
+            except Exception as error:  # noqa: BLE001 - its callers get it, and the next batch goes on
+                _fail(batch, error)
+            else:
+                _finish(batch, vectors, start, perf_counter() - start)
 
-    def _take(self, lane: Lane, most: int) -> list[Job]:
+    def _take(self, lane: Lane) -> list[Job]:
         """The text that has waited longest, and of those behind it the nearest in length that fit beside it."""
         while lane.waiting and lane.waiting[0].result.done():
             lane.waiting.popleft()
@@ -159,7 +166,7 @@ class Batcher:
         longest = 0
         for job in near:
             longest = max(longest, len(job.tokens.ids))
-            if batch and longest * (len(batch) + 1) > most:
+            if batch and longest * (len(batch) + 1) > self._most_tokens:
                 break
             batch.append(job)
         taken = set(batch)
@@ -167,6 +174,12 @@ class Batcher:
         lane.waiting.extendleft(job for job in reversed(head) if job not in taken and not job.result.done())
         lane.measure()
         return batch
+
+
+def _stand_back(nice: int) -> None:
+    """Have this thread give way; where threads have no priority of their own, it does not."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
 
 
 def _padded(batch: Sequence[Job]) -> int:

@@ -1,6 +1,6 @@
 """The model itself: tokenise, run, pool, normalise. Synchronous; whoever calls decides in which thread."""
 
-import os
+import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,18 +42,20 @@ class Encoder:
         self._special = tokenizer.num_special_tokens_to_add(is_pair=False)
 
     @classmethod
-    def load(cls, directory: Path, quantization: str, threads: int) -> Self:
-        """The model in `directory` as fp32 or int8, to run on `threads` cores (0: all that this process may use).
+    def load(cls, directory: Path, quantization: str) -> Self:
+        """The model in `directory` as fp32 or int8.
+
+        A run takes one core; whoever wants more runs several at once, which on texts of this size is quicker than
+        several cores on one run.
 
         Raises:
             ModelMissing: It is not there, or not what its manifest says.
         """
-        model = files.ONNX[quantization]
+        plain = quantization == "int8" and not multiplies_bytes()
+        model = files.PLAIN if plain else files.ONNX[quantization]
         manifest = files.read_manifest(directory, check=(model, files.TOKENIZER))
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
-        # Idle workers that spin would take the cores from everybody else on the machine.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(directory / model, options, providers=["CPUExecutionProvider"])
         tokenizer = Tokenizer.from_file(str(directory / files.TOKENIZER))
         tokenizer.no_truncation()
@@ -98,6 +100,17 @@ class Encoder:
     def embed_now(self, texts: Sequence[str]) -> Vectors:
         """The vectors of `texts` in one run: for warming up and for checks."""
         return self.run(self.tokenize(texts))
+
+
+def multiplies_bytes() -> bool:
+    """Whether this processor multiplies signed bytes exactly in one instruction: VNNI on x86, any 64-bit Arm."""
+    if platform.machine().lower() in ("arm64", "aarch64"):
+        return True
+    try:
+        flags = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    return "avx512_vnni" in flags or "avx_vnni" in flags
 
 
 def _pooled(hidden: Vectors, mask: NDArray[np.int64], pooling: str) -> Vectors:

@@ -13,6 +13,10 @@ NAME = "all-MiniLM-L6-v2"
 MANIFEST = "manifest.json"
 TOKENIZER = "tokenizer.json"
 ONNX = {"fp32": "model.onnx", "int8": "model.int8.onnx"}
+PLAIN = (
+    "model.int8-plain.onnx"  # the int8 model for processors without instructions for it: other kernels, same vectors
+)
+EVERY = (*ONNX.values(), PLAIN, TOKENIZER)
 
 
 class ModelMissing(Exception):

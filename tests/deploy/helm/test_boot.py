@@ -124,7 +124,7 @@ def contents(scratch: Path, model_dir: Path) -> dict[str, Path]:
     """What images have inside."""
     model = scratch / "model"
     model.mkdir()
-    for name in ("manifest.json", "tokenizer.json", "model.int8.onnx"):
+    for name in ("manifest.json", "tokenizer.json", "model.int8.onnx", "model.int8-plain.onnx"):
         (model / name).symlink_to(model_dir / name)
     return {"/app/model": model, "/app/skills": ROOT / "skills"}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from context_embedding import encoder as module
 from context_embedding.encoder import Encoder, Vectors
 from tests.integration.embedding import reference
 
@@ -15,7 +16,7 @@ SOME_LONG_TEXT = " ".join(reference.TEXTS)
 
 @cache
 def load(directory: Path, quantization: str) -> Encoder:
-    return Encoder.load(directory, quantization, threads=0)
+    return Encoder.load(directory, quantization)
 
 
 def one_by_one(encoder: Encoder, texts: Sequence[str] = reference.TEXTS) -> Vectors:
@@ -43,6 +44,18 @@ def test_int8_agrees_with_sentence_transformers(model_dir: Path) -> None:
     found = cosines(one_by_one(load(model_dir, "int8")), reference.vectors())
     assert found.min() >= 0.98, found
     assert found.mean() >= 0.99, found
+
+
+def test_processors_with_and_without_byte_products_give_the_same_vectors(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for multiplies in (True, False):
+        monkeypatch.setattr(module, "multiplies_bytes", lambda multiplies=multiplies: multiplies)
+        encoder = Encoder.load(model_dir, "int8")
+        found.append((encoder.model_id, one_by_one(encoder, reference.TEXTS[:12])))
+    assert found[0][0] == found[1][0]
+    assert cosines(found[0][1], found[1][1]).min() >= 0.99999
 
 
 @pytest.mark.parametrize("quantization", ["fp32", "int8"])

@@ -1,6 +1,8 @@
 """The batcher: who goes first, what shares a batch, what is refused and what is dropped."""
 
 import asyncio
+import os
+import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 
 from context_common.errors import Overloaded
-from context_embedding.batcher import PATIENCE, Batcher
+from context_embedding.batcher import NICE, Batcher
 from context_embedding.encoder import Tokens, Vectors
 
 MOST = 64
@@ -40,8 +42,8 @@ class Model:
 
 
 @asynccontextmanager
-async def working(model: Model) -> AsyncIterator[Batcher]:
-    batcher = Batcher(model.run, most_tokens=MOST, interactive_queue=100, bulk_queue=100_000)
+async def working(model: Model, workers: int = 1) -> AsyncIterator[Batcher]:
+    batcher = Batcher(model.run, workers=workers, most_tokens=MOST, interactive_queue=100, bulk_queue=100_000)
     task = asyncio.create_task(batcher.work())
     try:
         yield batcher
@@ -101,30 +103,47 @@ async def test_a_text_longer_than_a_batch_goes_alone() -> None:
     assert model.batches == [[MOST * 2]]
 
 
-async def test_who_waits_goes_before_bulk_work() -> None:
+async def test_a_question_does_not_wait_for_bulk_work_nor_bulk_work_for_questions() -> None:
     model = Model()
     async with working(model) as batcher:
-        bulk = await asked(batcher, *[MOST] * 5, interactive=False)
+        bulk = await asked(batcher, *[MOST] * 2, interactive=False)
         await model.first_begun()
-        question = await asked(batcher, 7)
-        model.run_on()
-        await asyncio.gather(bulk, question)
-    assert model.batches[1] == [7]
-
-
-async def test_bulk_work_gets_its_turn_however_many_wait() -> None:
-    model = Model()
-    async with working(model) as batcher:
-        questions = await asked(batcher, *[MOST] * (PATIENCE * 3))
+        questions = await asked(batcher, *[MOST - 1] * 2)
         await model.first_begun()
-        bulk = await asked(batcher, 7, interactive=False)
+        assert model.batches == [[MOST], [MOST - 1]]  # both under way, neither over
         model.run_on()
         await asyncio.gather(bulk, questions)
-    assert model.batches.index([7]) <= PATIENCE + 1
+
+
+async def test_as_many_batches_run_at_once_as_there_are_workers() -> None:
+    model = Model()
+    async with working(model, workers=2) as batcher:
+        callers = [await asked(batcher, MOST - number) for number in range(3)]
+        for _ in range(2):
+            await model.first_begun()
+        assert model.batches == [[MOST], [MOST - 1]]
+        model.run_on()
+        assert await asyncio.gather(*callers) == [[MOST], [MOST - 1], [MOST - 2]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux only")
+async def test_bulk_work_stands_back() -> None:
+    found: dict[int, int] = {}
+
+    def run(batch: Sequence[Tokens]) -> Vectors:
+        found[len(batch[0].ids)] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+        return np.zeros((len(batch), 1), np.float32)
+
+    batcher = Batcher(run, workers=1, most_tokens=MOST, interactive_queue=100, bulk_queue=100)
+    task = asyncio.create_task(batcher.work())
+    await (await asked(batcher, 1))
+    await (await asked(batcher, 2, interactive=False))
+    task.cancel()
+    assert found == {1: os.getpriority(os.PRIO_PROCESS, 0), 2: os.getpriority(os.PRIO_PROCESS, 0) + NICE}
 
 
 async def test_a_full_queue_refuses_at_once_and_has_room_again_when_a_request_ends() -> None:
-    batcher = Batcher(Model().run, most_tokens=MOST, interactive_queue=100, bulk_queue=10)
+    batcher = Batcher(Model().run, workers=1, most_tokens=MOST, interactive_queue=100, bulk_queue=10)
     with batcher.admit(60, interactive=True):
         with pytest.raises(Overloaded) as caught, batcher.admit(41, interactive=True):
             pass
@@ -136,7 +155,7 @@ async def test_a_full_queue_refuses_at_once_and_has_room_again_when_a_request_en
 
 
 async def test_one_request_is_admitted_however_large() -> None:
-    batcher = Batcher(Model().run, most_tokens=MOST, interactive_queue=100, bulk_queue=10)
+    batcher = Batcher(Model().run, workers=1, most_tokens=MOST, interactive_queue=100, bulk_queue=10)
     with batcher.admit(1000, interactive=False), pytest.raises(Overloaded), batcher.admit(1, interactive=False):
         pass
 

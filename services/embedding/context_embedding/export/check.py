@@ -24,7 +24,7 @@ def agreement(directory: Path, manifest: Manifest) -> tuple[float, float]:
     Raises:
         SystemExit: They agree too badly for the int8 model to be used.
     """
-    one, other = (Encoder.load(directory, quantization, threads=0) for quantization in ("int8", "fp32"))
+    one, other = (Encoder.load(directory, quantization) for quantization in ("int8", "fp32"))
     cosines = [float(np.dot(one.embed_now([text])[0], other.embed_now([text])[0])) for text in TEXTS]
     mean = sum(cosines) / len(cosines)
     if mean < LEAST_MEAN:

@@ -20,7 +20,8 @@ def main(source: str, out: Path, recipe: int) -> None:
         for name in (files.ONNX["fp32"], files.TOKENIZER):
             (out / name).write_bytes((Path(scratch) / name).read_bytes())
         config = json.loads((Path(scratch) / "config.json").read_bytes())
-    quantize.quantize(out / files.ONNX["fp32"], out / files.ONNX["int8"])
+    quantize.quantize(out / files.ONNX["fp32"], out / files.ONNX["int8"], signed=True)
+    quantize.quantize(out / files.ONNX["fp32"], out / files.PLAIN, signed=False)
     made = files.Manifest(
         name=files.NAME if source == environment.WEIGHTS else Path(source).name,
         source=source,
@@ -29,7 +30,7 @@ def main(source: str, out: Path, recipe: int) -> None:
         max_tokens=_window(weights, config),
         pooling=_pooling(weights),
         normalization="l2",
-        sha256={name: files.digest(out / name) for name in (*files.ONNX.values(), files.TOKENIZER)},
+        sha256={name: files.digest(out / name) for name in files.EVERY},
     )
     files.write_manifest(out, made)
     least, mean = check.agreement(out, made)
