@@ -1,14 +1,12 @@
 """Stops asking a method that keeps failing: nobody waits for what is not coming, and the sick get time to recover."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from random import SystemRandom
 
 import structlog
 
 from context_common import metrics
-from context_common.errors import AppError, TooLate, Unavailable
+from context_common.errors import TooLate, Unavailable
 
 FAILURES = 5  # in a row, after which it opens
 PAUSE = 0.5  # seconds between two calls let through while it is open, give or take a fifth, so that clients spread
@@ -30,30 +28,17 @@ class Breaker:
         self._failures = 0
         self._try_at = 0.0
 
-    @contextmanager
-    def guard(self) -> Iterator[None]:
-        """Watch one call.
-
-        Raises:
-            Unavailable: The circuit is open; nothing was called.
-        """
-        self._enter()
-        try:
-            yield
-        except (Unavailable, TooLate):
-            self._failed()
-            raise
-        except (AppError, RuntimeError):  # an answer, if not a good one
-            self._answered()
-            raise
-        self._answered()
-
     @property
     def is_open(self) -> bool:
         """Whether calls fail at once."""
         return self._failures >= FAILURES
 
-    def _enter(self) -> None:
+    def enter(self) -> None:
+        """Let one call through.
+
+        Raises:
+            Unavailable: The circuit is open; nothing may be called.
+        """
         if not self.is_open:
             return
         left = self._try_at - time.monotonic()
@@ -64,6 +49,13 @@ class Breaker:
 
     def _rest(self) -> None:
         self._try_at = time.monotonic() + PAUSE * SystemRandom().uniform(1 - SPREAD, 1 + SPREAD)
+
+    def note(self, error: Exception | None = None) -> None:
+        """Learn from a call that was let through: it was answered, if not well, unless the service was away or late."""
+        if isinstance(error, Unavailable | TooLate):
+            self._failed()
+        else:
+            self._answered()
 
     def _failed(self) -> None:
         self._failures += 1

@@ -4,13 +4,14 @@ import re
 import secrets
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from context_common.errors import Unauthenticated
 
 NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
-KEYS = ("x-context-namespace", "x-context-principal", "x-request-id", "x-context-address")
+KEYS = ("x-context-namespace", "x-context-principal", "x-context-address")
+REQUEST = "x-request-id"
 LISTS = ("x-context-scopes", "x-context-readable", "x-context-writable")
 READ, WRITE, ADMIN = "context:read", "knowledge:write", "admin"
 SCOPES = frozenset({READ, WRITE, ADMIN})  # what a credential may have
@@ -25,7 +26,7 @@ class Caller:
     Args:
         namespace: The one it works in; whether it may was decided where the request came in.
         principal: `key:<id>`, `user:<subject>` or `service:<name>`.
-        request_id: The request's, in every log line of every service.
+        request_id: The request's, in every log line of every service. It is no part of who calls.
         address: Where the request came from; empty where a service works on its own behalf.
         scopes: Among SCOPES, or SERVICE.
         readable: The namespaces it may read beside its own; EVERY stands for all.
@@ -35,7 +36,7 @@ class Caller:
 
     namespace: str
     principal: str
-    request_id: str
+    request_id: str = field(compare=False)
     address: str = ""
     scopes: frozenset[str] = frozenset()
     readable: frozenset[str] = frozenset()
@@ -53,11 +54,19 @@ class Caller:
         """Whether it may write what is in `namespace`, as far as its scopes go."""
         return namespace in self.writable or EVERY in self.writable
 
-    def metadata(self) -> tuple[tuple[str, str], ...]:
-        """The caller as gRPC metadata."""
-        texts = zip(KEYS, (self.namespace, self.principal, self.request_id, self.address), strict=True)
+    def identity(self) -> tuple[tuple[str, str], ...]:
+        """All but the request, as gRPC metadata: what a service vouches for."""
+        texts = zip(KEYS, (self.namespace, self.principal, self.address), strict=True)
         lists = zip(LISTS, (self.scopes, self.readable, self.writable), strict=True)
         return (*texts, *((key, " ".join(sorted(values))) for key, values in lists))
+
+    def metadata(self) -> tuple[tuple[str, str], ...]:
+        """The caller, and the request, as gRPC metadata."""
+        return (*self.identity(), (REQUEST, self.request_id))
+
+    def on(self, request_id: str) -> "Caller":
+        """The same caller on the request of that id, or on one with an id of its own where that is none."""
+        return replace(self, request_id=request_id if REQUEST_ID.fullmatch(request_id) else new_request_id())
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> "Caller":
@@ -66,12 +75,12 @@ class Caller:
         Raises:
             Unauthenticated: The namespace or the principal is missing or malformed.
         """
-        namespace, principal, request_id, address = (metadata.get(key, "") for key in KEYS)
+        namespace, principal, address = (metadata.get(key, "") for key in KEYS)
         scopes, readable, writable = (frozenset(metadata.get(key, "").split()) for key in LISTS)
         if not NAMESPACE.fullmatch(namespace) or not principal:
             raise Unauthenticated("the call does not say for whom it is made")
-        request_id = request_id if REQUEST_ID.fullmatch(request_id) else new_request_id()
-        return cls(namespace, principal, request_id, address, scopes, readable, writable)
+        who = cls(namespace, principal, "", address, scopes, readable, writable)
+        return who.on(metadata.get(REQUEST, ""))
 
 
 def new_request_id() -> str:

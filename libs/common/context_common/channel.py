@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import grpc
 
-from context_common import tls
+from context_common import metrics, tls, tracing
 from context_common.breaker import Breaker
 from context_common.caller import Caller
 from context_common.trust import Trust
@@ -21,6 +21,8 @@ class Method:
 
     def __init__(self, channel: "Channel", kind: str, path: str, codecs: dict[str, Any]) -> None:
         self.channel, self.path, self.breaker = channel, path, Breaker(path)
+        self.calls = metrics.Calls(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, path)
+        self.traced = tracing.rpc(path) if path.startswith(OURS) else None
         self._kind, self._codecs = kind, codecs
         self._opened: grpc.aio.Channel | None = None
         self._inner: Any = None

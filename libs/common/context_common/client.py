@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from time import perf_counter
 from typing import Any, TypeVar
 
 import grpc
@@ -10,8 +11,8 @@ import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.descriptor_pb2 import MethodOptions
 
-from context_common import caller, deadline, metrics, topic, tracing
-from context_common.channel import OURS, Channel, Method
+from context_common import caller, deadline, topic, tracing
+from context_common.channel import Channel, Method
 from context_common.errors import TooLate, Unauthenticated, Unavailable, from_rpc
 from context_common.server import KEEPALIVE_MS, MAX_MESSAGE, METADATA
 from context_common.trust import Trust
@@ -35,6 +36,7 @@ CHANNEL_OPTIONS = (
     ("grpc.keepalive_timeout_ms", 2000),
     ("grpc.keepalive_permit_without_calls", 1),
 )
+OK, CANCELLED = "OK", "CANCELLED"
 DISTRUST = 5.0  # seconds: secrets and clocks are put right by people
 RETRY = {
     "maxAttempts": 3,
@@ -91,20 +93,25 @@ async def call(
     who = caller.current()
     seconds = deadline.remaining(within)
     door = _door(method)
-    with (
-        door.breaker.guard(),
-        metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed,
-        _span(door) as span,
-    ):
-        try:
-            return await method(request, timeout=seconds, metadata=_metadata(door, who, span))
-        except grpc.aio.AioRpcError as error:
-            observed.code = error.code().name
-            span.fail(observed.code)
-            raise _kind(error, door) from error
-        except asyncio.CancelledError:
-            observed.code = grpc.StatusCode.CANCELLED.name
-            raise
+    door.breaker.enter()
+    start, code = perf_counter(), OK
+    try:
+        with _span(door) as span:
+            try:
+                answer = await method(request, timeout=seconds, metadata=_metadata(door, who, span))
+            except grpc.aio.AioRpcError as error:
+                span.fail(error.code().name)
+                raise
+    except grpc.aio.AioRpcError as error:
+        code = error.code().name
+        raise _learn(error, door) from error
+    except asyncio.CancelledError:
+        code = CANCELLED
+        raise
+    finally:
+        door.calls.count(code, perf_counter() - start)
+    door.breaker.note()
+    return answer
 
 
 async def stream(
@@ -114,26 +121,37 @@ async def stream(
     who = caller.current()
     seconds = deadline.remaining(within)
     door = _door(method)
-    with (
-        door.breaker.guard(),
-        metrics.observe(metrics.CLIENT_HANDLED, metrics.CLIENT_SECONDS, door.path) as observed,
-        _span(door) as span,
-    ):
-        try:
-            async for response in method(requests, timeout=seconds, metadata=_metadata(door, who, span)):
-                yield response
-        except grpc.aio.AioRpcError as error:
-            observed.code = error.code().name
-            span.fail(observed.code)
-            raise _kind(error, door) from error
+    door.breaker.enter()
+    start, code = perf_counter(), OK
+    try:
+        with _span(door) as span:
+            try:
+                async for answer in method(requests, timeout=seconds, metadata=_metadata(door, who, span)):
+                    yield answer
+            except grpc.aio.AioRpcError as error:
+                span.fail(error.code().name)
+                raise
+    except grpc.aio.AioRpcError as error:
+        code = error.code().name
+        raise _learn(error, door) from error
+    finally:
+        door.calls.count(code, perf_counter() - start)
+    door.breaker.note()
 
 
 def _span(door: Method) -> tracing.Span:
-    return tracing.ask(door.path[1:], tracing.rpc(door.path)) if door.path.startswith(OURS) else tracing.NOTHING
+    return tracing.NOTHING if door.traced is None else tracing.ask(door.path[1:], door.traced)
 
 
 def _metadata(door: Method, who: caller.Caller, span: tracing.Span) -> tuple[tuple[str, str], ...]:
     return (*door.channel.metadata(who, door.path), *topic.metadata(), *span.headers())
+
+
+def _learn(error: grpc.aio.AioRpcError, door: Method) -> Exception:
+    """What `error` is to us, for the circuit to note."""
+    found = _kind(error, door)
+    door.breaker.note(found)
+    return found
 
 
 def _kind(error: grpc.aio.AioRpcError, door: Method) -> Exception:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
 from time import perf_counter
-from typing import Any, TypeAlias
+from types import TracebackType
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import structlog
@@ -30,7 +30,7 @@ Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps each handler of ours in `_around`.
+    """Puts a `Call` around each handler of ours.
 
     Args:
         trust: Tells who calls.
@@ -39,22 +39,31 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self, trust: Trust, permissions: Mapping[str, Permission]) -> None:
         self._trust, self._permissions = trust, permissions
+        self._wrapped: dict[str, Handler] = {}
 
     async def intercept_service(
         self, continuation: "Continuation", handler_call_details: grpc.HandlerCallDetails
     ) -> "Handler | None":
         """Give back the handler that `continuation` finds, wrapped. Requests are only read for those who may call."""
-        handler = await continuation(handler_call_details)
         path = handler_call_details.method
+        if wrapped := self._wrapped.get(path):
+            return wrapped
+        handler = await continuation(handler_call_details)
         if handler is None or not path.startswith(OURS):
             return handler
+        wrapped = self._wrapped[path] = self._wrap(
+            handler, Served(path, self._trust, self._permissions.get(path, CLOSED))
+        )
+        return wrapped
+
+    def _wrap(self, handler: "Handler", served: "Served") -> "Handler":
         read = _reader(handler)
         if handler.response_streaming:
             kind = "stream_stream" if handler.request_streaming else "unary_stream"
             inner = getattr(handler, kind)
 
             async def stream(request: Any, context: "Context") -> AsyncIterator[Any]:
-                async with self._around(path, context):
+                async with Call(served, context):
                     async for response in inner(read(request), context):
                         yield response
 
@@ -64,64 +73,102 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             inner = getattr(handler, kind)
 
             async def unary(request: Any, context: "Context") -> Any:
-                async with self._around(path, context):
+                async with Call(served, context):
                     return await inner(read(request), context)
 
             behaviour = unary
         wrap = getattr(grpc, f"{kind}_rpc_method_handler")
-        wrapped: Handler = wrap(behaviour, None, handler.response_serializer)
-        return wrapped
+        made: Handler = wrap(behaviour, None, handler.response_serializer)
+        return made
 
-    @asynccontextmanager
-    async def _around(self, path: str, context: "Context") -> AsyncIterator[None]:
-        """Bind what the call brings, and end it with the status of whatever it raises."""
-        left = context.time_remaining()
-        seconds = DEFAULT_SECONDS if left is None else left
-        start = perf_counter()
-        given = _metadata(context)
-        with (
-            metrics.observe(metrics.SERVER_HANDLED, metrics.SERVER_SECONDS, path) as observed,
-            tracing.resume(path[1:], given, tracing.rpc(path)) as span,
-        ):
-            said: tuple[tuple[str, str], ...] = ()
-            try:
-                said = ((REQUEST_ID, self._admit(path, given, context)),)
-                context.set_trailing_metadata(said)
-                deadline.bind(seconds)
-                try:
-                    async with asyncio.timeout(seconds):
-                        yield
-                except TimeoutError as error:
-                    raise TooLate from error
-            except asyncio.CancelledError:
-                observed.code = grpc.StatusCode.CANCELLED.name
-                raise
-            except Exception as error:  # the border: whatever it is, the caller gets a status
-                status = rpc_status.to_status(to_status(error))
-                observed.code = status.code.name
-                span.fail(observed.code)
-                if not isinstance(error, AppError):
-                    log.exception("call_failed", method=path)
-                await context.abort(status.code, status.details, (*status.trailing_metadata, *said))
-            finally:
-                log.debug("call", method=path, code=observed.code, ms=round((perf_counter() - start) * 1000, 2))
 
-    def _admit(self, path: str, given: Mapping[str, str], context: "Context") -> str:
-        """Bind the caller, where it is known and may call `path`; answers the request's id."""
+class Served:
+    """One method that this process serves, and what there is to know of it before anybody calls."""
+
+    def __init__(self, path: str, trust: Trust, permission: Permission) -> None:
+        self.path, self.trust, self.permission = path, trust, permission
+        self.calls = metrics.Calls(metrics.SERVER_HANDLED, metrics.SERVER_SECONDS, path)
+        self.traced = tracing.rpc(path)
+
+    def admit(self, given: Mapping[str, str], context: "Context") -> caller.Caller:
+        """The caller, where it is known and may call.
+
+        Raises:
+            Unauthenticated, Denied: It is not, or may not.
+        """
         try:
-            who = self._trust.caller(given, path)
+            who = self.trust.caller(given, self.path)
             structlog.contextvars.bind_contextvars(
                 request_id=who.request_id, namespace=who.namespace, user_id=who.principal
             )
-            self._permissions.get(path, CLOSED).check(who)
+            self.permission.check(who)
         except (Unauthenticated, Denied) as error:
             reason = error.reason if isinstance(error, Untrusted | NotAllowed) else "caller"
-            metrics.SERVER_REFUSED.labels(*metrics.names(path), reason).inc()
-            log.warning("call_refused", method=path, reason=reason, peer=context.peer())
+            metrics.SERVER_REFUSED.labels(*metrics.names(self.path), reason).inc()
+            log.warning("call_refused", method=self.path, reason=reason, peer=context.peer())
             raise
+        return who
+
+
+class Call:
+    """One call under way, for the length of a block: binds what it brings, and ends it with the status of whatever is
+    raised.
+    """
+
+    __slots__ = ("_context", "_said", "_served", "_span", "_start", "_timeout")
+
+    def __init__(self, served: Served, context: "Context") -> None:
+        self._served, self._context = served, context
+        self._said: tuple[tuple[str, str], ...] = ()
+
+    async def __aenter__(self) -> None:
+        served, context = self._served, self._context
+        left = context.time_remaining()
+        seconds = DEFAULT_SECONDS if left is None else left
+        self._start = perf_counter()
+        given = _metadata(context)
+        self._span = tracing.resume(served.path[1:], given, served.traced)
+        self._span.__enter__()
+        self._timeout = asyncio.timeout(seconds)
+        try:
+            who = served.admit(given, context)
+        except Exception as error:  # noqa: BLE001 - the border
+            await self._fail(error)
         caller.bind(who)
         topic.take(given)
-        return who.request_id
+        deadline.bind(seconds)
+        self._said = ((REQUEST_ID, who.request_id),)
+        context.set_trailing_metadata(self._said)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, traceback)
+        except TimeoutError as late:
+            error = TooLate()
+            error.__cause__ = late
+        if isinstance(error, Exception):  # the border: whatever it is, the caller gets a status
+            await self._fail(error)
+        self._end("OK" if error is None else grpc.StatusCode.CANCELLED.name, error)
+
+    async def _fail(self, error: Exception) -> NoReturn:
+        """End it as `error` says."""
+        status = rpc_status.to_status(to_status(error))
+        self._span.fail(status.code.name)
+        if not isinstance(error, AppError):
+            log.error("call_failed", method=self._served.path, exc_info=error)
+        self._end(status.code.name, error)
+        await self._context.abort(status.code, status.details, (*status.trailing_metadata, *self._said))
+        raise AssertionError("an aborted call goes on")
+
+    def _end(self, code: str, error: BaseException | None) -> None:
+        took = perf_counter() - self._start
+        self._span.__exit__(type(error) if error else None, error, None)
+        self._served.calls.count(code, took)
+        metrics.first_call(self._served.path, took)
+        log.debug("call", method=self._served.path, code=code, ms=round(took * 1000, 2))
 
 
 def _metadata(context: "Context") -> Mapping[str, str]:

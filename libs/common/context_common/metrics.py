@@ -1,10 +1,5 @@
 """Prometheus metrics that every process has, under the names that stock gRPC dashboards know."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from time import perf_counter
-
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 # Alerts ask at 0.1, 0.2 and 1 s.
@@ -24,33 +19,26 @@ SPANS = Counter("context_trace_spans_total", "Spans that were to be sent, by whe
 _called: set[str] = set()
 
 
-@dataclass
-class Observed:
-    """What became of a call; set `code` before the block ends."""
-
-    code: str = "OK"
-
-
 def names(path: str) -> tuple[str, str]:
     """Service and method of `/package.Service/Method`, as labels."""
     service, _, method = path.lstrip("/").partition("/")
     return service, method
 
 
-@contextmanager
-def observe(handled: Counter, seconds: Histogram, path: str) -> Iterator[Observed]:
-    """Count and time one call to `path`, `/package.Service/Method`."""
-    service, method = names(path)
-    observed = Observed()
-    start = perf_counter()
-    try:
-        yield observed
-    finally:
-        took = perf_counter() - start
-        seconds.labels(service, method).observe(took)
-        handled.labels(service, method, observed.code).inc()
-        if handled is SERVER_HANDLED:
-            first_call(path, took)
+class Calls:
+    """The series of the calls to one `path`, `/package.Service/Method`."""
+
+    def __init__(self, handled: Counter, seconds: Histogram, path: str) -> None:
+        self._handled, self._names = handled, names(path)
+        self._seconds, self._by_code = seconds.labels(*self._names), dict[str, Counter]()
+
+    def count(self, code: str, seconds: float) -> None:
+        """Count one that ended so, after that long."""
+        self._seconds.observe(seconds)
+        ended = self._by_code.get(code)
+        if ended is None:
+            ended = self._by_code[code] = self._handled.labels(*self._names, code)
+        ended.inc()
 
 
 def first_call(call: str, seconds: float) -> None:

@@ -15,6 +15,10 @@ from context_common.errors import Unauthenticated
 
 ALGORITHM = "HS256"
 LIFETIME = 30  # seconds: a call starts at once, however long it then takes
+REUSED = (
+    10  # seconds for which the same token goes with further calls for the same caller: signing costs more than asking
+)
+KEPT = 4096  # tokens that a process remembers, of those it made and of those it was shown
 LEEWAY = 5  # seconds by which the clocks of two machines may differ
 LABEL = b"context service token v1"
 CLAIMS = ["iss", "aud", "iat", "exp", "method", "caller"]
@@ -43,7 +47,7 @@ def derive_key(secret: str) -> bytes:
 
 
 def sign(key: bytes, who: Caller, scope: Scope) -> str:
-    """A token that lets `scope.issuer` call for `who`, for LIFETIME seconds from now."""
+    """A token that lets `scope.issuer` call for `who`, for LIFETIME seconds from now; on whichever request."""
     now = int(time.time())
     claims = {
         "iss": scope.issuer,
@@ -51,9 +55,48 @@ def sign(key: bytes, who: Caller, scope: Scope) -> str:
         "iat": now,
         "exp": now + LIFETIME,
         "method": scope.method,
-        "caller": dict(who.metadata()),
+        "caller": dict(who.identity()),
     }
     return jwt.encode(claims, key, ALGORITHM)
+
+
+class Signed:
+    """The tokens that a process made of late, each used for a while."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[Caller, Scope], tuple[str, float]] = {}
+
+    def token(self, key: bytes, who: Caller, scope: Scope) -> str:
+        """A token as `sign` makes it, or one that it made a moment ago."""
+        now = time.monotonic()
+        asked = (who, scope)
+        made = self._made.get(asked)
+        if made and made[1] > now:
+            return made[0]
+        if len(self._made) >= KEPT:
+            self._made.clear()
+        token = sign(key, who, scope)
+        self._made[asked] = token, now + REUSED
+        return token
+
+
+class Verified:
+    """The callers whose tokens a process has verified already, each until its token expires."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], tuple[Caller, int]] = {}
+
+    def caller(self, keys: Sequence[bytes], token: str, *, audience: str, method: str) -> Caller:
+        """As `verify`."""
+        shown = (token, method)
+        known = self._known.get(shown)
+        if known and known[1] + LEEWAY > time.time():
+            return known[0]
+        who, expires = _verify(keys, token, audience, method)
+        if len(self._known) >= KEPT:
+            self._known.clear()
+        self._known[shown] = who, expires
+        return who
 
 
 def verify(keys: Sequence[bytes], token: str, *, audience: str, method: str) -> Caller:
@@ -62,6 +105,11 @@ def verify(keys: Sequence[bytes], token: str, *, audience: str, method: str) -> 
     Raises:
         Untrusted: It is forged, expired, or made for something else.
     """
+    return _verify(keys, token, audience, method)[0]
+
+
+def _verify(keys: Sequence[bytes], token: str, audience: str, method: str) -> tuple[Caller, int]:
+    """The caller, and when the token expires."""
     try:
         claims = _decode(keys, token, audience)
     except jwt.ExpiredSignatureError:
@@ -72,7 +120,7 @@ def verify(keys: Sequence[bytes], token: str, *, audience: str, method: str) -> 
         raise Untrusted("the service token is not valid", "forged") from None
     if claims["method"] != method:
         raise Untrusted("the service token is for another method", "method")
-    return _caller(claims)
+    return _caller(claims), claims["exp"]
 
 
 def _decode(keys: Sequence[bytes], token: str, audience: str) -> dict[str, Any]:

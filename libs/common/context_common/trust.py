@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from context_common import tls
-from context_common.caller import Caller
+from context_common.caller import REQUEST, Caller
 from context_common.settings import Env, is_loopback, weakness
-from context_common.token import Scope, Untrusted, derive_key, sign, verify
+from context_common.token import Scope, Signed, Untrusted, Verified, derive_key
 
 AUTHORIZATION = "authorization"
 SCHEME = "Bearer "
@@ -29,6 +29,8 @@ class Trust:
     key: bytes | None = field(default=None, repr=False)
     also: tuple[bytes, ...] = field(default=(), repr=False)
     certificates: tls.Certificates | None = None
+    _signed: Signed = field(default_factory=Signed, init=False, repr=False, compare=False)
+    _verified: Verified = field(default_factory=Verified, init=False, repr=False, compare=False)
 
     @classmethod
     def read(cls, env: Env, service: str, listen: str = "") -> Self:
@@ -55,8 +57,8 @@ class Trust:
         """What a call for `who` carries to `method` of the service `audience`."""
         if self.key is None:
             return who.metadata()
-        token = sign(self.key, who, Scope(self.service, audience, method))
-        return ((AUTHORIZATION, SCHEME + token),)
+        token = self._signed.token(self.key, who, Scope(self.service, audience, method))
+        return (AUTHORIZATION, SCHEME + token), (REQUEST, who.request_id)
 
     def caller(self, metadata: Mapping[str, str], method: str) -> Caller:
         """For whom a call to our `method` is made.
@@ -69,4 +71,7 @@ class Trust:
         given = metadata.get(AUTHORIZATION, "")
         if not given.startswith(SCHEME):
             raise Untrusted("the call carries no service token", "missing")
-        return verify((self.key, *self.also), given.removeprefix(SCHEME), audience=self.service, method=method)
+        keys, token = (self.key, *self.also), given.removeprefix(SCHEME)
+        who = self._verified.caller(keys, token, audience=self.service, method=method)
+        # From the release before the request's id comes within the token.
+        return who.on(metadata.get(REQUEST, who.request_id))

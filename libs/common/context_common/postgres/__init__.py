@@ -8,13 +8,14 @@ from context_common.postgres.migrate import migrate, set_up
 from context_common.postgres.notifications import Notifications
 from context_common.postgres.pool import Connection, Options, Pool, Reach, Row, open_pool
 from context_common.postgres.reads import Reads, ReplicaSettings, Target, open_reads
-from context_common.postgres.statements import Measured, Statements
+from context_common.postgres.statements import Measured, Numbered, Statements
 from context_common.postgres.transactions import fetch, ping, transaction
 
 __all__ = [
     "Connection",
     "Measured",
     "Notifications",
+    "Numbered",
     "Options",
     "Pool",
     "Reach",

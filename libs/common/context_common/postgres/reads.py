@@ -26,7 +26,16 @@ from context_common.postgres.pool import KEEPALIVE, Configure, Connection, Optio
 from context_common.postgres.positions import BEAT, SETTLE, Positions
 from context_common.postgres.replicas import Identity, Replica
 from context_common.postgres.statements import OTHER, Measured
-from context_common.postgres.transactions import Behind, Query, fetch, fetch_replayed, transaction, transaction_replayed
+from context_common.postgres.transactions import (
+    NO_SETTINGS,
+    Behind,
+    Query,
+    Settings,
+    fetch,
+    fetch_replayed,
+    transaction,
+    transaction_replayed,
+)
 from context_common.settings import Env
 
 IDLE = 2.0  # seconds without a read after which the primary is asked less often
@@ -67,8 +76,10 @@ class Target:
     def __init__(self, primary: Pool, reach: Reach, replica: Replica | None = None, needs: int = 0) -> None:
         self._primary, self._reach, self._replica, self._needs = primary, reach, replica, needs
 
-    async def fetch(self, query: Query, params: Any, source: str = OTHER) -> list[DictRow]:
-        """The rows of one query, in one round trip, counted under `source`.
+    async def fetch(
+        self, query: Query, params: Any, source: str = OTHER, settings: Settings = NO_SETTINGS
+    ) -> list[DictRow]:
+        """The rows of one query, in one round trip, counted under `source`; `settings` hold for it alone.
 
         Raises:
             Unavailable: The database is away, too slow, or has no connection free.
@@ -76,13 +87,13 @@ class Target:
 
         async def read(connection: Connection) -> list[DictRow]:
             with Measured(source):
-                return await fetch_replayed(connection, self._reach, self._needs, query, params)
+                return await fetch_replayed(connection, self._reach, self._needs, query, params, settings)
 
         async with translate_errors():
             if self._replica and (found := await self._ask(self._replica, read)):
                 return found[0]
         measures.READS.labels(PRIMARY).inc()
-        return await fetch(self._primary, self._reach, query, params, source)
+        return await fetch(self._primary, self._reach, query, params, source, settings)
 
     async def run(self, work: Callable[[Connection], Awaitable[Answer]]) -> Answer:
         """Do `work`, which only reads, in one transaction; again on the primary where a replica fails at it.

@@ -1,8 +1,11 @@
 """What every statement costs, by the name of the store or operation that sends it, never by its text."""
 
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
-from typing import LiteralString, Self
+from typing import Any, LiteralString, Self
 
 import psycopg
 from prometheus_client import Counter, Histogram
@@ -62,6 +65,33 @@ class Measured:
 @cache
 def _series(source: str) -> tuple[Histogram, Counter]:
     return SECONDS.labels(source), QUERIES.labels(source, "ok")
+
+
+PLACE = re.compile(r"%\((\w+)\)s")
+
+
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """A statement with its parameters by number, as the server takes it: nothing in it is looked for at each use.
+
+    Args:
+        text: With `$1`, `$2` and so on.
+        names: Of the parameters, in that order.
+    """
+
+    text: bytes
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, text: str) -> Self:
+        """The statement `text`, in which parameters stand as `%(name)s`."""
+        names = tuple(dict.fromkeys(PLACE.findall(text)))
+        numbers = {name: f"${number}" for number, name in enumerate(names, 1)}
+        return cls(PLACE.sub(lambda place: numbers[place[1]], text).encode(), names)
+
+    def values(self, params: Mapping[str, Any]) -> list[Any]:
+        """Those of `params` that it takes, in its order."""
+        return [params[name] for name in self.names]
 
 
 class Statements:

@@ -1,7 +1,8 @@
 """Reading and writing within reach: every transaction says first which namespaces it is about."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
+from itertools import chain
 from typing import Any, LiteralString, TypeAlias
 
 import psycopg
@@ -11,42 +12,60 @@ from psycopg.rows import DictRow
 from context_common.errors import Unavailable
 from context_common.postgres.faults import translate_errors
 from context_common.postgres.pool import Connection, Pool, Reach
-from context_common.postgres.statements import OTHER, Measured
+from context_common.postgres.statements import OTHER, Measured, Numbered
 
 COMMIT = "commit"  # the source of what ends a transaction
 SEE = "SELECT set_config('context.namespaces', %s::text[]::text, true)"
+SET = ", set_config(%s, %s, true)"
 BEGIN = sql.SQL("BEGIN; SELECT set_config('context.namespaces', {}::text[]::text, true)")
 BEGIN_AS = sql.SQL("BEGIN; SET LOCAL ROLE {}")
 # How far the replica is that answers, asked before it takes the snapshot that it answers from.
 REPLAYED: LiteralString = (
     "CASE WHEN pg_is_in_recovery() THEN pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint END AS replayed"
 )
-SEE_REPLAYED = f"SELECT set_config('context.namespaces', %s::text[]::text, true), {REPLAYED}"
+SEE_REPLAYED = f"{SEE}, {REPLAYED}"
 BEGIN_REPLAYED = sql.SQL(f"BEGIN; SELECT set_config('context.namespaces', {{}}::text[]::text, true), {REPLAYED}")
 
-Query: TypeAlias = str | bytes | sql.SQL | sql.Composed
+Query: TypeAlias = str | bytes | sql.SQL | sql.Composed | Numbered
+Settings: TypeAlias = Mapping[str, str]
+NO_SETTINGS: Settings = {}
 
 
 class Behind(Exception):
     """The replica that would answer has not replayed what the read needs, or is none any more."""
 
 
-async def fetch(pool: Pool, reach: Reach, query: Query, params: Any, source: str = OTHER) -> list[DictRow]:
-    """The rows of one query, in one round trip: what it may see travels with it. It is counted under `source`.
+async def fetch(
+    pool: Pool, reach: Reach, query: Query, params: Any, source: str = OTHER, settings: Settings = NO_SETTINGS
+) -> list[DictRow]:
+    """The rows of one query, in one round trip: what it may see travels with it, and `settings` for it alone.
+
+    It is counted under `source`.
 
     Raises:
         Unavailable: The database is away, too slow, or has no connection free.
     """
     if reach.role:
         async with translate_errors(), transaction(pool, reach, source) as connection:
-            return await (await connection.execute(query, params)).fetchall()
+            return await (await _ask(connection, query, params)).fetchall()
     async with translate_errors(), pool.connection() as connection:
         # One pipeline is one transaction, so the setting lasts for the query and no longer.
         with Measured(source):
             async with connection.pipeline():
-                await connection.execute(SEE, (list(reach.namespaces),))
-                cursor = await connection.execute(query, params)
+                await connection.execute(*_see(SEE, reach, settings))
+                cursor = await _ask(connection, query, params)
         return await cursor.fetchall()
+
+
+async def _ask(connection: Connection, query: Query, params: Any) -> psycopg.AsyncCursor[DictRow]:
+    if isinstance(query, Numbered):
+        return await psycopg.AsyncRawCursor(connection).execute(query.text, query.values(params), binary=True)
+    return await connection.execute(query, params, binary=True)
+
+
+def _see(statement: LiteralString, reach: Reach, settings: Settings) -> tuple[LiteralString, list[Any]]:
+    """What goes before a query: a statement and its parameters."""
+    return statement + SET * len(settings), [list(reach.namespaces), *chain.from_iterable(settings.items())]
 
 
 @asynccontextmanager
@@ -77,15 +96,17 @@ async def _commit(connection: Connection) -> None:
         raise Unavailable("the database went away while it stored this: it may be stored or not") from error
 
 
-async def fetch_replayed(connection: Connection, reach: Reach, needs: int, query: Query, params: Any) -> list[DictRow]:
+async def fetch_replayed(
+    connection: Connection, reach: Reach, needs: int, query: Query, params: Any, settings: Settings = NO_SETTINGS
+) -> list[DictRow]:
     """`fetch` on a connection to a replica, which says in the same round trip how far it is.
 
     Raises:
         Behind: Not as far as the position `needs`.
     """
     async with connection.pipeline():
-        seen = await connection.execute(SEE_REPLAYED, (list(reach.namespaces),))
-        cursor = await connection.execute(query, params)
+        seen = await connection.execute(*_see(SEE_REPLAYED, reach, settings))
+        cursor = await _ask(connection, query, params)
     _hold(await seen.fetchone(), needs)
     return await cursor.fetchall()
 
