@@ -1,5 +1,6 @@
 """Keeps what nobody vouches for from crowding out what somebody does. Programs write more than people, and faster."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,26 +9,31 @@ from context_retrieval.rank import Scored
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """What a hit must be worth. What is vouched for is held against its like alone, so that no copy of the question
-    raises the bar for it.
+    """The score that a hit must have. What is vouched for is held against its like alone, so that no copy of the
+    question raises the bar for it.
     """
 
     vouched: float
     unvouched: float
 
     def of(self, scored: Scored) -> float:
-        """What this one must be worth."""
+        """What this one must have."""
         return self.vouched if scored.candidate.vouched else self.unvouched
 
 
 def bar(ranked: Sequence[Scored], floor: float, tail: float) -> Bar:
-    """At least `floor`, and `tail` of the best; what is named by its id is no measure for the others."""
+    """A share `tail` of the best score, or more than there is where not even the best has `floor` as its relevance.
 
-    def best(scored: Sequence[Scored]) -> float:
-        return max((one.relevance for one in scored if not one.candidate.named), default=0.0)
+    What is named by its id is no measure for the others.
+    """
 
-    vouched = [scored for scored in ranked if scored.candidate.vouched]
-    return Bar(max(floor, tail * best(vouched)), max(floor, tail * best(ranked)))
+    def least(scored: Sequence[Scored]) -> float:
+        found = [one for one in scored if not one.candidate.named]
+        if max((one.relevance for one in found), default=0.0) < floor:
+            return math.inf
+        return tail * max(one.score for one in found)
+
+    return Bar(least([scored for scored in ranked if scored.candidate.vouched]), least(ranked))
 
 
 def thinned(ranked: Sequence[Scored], most: int, share: float) -> list[Scored]:

@@ -1,4 +1,6 @@
-"""Computes the vectors that were missing when items were indexed. What lacks them in the database is the queue."""
+"""Computes what is missing of items that are indexed: vectors that were not to be had, and the impacts of words, which the
+release before did not know. What lacks them in the database is the queue.
+"""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ RETRY = 1.0  # seconds between looks at an embedding service that is away, while
 WAIT = 20.0  # seconds for the vectors of one batch; what is done by then is kept
 LOOK = 60.0  # seconds between looks for what another process left behind
 MOST_SKIPPED = 1000
+WEIGHED = 200  # documents weighed in one transaction
 
 log = structlog.get_logger()
 
@@ -32,10 +35,13 @@ class Filler:
 
     async def run(self) -> None:
         """Fill until cancelled."""
+        weighed: Key | None = Key("", "")
         while True:
             self._lacking.clear()
             as_service()
             try:
+                while weighed:
+                    weighed = await self._index.weigh(weighed, WEIGHED)
                 await self.fill_all()
             except AppError as error:
                 log.info("filling_waits", reason=error.message)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
 
-from context_retrieval.model import Candidate, Expansion, Key, Link
+from context_retrieval.model import TELLING, WORDS, Candidate, Expansion, Key, Link
 
 SEVERITY = {"critical": 1.0, "high": 0.75, "medium": 0.5, "low": 0.25}
 TRUST = {"human": 1.0, "agent": 0.9, "import": 0.9, "event": 0.7}
@@ -45,29 +45,30 @@ class Scale:
 
     cosine_from: float = 0.10  # unrelated texts
     cosine_span: float = 0.70  # from there to the same thing said twice
-    dense: float = 0.7  # of relevance
+    dense: float = 0.7  # of relevance; together 1
     lexical: float = 0.3
-    words: float = 0.65  # of the order, where words say much; the rest of it is meaning's
-    telling: float = 1.0  # BM25 of the best with which words get half of that
+    words: float = WORDS  # of the order
+    telling: float = TELLING
     relative: bool = True  # whether the order goes by shares of the best; else by relevance
     recency: float = 0.3
     importance: float = 0.2
     nudge: float = 0.05  # of relevance, at most
     half_life: float = 180.0  # days
-    floor: float = 0.165  # of relevance: below, nothing is an answer
+    floor: float = 0.19  # of the best's relevance: below, nothing is an answer
     degraded_floor: float = 0.2  # where words must do, though meaning was asked for
     keyword_floor: float = 0.05  # where words were asked for
     covered: float = 0.7  # share of the question from which an item that has its words is an answer,
     worded: float = 0.55  # unless its meaning is another and its words are not this good
-    tail: float = 0.35  # of the best's relevance, which in a bundle everything else must have
+    tail: float = 0.35  # of the best's score, which in a bundle everything else must have,
+    rest: float = 0.1  # and in a list of results
     coded: float = 0.75  # relevance of what has an exact code of the question, at least
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The best evidence of each kind that a search found, and the best relevance."""
+    """The best evidence of each kind that a search found, and the best relevance; nothing is below 0."""
 
-    semantic: float
+    cosine: float
     bm25: float
     relevance: float
 
@@ -104,16 +105,29 @@ class Ranker:
 
     def score(self, candidate: Candidate) -> Scored:
         """`candidate` with its score."""
-        scale = self._scale
-        semantic, keyword = self._semantic(candidate), clamp(candidate.lexical)
-        relevance = self._relevance(candidate, semantic, keyword)
+        scale, relevance = self._scale, self.relevance(candidate)
         recency, importance = self.recency(candidate), importance_of(candidate)
         weight = scale.recency + scale.importance
         prior = (scale.recency * recency + scale.importance * importance) / weight if weight else 1.0
-        score = self._fit(candidate, semantic, relevance) * (1 - scale.nudge + scale.nudge * prior)
+        score = self._fit(candidate, relevance) * (1 - scale.nudge + scale.nudge * prior)
         if candidate.named:
             score = 1.0
-        return Scored(candidate, score, relevance, semantic, keyword, recency, importance)
+        keyword = clamp(candidate.lexical)
+        return Scored(candidate, score, relevance, self._semantic(candidate), keyword, recency, importance)
+
+    def relevance(self, candidate: Candidate) -> float:
+        """What it has to do with the question, whatever else was found."""
+        if candidate.named:
+            return 1.0
+        semantic, keyword = self._semantic(candidate), clamp(candidate.lexical)
+        if self._mode is Mode.SEMANTIC:
+            return semantic
+        scale, alone = self._scale, self._alone(candidate)
+        relevance = keyword if alone else scale.dense * semantic + scale.lexical * keyword
+        meant = alone or semantic > 0 or keyword >= scale.worded
+        if candidate.covered >= scale.covered and meant:
+            relevance = max(relevance, scale.floor, scale.degraded_floor if alone else 0.0)
+        return self._coded(candidate, relevance)
 
     def _semantic(self, candidate: Candidate) -> float:
         return clamp(((candidate.cosine or 0.0) - self._scale.cosine_from) / self._scale.cosine_span)
@@ -122,28 +136,14 @@ class Ranker:
         """Whether words have to speak for it: where there is no vector yet, nothing else can."""
         return self._mode is Mode.KEYWORD or candidate.cosine is None
 
-    def _relevance(self, candidate: Candidate, semantic: float, keyword: float) -> float:
-        if candidate.named:
-            return 1.0
-        if self._mode is Mode.SEMANTIC:
-            return semantic
-        scale, alone = self._scale, self._alone(candidate)
-        relevance = keyword if alone else _mixed((scale.dense, semantic), (scale.lexical, keyword))
-        meant = alone or semantic > 0 or keyword >= scale.worded
-        if candidate.covered >= scale.covered and meant:
-            relevance = max(relevance, scale.floor, scale.degraded_floor if alone else 0.0)
-        return self._coded(candidate, relevance)
-
-    def _fit(self, candidate: Candidate, semantic: float, relevance: float) -> float:
-        """How it compares with the best of what was found, as a share of that one's relevance.
-
-        Words count for the more, the more the best of them says: a few common ones in few documents say little.
-        """
+    def _fit(self, candidate: Candidate, relevance: float) -> float:
+        """How it compares with the best of what was found, as a share of that one's relevance."""
         scale, peak = self._scale, self._peak
         if peak is None:
             return relevance
-        meaning, words = clamp(semantic / peak.semantic), clamp(candidate.bm25 / peak.bm25)
-        share = scale.words * peak.bm25 / (peak.bm25 + scale.telling)
+        meaning = clamp((candidate.cosine or 0.0) / peak.cosine) if peak.cosine > 0 else 0.0
+        words = clamp(candidate.bm25 / peak.bm25) if peak.bm25 > 0 else 0.0
+        share = scale.words * peak.bm25 / (peak.bm25 + scale.telling) if peak.bm25 > 0 else 0.0
         if self._mode is Mode.SEMANTIC:
             share = 0.0
         elif self._alone(candidate):
@@ -158,11 +158,11 @@ class Ranker:
         if not self._scale.relative:
             return self
         vouched = [candidate for candidate in candidates if candidate.vouched] or candidates
-        scored = [self.score(candidate) for candidate in vouched]
+        relevances = (self.relevance(candidate) for candidate in vouched if not candidate.named)
         peak = Peak(
-            max((one.semantic for one in scored), default=0.0) or 1.0,
-            max((candidate.bm25 for candidate in vouched), default=0.0) or 1e-9,
-            max((one.relevance for one in scored if not one.candidate.named), default=0.0) or 1.0,
+            max((candidate.cosine or 0.0 for candidate in vouched), default=0.0),
+            max((candidate.bm25 for candidate in vouched), default=0.0),
+            max(relevances, default=0.0) or 1.0,
         )
         return Ranker(self._scale, self._mode, self._today, peak)
 
@@ -228,12 +228,6 @@ def trust(candidate: Candidate) -> float:
 def in_order(scored: Iterable[Scored]) -> list[Scored]:
     """Best first; what the question names by its id before all; ties by id."""
     return sorted(scored, key=lambda s: (not s.candidate.named, -s.score, s.key))
-
-
-def _mixed(*parts: tuple[float, float]) -> float:
-    """The mean of values, each with its weight."""
-    weight = sum(weight for weight, _ in parts)
-    return sum(weight * value for weight, value in parts) / weight if weight else 0.0
 
 
 def clamp(value: float) -> float:

@@ -13,20 +13,19 @@ from context_retrieval import metrics
 from context_retrieval.analysis import analyse, codes_in, ids_in
 from context_retrieval.crowd import Bar, bar, thinned
 from context_retrieval.embedder import Embedder, unavailable
-from context_retrieval.model import Expansion, Filter, Key, Page, Question
+from context_retrieval.model import Filter, Key, Page, Question
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
 from context_retrieval.store import Reader, Readers
-from context_retrieval.store.reader import Plan, Size
+from context_retrieval.store.reader import Size
+from context_retrieval.store.statement import Plan
 
 EMBED_WAIT = 1.0  # seconds, at most, that a question's vector is waited for before words must do
-EXHAUSTIVE = 20_000  # chunks up to which every vector is compared
+EXHAUSTIVE = 3000  # chunks up to which every vector is compared: exact, and no slower than the vector index
 SIZE_KEPT = 5.0  # seconds for which a namespace's size is remembered
-LEADS = 10  # hits whose neighbours are looked at
-MOST = 60  # hits that are shown or packed
-LEADS_SHARE = 0.3  # of each of these, at most, to what nobody vouches for while there are others
-MOST_SHARE = 0.5
-NEARLY = 5  # hits below the floor that are mentioned
+MOST = 40  # hits that are shown or packed
+MOST_SHARE = 0.5  # of them, at most, to what nobody vouches for while there are others
+NEARLY = 5  # hits below the bar that are mentioned
 CODES = 16
 
 log = structlog.get_logger()
@@ -68,7 +67,7 @@ class Found:
 
     hits: tuple[Scored, ...]
     superseded: tuple[Scored, ...]  # matched, but something else holds now
-    nearly: tuple[Scored, ...]  # the best of what is below the floor
+    nearly: tuple[Scored, ...]  # the best of what is below the bar
     pages: dict[Key, Page]
     words: tuple[str, ...]
     degraded: bool
@@ -87,29 +86,19 @@ class Searcher:
         reader = self._readers.of(request.filter.namespaces)
         with timings.stage("sql"):
             plan = await self._plan(reader, request, mode)
-            candidates = await reader.search(question, request.filter, plan)
+            candidates, expansion = await reader.search(question, request.filter, plan, request.limit + NEARLY)
         with timings.stage("ranking"):
             ranker = Ranker(self._scale, mode, today()).beside(candidates)
             ranked = ranker.rank(candidates)
             least = self._least(request, mode, ranked)
-            hits, nearly = _divide(ranked, request, least)
-        current = not (request.filter.history or request.filter.statuses)
-        gone = [hit for hit in hits if current and not hit.candidate.in_force]
-        holding = [hit for hit in hits if hit.candidate.in_force] if request.bundle else []
-        leads = [hit.key for hit in thinned(holding, LEADS, LEADS_SHARE)]
-        expansion = Expansion({}, {}, (), ())
-        if hits or nearly:
-            shown = [hit.key for hit in (*hits, *nearly)]
-            with timings.stage("sql"):
-                expansion = await reader.expand(question, request.filter, shown, leads, [hit.key for hit in gone])
-        with timings.stage("ranking"):
-            reached = ranker.reach(hits, expansion)
+            hits, nearly = _divide(ranked, least)
+            gone = [hit for hit in hits if plan.current and not hit.candidate.in_force]
             kept = {hit.key for hit in hits} - {hit.key for hit in gone if not (request.named and hit.candidate.named)}
-            final = [hit for hit in reached if hit.key in expansion.pages and (hit.key in kept or _arrived(hit, least))]
+            final = [hit for hit in ranker.reach(hits, expansion) if hit.key in kept or _arrived(hit, least)]
         return Found(
             hits=tuple(thinned(final, request.limit, MOST_SHARE)),
-            superseded=tuple(hit for hit in gone if hit.key in expansion.pages and hit.key not in kept),
-            nearly=tuple(hit for hit in nearly if hit.key in expansion.pages and hit.candidate.in_force),
+            superseded=tuple(hit for hit in gone if hit.key not in kept),
+            nearly=tuple(hit for hit in nearly if hit.candidate.in_force),
             pages=dict(expansion.pages),
             words=tuple(question.plain.split()),
             degraded=mode is not request.mode,
@@ -137,17 +126,17 @@ class Searcher:
         return replace(question, vector=embedded.vector, model_id=embedded.model_id), request.mode
 
     async def _plan(self, reader: Reader, request: Request, mode: Mode) -> Plan:
-        dense, lexical = mode is not Mode.KEYWORD, mode is not Mode.SEMANTIC
         wanted = request.filter
         size = await self._size(reader, wanted.namespaces)
-        exhaustive = size.chunks <= EXHAUSTIVE
-        if (
-            dense
-            and not exhaustive
-            and (wanted.types or wanted.tags or wanted.statuses or wanted.from_date or wanted.to_date)
-        ):
-            exhaustive = await reader.few(wanted)
-        return Plan(dense, lexical, exhaustive, size.unvouched, request.named)
+        return Plan(
+            dense=mode is not Mode.KEYWORD,
+            lexical=mode is not Mode.SEMANTIC,
+            exhaustive=size.chunks <= EXHAUSTIVE,
+            mixed=size.unvouched,
+            named=request.named,
+            current=not (wanted.history or wanted.statuses),
+            bundle=request.bundle,
+        )
 
     async def _size(self, reader: Reader, namespaces: tuple[str, ...]) -> Size:
         """What the namespaces amount to, as of a few seconds ago."""
@@ -161,7 +150,7 @@ class Searcher:
         return size
 
     def _least(self, request: Request, mode: Mode, ranked: Sequence[Scored]) -> Bar:
-        """What a hit must be worth."""
+        """What a hit must have."""
         scale = self._scale
         if request.floor is not None:
             return Bar(request.floor, request.floor)
@@ -169,20 +158,15 @@ class Searcher:
             floor = scale.keyword_floor if request.mode is Mode.KEYWORD else scale.degraded_floor
         else:
             floor = scale.floor
-        return bar(ranked, floor, scale.tail if request.bundle else 0.0)
+        return bar(ranked, floor, scale.tail if request.bundle else scale.rest)
 
 
-def _divide(ranked: Sequence[Scored], request: Request, least: Bar) -> tuple[list[Scored], list[Scored]]:
+def _divide(ranked: Sequence[Scored], least: Bar) -> tuple[list[Scored], list[Scored]]:
     """The hits, and the best of those that are not good enough."""
-    hits = [hit for hit in ranked if hit.candidate.named or _worth(hit, request) >= least.of(hit)]
+    hits = [hit for hit in ranked if hit.candidate.named or hit.score >= least.of(hit)]
     taken = {hit.key for hit in hits}
-    nearly = [hit for hit in ranked if hit.key not in taken and _worth(hit, request) >= least.of(hit) / 2]
-    return thinned(hits, MOST, MOST_SHARE), nearly[:NEARLY]
-
-
-def _worth(scored: Scored, request: Request) -> float:
-    """What is held against the floor: the relevance alone, or the score where the caller named one to reach."""
-    return scored.relevance if request.floor is None else scored.score
+    nearly = [hit for hit in ranked if hit.key not in taken and hit.score >= least.of(hit) / 2]
+    return hits, nearly[:NEARLY]
 
 
 def _arrived(hit: Scored, least: Bar) -> bool:

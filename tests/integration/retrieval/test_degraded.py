@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import psycopg
 import pytest
 
 from context.v1 import embedding_pb2_grpc
@@ -105,9 +106,9 @@ async def test_more_questions_than_can_be_answered_are_told_to_come_again(databa
 async def test_callers_who_give_up_give_their_turn_back(database_url: str) -> None:
     async with running(database_url, max_queries=2) as retrieval:
         await retrieval.put(ITEM)
-        retrieval.embedding.hanging = True
-        for _ in range(4):
-            with pytest.raises((TooLate, Overloaded)):
-                await retrieval.ask("Search", pb.SearchRequest(query="invoices"), within=0.03)
-        retrieval.embedding.hanging = False
+        async with await psycopg.AsyncConnection.connect(database_url) as connection:
+            await connection.execute("LOCK TABLE retrieval.documents")  # a search waits as long as this is held
+            for _ in range(4):
+                with pytest.raises((TooLate, Overloaded)):
+                    await retrieval.ask("Search", pb.SearchRequest(query="invoices"), within=0.3)
         assert await retrieval.search("invoices") == ["ADR-001"]

@@ -200,7 +200,7 @@ async def test_a_new_model_takes_over_without_the_old_ones_vectors(retrieval: Re
     await retrieval.put(items.adr(id="ADR-004", decision="Wakes the filler."))
     retrieval.embedding.failure = None
     await retrieval.filled()
-    assert await retrieval.search("invoices", mode=pb.SEARCH_MODE_SEMANTIC) == ["ADR-001"]
+    assert (await retrieval.search("invoices", mode=pb.SEARCH_MODE_SEMANTIC))[0] == "ADR-001"
     assert [row["model_id"] for row in await retrieval.rows("SELECT DISTINCT model_id FROM chunks")] == ["words-2"]
 
 
@@ -402,3 +402,14 @@ def test_counts_of_accesses_do_not_grow_without_end() -> None:
     counter = access.AccessCounter(None)  # type: ignore[arg-type]
     counter.add([Key("web", f"ADR-{number}") for number in range(access.MOST + 500)])
     assert len(counter._counts) == access.MOST
+
+
+async def test_documents_of_the_release_before_are_weighed_at_the_start(database_url: str) -> None:
+    async with running(database_url) as before:
+        await before.put(*(items.adr(id=f"ADR-{n:03d}", title="T", decision=f"About thing{n}.") for n in range(1, 6)))
+        await before.rows("UPDATE retrieval.documents SET impacts = NULL RETURNING item_id")
+    async with running(database_url, knowledge=before.knowledge) as retrieval:
+        async with asyncio.timeout(30):
+            while await retrieval.rows("SELECT item_id FROM documents WHERE impacts IS NULL"):
+                await asyncio.sleep(0.05)
+        assert await retrieval.search("thing3", mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-003"]

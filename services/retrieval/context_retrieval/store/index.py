@@ -91,6 +91,15 @@ FILL_DOCUMENT = """
 UPDATE documents SET model_id = %(model_id)s, text_digest = %(text_digest)s, fill_after = '-infinity'
 WHERE namespace = %(namespace)s AND item_id = %(item_id)s"""
 
+# Documents of the release before have no impacts: the trigger that weighs them runs when they are written.
+WEIGH = """
+WITH unweighed AS (
+    SELECT namespace, item_id FROM documents
+    WHERE (namespace, item_id) > (%(namespace)s, %(item_id)s) AND impacts IS NULL
+    ORDER BY namespace, item_id LIMIT %(limit)s FOR UPDATE
+)
+UPDATE documents SET lexemes = lexemes WHERE (namespace, item_id) IN (TABLE unweighed) RETURNING namespace, item_id"""
+
 
 class Index:
     """Writes the read model. Safe for many writers at once, and for the same change twice or late."""
@@ -151,6 +160,12 @@ class Index:
         """Give back what was claimed and could not be filled."""
         async with self._within("release", keys) as connection:
             await connection.execute(RELEASE, _keys(keys))
+
+    async def weigh(self, after: Key, limit: int) -> Key | None:
+        """Weigh the words of at most `limit` documents that never were, in order; answers the last, None of none."""
+        async with translate_errors(), transaction(self._pool, EVERYWHERE, "index.weigh") as connection:
+            rows = await connection.execute(WEIGH, {**after._asdict(), "limit": limit})
+            return max((_key(row) for row in await rows.fetchall()), default=None)
 
     async def analyze(self) -> None:
         """Renew the planner's statistics: without them it filters vectors after the search, and finds too few."""

@@ -1,0 +1,155 @@
+"""What is asked of the database: a search, put together for a plan and the conditions of its filter.
+
+Each combination is planned for itself; every value travels as a parameter.
+"""
+
+# ruff: noqa: S608 - put together from constants
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from context_common.postgres import Numbered
+from context_retrieval.model import Filter
+from context_retrieval.store import sql
+
+FEW = 1500  # documents that pass a filter, up to which every vector of them is compared
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to search.
+
+    Attributes:
+        dense: By vectors; `lexical`: by words.
+        exhaustive: Every vector is compared; else the vector index is asked, unless few documents pass the filter.
+        mixed: There are documents that nobody vouches for: candidates are sought on both sides.
+        named: What the question names by its id is found whatever its status.
+        current: Of what is superseded, what holds in its place comes as well.
+        bundle: The neighbours of the best come as well, and every item with its fields.
+    """
+
+    dense: bool
+    lexical: bool
+    exhaustive: bool = True
+    mixed: bool = False
+    named: bool = False
+    current: bool = True
+    bundle: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Which conditions a filter has, whatever their values."""
+
+    several: bool  # namespaces
+    types: bool
+    tags: bool
+    statuses: bool
+    since: bool
+    until: bool
+    history: bool
+
+    @classmethod
+    def of(cls, wanted: Filter) -> "Shape":
+        """The shape of `wanted`."""
+        return cls(
+            several=len(wanted.namespaces) != 1,
+            types=bool(wanted.types),
+            tags=bool(wanted.tags),
+            statuses=bool(wanted.statuses),
+            since=wanted.from_date is not None,
+            until=wanted.to_date is not None,
+            history=wanted.history,
+        )
+
+    @property
+    def selective(self) -> bool:
+        """Whether it may leave only few of the documents that are in force."""
+        return self.types or self.tags or self.statuses or self.since or self.until
+
+    @property
+    def namespaces(self) -> str:
+        """The condition on a namespace."""
+        return "namespace = ANY(%(namespaces)s)" if self.several else "namespace = %(namespace)s"
+
+    def passes(self, *, superseded: bool = True, any_status: bool = False) -> str:
+        """The condition on `d` that it stands for.
+
+        What is superseded passes where only what is in force is asked for, since it leads to what holds in its place;
+        `superseded` false keeps it out. `any_status` leaves the status out of it.
+        """
+        conditions = [f"d.{self.namespaces}", "NOT d.deleted"]
+        if self.statuses and not any_status:
+            conditions.append("d.status = ANY(%(statuses)s)")
+        elif not self.history and not any_status:
+            conditions.append("(d.in_force OR d.status = 'superseded')" if superseded else "d.in_force")
+        if self.types:
+            conditions.append("d.type = ANY(%(types)s)")
+        if self.tags:
+            conditions.append("d.tags && %(tags)s::text[]")
+        if self.since:
+            conditions.append("d.item_date >= %(from_date)s")
+        if self.until:
+            conditions.append("d.item_date <= %(to_date)s")
+        return " AND ".join(conditions)
+
+
+@lru_cache(maxsize=1024)
+def search(plan: Plan, shape: Shape) -> Numbered:
+    """A search."""
+    cosine = sql.COSINE if plan.dense else "NULL::float8"
+    found = []
+    shown = ["SELECT namespace, item_id FROM top"]
+    parts = [sql.WEIGHTED.format(namespaces=shape.namespaces)]
+    if plan.lexical:
+        parts.append(sql.CHOOSING.format(reach=sql.REACH if plan.dense else sql.REACH_ALONE))
+    for name, part in _candidates(plan, shape):
+        parts.append(f"{name} AS MATERIALIZED ({part})")
+        found.append(f"SELECT * FROM {name}")
+    parts.append(sql.RANKED.format(found=" UNION ALL ".join(found), cosine=cosine.format(d="found")))
+    if plan.current:
+        parts.append(sql.SUCCESSION.format(passes=shape.passes()))
+        shown.append("SELECT namespace, target FROM succession")
+    if plan.bundle:
+        parts.append(sql.NEIGHBOURHOOD.format(passes=shape.passes()))
+        shown.append("SELECT namespace, target FROM neighbourhood")
+    answer = sql.FOUND.format(
+        cosine=cosine.format(d="d"),
+        weak=sql.WEAK if plan.dense else "true",
+        payload="d.payload" if plan.bundle else "'{}'::jsonb",
+        passage=sql.PASSAGE.format(by=sql.NEAREST_PASSAGE if plan.dense else f"-{sql.SAID}"),
+        succeeds=sql.SUCCEEDS if plan.current else "NULL::jsonb",
+        neighbours=sql.BESIDE if plan.bundle else "NULL::jsonb",
+        shown=" UNION ".join(shown),
+    )
+    return Numbered.of(f"WITH {', '.join(parts)} {answer}")
+
+
+@lru_cache(maxsize=256)
+def browse(shape: Shape) -> Numbered:
+    """A list of the newest."""
+    return Numbered.of(sql.BROWSE.format(passes=shape.passes(superseded=False)))
+
+
+def _candidates(plan: Plan, shape: Shape) -> Iterator[tuple[str, str]]:
+    """What finds candidates: names and texts. What nobody vouches for is sought beside the rest, not in its place."""
+    yield "named", sql.NAMED.format(passes=shape.passes(any_status=plan.named))
+    sides = [("", "", "%(many)s")]
+    if plan.mixed:
+        sides = [("", " AND d.vouched", "%(many)s"), ("_unvouched", " AND NOT d.vouched", str(sql.UNVOUCHED))]
+    for side, condition, limit in sides:
+        passes = f"{shape.passes()}{condition}"
+        if plan.lexical:
+            yield f"worded{side}", sql.WORDED.format(passes=passes, limit=limit)
+        if plan.dense:
+            yield f"nearest{side}", _nearest(plan, shape, passes, limit)
+
+
+def _nearest(plan: Plan, shape: Shape, passes: str, limit: str) -> str:
+    """What finds candidates by their vectors: which way is quicker, and exact, shows where the filter is applied."""
+    exact = sql.EXACT.format(passes=passes, limit=limit)
+    indexed = sql.INDEXED.format(passes=passes, limit=limit)
+    if plan.exhaustive or not shape.selective:
+        return exact if plan.exhaustive else indexed
+    return sql.EITHER.format(few=sql.FEW.format(passes=passes, few=FEW), exact=exact, indexed=indexed)
