@@ -1,8 +1,9 @@
 """Labelled questions over real text, made so that words of the question are not just found again: a title is asked for
 and not indexed, and a sentence that is asked for is taken out of its document.
 
-Our own records and decisions are always there. Folders with others' text are named by ADR_CORPUS (decision records),
-POSTMORTEM_CORPUS (Markdown with `summary` in its front matter) and CONVERSATION_CORPUS (a LoCoMo file).
+Our own records and decisions are always there. Others' text is named by ADR_CORPUS (folders with decision records),
+POSTMORTEM_CORPUS (a folder of Markdown with `summary` in its front matter), POSTMORTEM_LIST (a Markdown file with a
+paragraph for each, `[who](where). What happened.`) and CONVERSATION_CORPUS (a LoCoMo file).
 """
 
 import hashlib
@@ -25,6 +26,10 @@ from tests.support.postgres import ROOT
 HERE = Path(__file__).parent
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])|\n\s*\n|\n(?=[-*#])")
 WORD = re.compile(r"[A-Za-z][\w'-]*")
+ENTRY = re.compile(r"\[([^\]]+)\]\([^\s]*\)\.?\s*(.+)")
+ENTRY_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"])")
+LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
+LEAST_ENTRY = 8  # words of an entry in a list
 MARKUP = ("|", "#", "```", "!", "[")
 LEAST, MOST = 6, 60  # words of a sentence that is asked for
 LONG = 350  # words of a record that is long
@@ -66,6 +71,8 @@ def given(environ: Mapping[str, str]) -> Iterator[Labelled]:
         yield from decisions("adr", [Path(part) for part in folder.split(":")])
     if folder := environ.get("POSTMORTEM_CORPUS"):
         yield postmortems(Path(folder))
+    if file := environ.get("POSTMORTEM_LIST"):
+        yield postmortem_list(Path(file))
     if file := environ.get("CONVERSATION_CORPUS"):
         yield from conversations(Path(file))
 
@@ -87,7 +94,8 @@ def decisions(name: str, folders: Sequence[Path]) -> Iterator[Labelled]:
         for number, one in enumerate(found, 1)
     ]
     by_title = [_asked(document, document.title) for document in whole]
-    yield _named(f"{name} title", [replace(document, title="") for document in whole], by_title)
+    yield _named(f"{name} title", whole, by_title)
+    yield _named(f"{name} untitled", [replace(document, title="") for document in whole], by_title)
     for part, pick in (("context", _first), ("deep", _deep)):
         picked = [(document, pick(document)) for document in whole]
         documents = [_without(document, sentence) for document, sentence in picked]
@@ -107,6 +115,23 @@ def postmortems(folder: Path) -> Labelled:
         if said := _some(path.name, [one for one in _sentences(facts.get("summary") or "") if _whole(one)]):
             asked.append(_asked(document, said))
     return Labelled("post-mortem", documents, asked)
+
+
+def postmortem_list(file: Path) -> Labelled:
+    """Post-mortems of a few sentences, of three and more by the one in the middle, which they do not have."""
+    documents, asked = [], []
+    for line in file.read_text().splitlines():
+        entry = ENTRY.fullmatch(line.strip())
+        if not entry or len(entry[2].split()) < LEAST_ENTRY:
+            continue
+        said = [one for one in ENTRY_SENTENCE.split(LINK.sub(r"\1", entry[2])) if one]
+        wanted = said[len(said) // 2] if len(said) > 2 else ""
+        rest = " ".join(one for one in said if one != wanted)
+        document = _document("list", "failure", f"FAIL-{len(documents):04d}", entry[1], {"root_cause": rest})
+        documents.append(document)
+        if len(wanted.split()) >= LEAST:
+            asked.append(_asked(document, wanted))
+    return Labelled("list", documents, asked)
 
 
 def conversations(file: Path) -> Iterator[Labelled]:

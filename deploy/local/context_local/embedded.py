@@ -24,6 +24,8 @@ SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
     "max_connections": "150",  # two pools of 50, migrations, a few people
     "max_wal_size": "4GB",  # a bulk import need not wait for checkpoints
+    "shared_buffers": "512MB",  # at most: what a search walks over is kept there, and as much taken as that is
+    "random_page_cost": "1.1",  # nobody's laptop has a disk that turns
     "log_min_messages": "warning",
 }
 
