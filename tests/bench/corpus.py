@@ -77,7 +77,7 @@ def items(count: int, seed: int = 1) -> Iterator[dict[str, Any]]:
 def questions(count: int, seed: int = 2) -> list[str]:
     """So many questions as agents ask them: parts of sentences that documents could have."""
     rng = random.Random(seed)
-    found = []
+    found: list[str] = []
     while len(found) < count:
         words = text(rng, 12).split()
         found.append(" ".join(words[: rng.randint(4, 12)]).strip(".,:;"))
@@ -136,7 +136,7 @@ def _sentences(path: Path) -> list[str]:
         for node in nodes
         for part in SENTENCE.split(ast.get_docstring(node) or "")
     )
-    return [one for one in said if LEAST_WORDS <= len(WORD.findall(one)) and len(one.split()) <= MOST_WORDS]
+    return [one for one in said if len(WORD.findall(one)) >= LEAST_WORDS and len(one.split()) <= MOST_WORDS]
 
 
 def _exchanged(word: str, found: Source, rng: random.Random) -> str:

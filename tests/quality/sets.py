@@ -119,7 +119,8 @@ def postmortems(folder: Path) -> Labelled:
 
 def postmortem_list(file: Path) -> Labelled:
     """Post-mortems of a few sentences, of three and more by the one in the middle, which they do not have."""
-    documents, asked = [], []
+    documents: list[Document] = []
+    asked: list[Asked] = []
     for line in file.read_text().splitlines():
         entry = ENTRY.fullmatch(line.strip())
         if not entry or len(entry[2].split()) < LEAST_ENTRY:

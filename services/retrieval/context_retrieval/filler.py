@@ -1,5 +1,5 @@
-"""Computes what is missing of items that are indexed: vectors that were not to be had, and the impacts of words, which the
-release before did not know. What lacks them in the database is the queue.
+"""Computes what is missing of items that are indexed: vectors that were not to be had, and the impacts of words, which
+the release before did not know. What lacks them in the database is the queue.
 """
 
 import asyncio

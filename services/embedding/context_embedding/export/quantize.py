@@ -107,7 +107,7 @@ class _Rewriter:
         self._nodes.append(helper.make_node("Add", [product, rest], [y]))
 
     def _activations(self, x: str) -> tuple[str, str, str]:
-        """x as unsigned bytes, with each token's scale and least value; once for all products it is part of."""
+        """Integers for x, unsigned bytes, with each token's scale and least value; once for all products it is part of."""
         if x not in self._quantized:
             last = self._constant("int8/last", np.array([-1]))
             if x in self._by_gelu:

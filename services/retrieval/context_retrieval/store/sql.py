@@ -60,8 +60,8 @@ question AS MATERIALIZED (
          FROM (SELECT weight FROM weighted ORDER BY weight DESC LIMIT {TERMS_COUNTED}) AS best) AS attainable
     FROM (
         SELECT number, max(weight) AS weight, bool_or(code) AS code FROM (
-            SELECT number, weight, documents BETWEEN 1 AND greatest({RARE}, {RARE_SHARE} * (SELECT documents FROM corpus))
-                AND lexeme IN (SELECT lexeme FROM code) AS code
+            SELECT number, weight, lexeme IN (SELECT lexeme FROM code)
+                AND documents <= greatest({RARE}, {RARE_SHARE} * (SELECT documents FROM corpus)) AS code
             FROM weighted WHERE documents > 0
             UNION ALL
             SELECT term_number(one || ' ' || other), {PAIR} * (w.weight + v.weight) / 2, false
