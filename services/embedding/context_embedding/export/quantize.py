@@ -107,7 +107,7 @@ class _Rewriter:
         self._nodes.append(helper.make_node("Add", [product, rest], [y]))
 
     def _activations(self, x: str) -> tuple[str, str, str]:
-        """Integers for x, unsigned bytes, with each token's scale and least value; once for all products it is part of."""
+        """Unsigned bytes for x, with each token's scale and least value; once for all products that it is part of."""
         if x not in self._quantized:
             last = self._constant("int8/last", np.array([-1]))
             if x in self._by_gelu:
