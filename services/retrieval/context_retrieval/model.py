@@ -122,15 +122,41 @@ class Filter:
 
 
 @dataclass(frozen=True, slots=True)
+class Weights:
+    """What the words of a question weigh.
+
+    Attributes:
+        impacts: By the number of each word, and of each pair of words, as in a document's impacts.
+        codes: The numbers of those that stand for one exact thing.
+        attainable: What a document can attain that has the weightiest of them.
+        lexemes: Those that some document has.
+        chosen: The text of the tsquery that chooses candidates beside vectors, and alone.
+    """
+
+    impacts: Mapping[int, float] = field(default_factory=dict)
+    codes: tuple[int, ...] = ()
+    attainable: float = 1e-9
+    lexemes: Mapping[str, tuple[int, float]] = field(default_factory=dict)  # its number and weight
+    chosen: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """A query as the index is asked: its words, its identifiers, its vector, and the ids and codes it names."""
+    """A query as the index is asked: its words and what they weigh, its vector, and the ids that it names."""
 
     plain: str = ""
-    identifiers: tuple[str, ...] = ()
+    weights: Weights = field(default_factory=Weights)
     ids: tuple[str, ...] = ()  # lower case
-    codes: tuple[str, ...] = ()  # identifiers that stand for one exact thing
     vector: Vector | None = None
     model_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the index knows of some words: the lexemes of each, and in how many documents a lexeme stands."""
+
+    stems: Mapping[str, tuple[str, ...]]
+    documents: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """One search from question to ranked hits: vector, statement, ranking, and what the graph adds."""
 
+import asyncio
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,13 +13,14 @@ from context_common.errors import AppError
 from context_retrieval import metrics
 from context_retrieval.analysis import analyse, codes_in, ids_in
 from context_retrieval.crowd import Bar, bar, thinned
-from context_retrieval.embedder import Embedder, unavailable
+from context_retrieval.embedder import Embedded, Embedder, unavailable
 from context_retrieval.model import Filter, Key, Page, Question
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
 from context_retrieval.store import Reader, Readers
 from context_retrieval.store.reader import Size
 from context_retrieval.store.statement import Plan
+from context_retrieval.vocabulary import Vocabulary
 
 EMBED_WAIT = 1.0  # seconds, at most, that a question's vector is waited for before words must do
 EXHAUSTIVE = 3000  # chunks up to which every vector is compared: exact, and no slower than the vector index
@@ -78,15 +80,30 @@ class Searcher:
 
     def __init__(self, readers: Readers, embedder: Embedder, scale: Scale) -> None:
         self._readers, self._embedder, self._scale = readers, embedder, scale
+        self._vocabulary = Vocabulary()
         self._sizes: dict[tuple[str, ...], tuple[float, Size]] = {}
 
     async def find(self, request: Request, timings: Timings) -> Found:
         """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
-        question, mode = await self._question(request, timings)
-        reader = self._readers.of(request.filter.namespaces)
+        wanted = request.filter
+        reader = self._readers.of(wanted.namespaces)
+        # The vector is on its way while the words are weighed.
+        embedding = asyncio.create_task(self._vector(request, timings))
+        try:
+            size = await self._size(reader, wanted.namespaces)
+            analysis = analyse(request.query)
+            codes = codes_in(request.query)[:CODES]
+            weights = await self._vocabulary.weigh(reader, wanted.namespaces, size.documents, analysis, codes)
+            embedded = await embedding
+        finally:
+            embedding.cancel()
+        mode = request.mode if embedded or request.mode is Mode.KEYWORD else Mode.KEYWORD
+        question = Question(analysis.plain, weights, ids_in(request.query))
+        if embedded:
+            question = replace(question, vector=embedded.vector, model_id=embedded.model_id)
         with timings.stage("sql"):
-            plan = await self._plan(reader, request, mode)
-            candidates, expansion = await reader.search(question, request.filter, plan, request.limit + NEARLY)
+            plan = _plan(request, mode, size)
+            candidates, expansion = await reader.search(question, wanted, plan, request.limit + NEARLY)
         with timings.stage("ranking"):
             ranker = Ranker(self._scale, mode, today()).beside(candidates)
             ranked = ranker.rank(candidates)
@@ -104,39 +121,18 @@ class Searcher:
             degraded=mode is not request.mode,
         )
 
-    async def _question(self, request: Request, timings: Timings) -> tuple[Question, Mode]:
-        """The question as the index is asked, and the mode that is left when there is no vector."""
-        analysis = analyse(request.query)
-        question = Question(
-            plain=analysis.plain,
-            identifiers=tuple(dict.fromkeys(analysis.identifiers)),
-            ids=ids_in(request.query),
-            codes=codes_in(request.query)[:CODES],
-        )
+    async def _vector(self, request: Request, timings: Timings) -> Embedded | None:
+        """The question's vector; None where it is not wanted, or not to be had in time."""
         if request.mode is Mode.KEYWORD:
-            return question, request.mode
+            return None
         try:
             with timings.stage("embedding"):
-                embedded = await self._embedder.question(windows(request.query), EMBED_WAIT)
+                return await self._embedder.question(windows(request.query), EMBED_WAIT)
         except AppError as error:
             if not unavailable(error):
                 raise
             log.warning("answered_by_words", reason=error.message)
-            return question, Mode.KEYWORD
-        return replace(question, vector=embedded.vector, model_id=embedded.model_id), request.mode
-
-    async def _plan(self, reader: Reader, request: Request, mode: Mode) -> Plan:
-        wanted = request.filter
-        size = await self._size(reader, wanted.namespaces)
-        return Plan(
-            dense=mode is not Mode.KEYWORD,
-            lexical=mode is not Mode.SEMANTIC,
-            exhaustive=size.chunks <= EXHAUSTIVE,
-            mixed=size.unvouched,
-            named=request.named,
-            current=not (wanted.history or wanted.statuses),
-            bundle=request.bundle,
-        )
+            return None
 
     async def _size(self, reader: Reader, namespaces: tuple[str, ...]) -> Size:
         """What the namespaces amount to, as of a few seconds ago."""
@@ -159,6 +155,19 @@ class Searcher:
         else:
             floor = scale.floor
         return bar(ranked, floor, scale.tail if request.bundle else scale.rest)
+
+
+def _plan(request: Request, mode: Mode, size: Size) -> Plan:
+    wanted = request.filter
+    return Plan(
+        dense=mode is not Mode.KEYWORD,
+        lexical=mode is not Mode.SEMANTIC,
+        exhaustive=size.chunks <= EXHAUSTIVE,
+        mixed=size.unvouched,
+        named=request.named,
+        current=not (wanted.history or wanted.statuses),
+        bundle=request.bundle,
+    )
 
 
 def _divide(ranked: Sequence[Scored], least: Bar) -> tuple[list[Scored], list[Scored]]:

@@ -38,7 +38,7 @@ async def test_odd_paths_methods_and_headers_make_no_new_series(gateway: Gateway
     before = series()
     await fire(gateway, 3)
     assert series() == before
-    assert len(before) < 2000
+    assert sum(name.startswith("http_") for name, _ in before) < 2000
 
 
 async def test_scrapes_find_what_every_process_tells(gateway: Gateway) -> None:

@@ -67,7 +67,7 @@ def _series(source: str) -> tuple[Histogram, Counter]:
     return SECONDS.labels(source), QUERIES.labels(source, "ok")
 
 
-PLACE = re.compile(r"%\((\w+)\)s")
+PLACE = re.compile(r"%\(([\w.]+)\)s")
 
 
 @dataclass(frozen=True, slots=True)

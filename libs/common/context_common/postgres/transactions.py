@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, nullcontext
-from itertools import chain
+from functools import cache
 from typing import Any, LiteralString, TypeAlias
 
 import psycopg
@@ -12,11 +12,11 @@ from psycopg.rows import DictRow
 from context_common.errors import Unavailable
 from context_common.postgres.faults import translate_errors
 from context_common.postgres.pool import Connection, Pool, Reach
+from context_common.postgres.roundtrip import ask
 from context_common.postgres.statements import OTHER, Measured, Numbered
 
 COMMIT = "commit"  # the source of what ends a transaction
-SEE = "SELECT set_config('context.namespaces', %s::text[]::text, true)"
-SET = ", set_config(%s, %s, true)"
+SEE = "SELECT set_config('context.namespaces', %(namespaces)s::text[]::text, true)"
 BEGIN = sql.SQL("BEGIN; SELECT set_config('context.namespaces', {}::text[]::text, true)")
 BEGIN_AS = sql.SQL("BEGIN; SET LOCAL ROLE {}")
 # How far the replica is that answers, asked before it takes the snapshot that it answers from.
@@ -47,25 +47,39 @@ async def fetch(
     """
     if reach.role:
         async with translate_errors(), transaction(pool, reach, source) as connection:
-            return await (await _ask(connection, query, params)).fetchall()
+            return await (await connection.execute(_plain(query), params)).fetchall()
     async with translate_errors(), pool.connection() as connection:
-        # One pipeline is one transaction, so the setting lasts for the query and no longer.
         with Measured(source):
-            async with connection.pipeline():
-                await connection.execute(*_see(SEE, reach, settings))
-                cursor = await _ask(connection, query, params)
-        return await cursor.fetchall()
+            return (await _fetch(connection, SEE, reach, query, params, settings))[1]
 
 
-async def _ask(connection: Connection, query: Query, params: Any) -> psycopg.AsyncCursor[DictRow]:
+async def _fetch(
+    connection: Connection, see: LiteralString, reach: Reach, query: Query, params: Any, settings: Settings
+) -> list[list[DictRow]]:
+    """The rows of what comes before a query, and those of the query: one transaction, so that settings last no longer.
+
+    Raises:
+        psycopg.Error: Something went wrong.
+    """
+    before, values = _before(see, tuple(settings)), [list(reach.namespaces), *settings.values()]
     if isinstance(query, Numbered):
-        return await psycopg.AsyncRawCursor(connection).execute(query.text, query.values(params), binary=True)
-    return await connection.execute(query, params, binary=True)
+        return await ask(connection, (before, values), (query, query.values(params)))
+    async with connection.pipeline():
+        seen = await psycopg.AsyncRawCursor(connection).execute(before.text, values)
+        found = await connection.execute(query, params)
+    return [await seen.fetchall(), await found.fetchall()]
 
 
-def _see(statement: LiteralString, reach: Reach, settings: Settings) -> tuple[LiteralString, list[Any]]:
-    """What goes before a query: a statement and its parameters."""
-    return statement + SET * len(settings), [list(reach.namespaces), *chain.from_iterable(settings.items())]
+@cache
+def _before(see: LiteralString, settings: tuple[str, ...]) -> Numbered:
+    """What says which namespaces a query may see, and sets `settings`, which are names of ours."""
+    return Numbered.of(see + "".join(f", set_config('{name}', %({name})s, true)" for name in settings))
+
+
+def _plain(query: Query) -> "str | bytes | sql.SQL | sql.Composed":
+    if isinstance(query, Numbered):
+        raise TypeError("a query over all namespaces is no numbered one")
+    return query
 
 
 @asynccontextmanager
@@ -104,11 +118,9 @@ async def fetch_replayed(
     Raises:
         Behind: Not as far as the position `needs`.
     """
-    async with connection.pipeline():
-        seen = await connection.execute(*_see(SEE_REPLAYED, reach, settings))
-        cursor = await _ask(connection, query, params)
-    _hold(await seen.fetchone(), needs)
-    return await cursor.fetchall()
+    seen, found = await _fetch(connection, SEE_REPLAYED, reach, query, params, settings)
+    _hold(seen[0], needs)
+    return found
 
 
 @asynccontextmanager

@@ -45,7 +45,7 @@ ALTER TABLE documents ALTER COLUMN impacts SET STORAGE MAIN;
 ALTER TABLE documents SET (toast_tuple_target = 4096);
 
 -- By whoever writes, the release before included. What was there already is weighed by the service, little by little.
-CREATE FUNCTION weigh() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION weigh() RETURNS trigger LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
 BEGIN
     NEW.impacts := impacts_of(NEW.lexemes, NEW.length);
     RETURN NEW;

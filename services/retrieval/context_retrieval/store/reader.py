@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pgvector import HalfVector
+from pgvector import HalfVector, SparseVector
 
 from context_common.postgres import Reads, Row, Target
-from context_retrieval.model import Candidate, Expansion, Filter, Glimpse, Key, Link, Page, Question
+from context_retrieval.model import Candidate, Counted, Expansion, Filter, Glimpse, Key, Link, Page, Question
 from context_retrieval.store import sql, statement
 from context_retrieval.store.statement import Plan, Shape
 
@@ -24,6 +24,7 @@ EVIDENCE = (
 class Size:
     """What some namespaces amount to together."""
 
+    documents: int
     chunks: int
     unvouched: bool  # some document's text is nobody's who vouches for it
 
@@ -36,8 +37,20 @@ class Reader:
 
     async def size(self, namespaces: Sequence[str]) -> Size:
         """How much there is."""
-        rows = await self._target.fetch(sql.SIZE, {"namespaces": list(namespaces)}, "size")
+        rows = await self._target.fetch(statement.SIZE, {"namespaces": list(namespaces)}, "size")
         return Size(**rows[0])
+
+    async def terms(self, namespaces: Sequence[str], words: Sequence[str], wholes: Sequence[str]) -> Counted:
+        """What Postgres makes of each of `words`, and how common that is, and each of `wholes` as it is."""
+        values = {"namespaces": list(namespaces), "words": ["", *words], "wholes": ["", *wholes]}
+        stems: dict[str, tuple[str, ...]] = dict.fromkeys(words, ())
+        documents: dict[str, int] = {}
+        for row in await self._target.fetch(statement.TERMS, values, "terms"):
+            if row["lexeme"]:
+                documents[row["lexeme"]] = row["documents"]
+                if row["word"]:
+                    stems[row["word"]] = (*stems[row["word"]], row["lexeme"])
+        return Counted(stems, documents)
 
     async def search(
         self, question: Question, wanted: Filter, plan: Plan, most: int
@@ -46,7 +59,7 @@ class Reader:
         stands beside them in the graph; and the pages of both.
         """
         limits = {"most": most, "many": max(CANDIDATES, most)}
-        values = {**_filter_values(wanted), **_question_values(question), **limits}
+        values = {**_filter_values(wanted), **_question_values(question, wanted, alone=not plan.dense), **limits}
         # How far the vector index looks: where there are words as well, what it misses is mostly found by them.
         settings = {"hnsw.ef_search": str(LOOK_BESIDE_WORDS if plan.lexical else LOOK_ALONE)}
         rows = await self._target.fetch(statement.search(plan, Shape.of(wanted)), values, "search", settings)
@@ -87,7 +100,6 @@ def _filter_values(wanted: Filter) -> dict[str, Any]:
     return {
         "namespace": wanted.namespaces[0],
         "namespaces": list(wanted.namespaces),
-        "marks": "(" + " | ".join(f"'@{namespace}'" for namespace in wanted.namespaces) + ")",
         "types": list(wanted.types),
         "tags": list(wanted.tags),
         "statuses": list(wanted.statuses),
@@ -96,13 +108,20 @@ def _filter_values(wanted: Filter) -> dict[str, Any]:
     }
 
 
-def _question_values(question: Question) -> dict[str, Any]:
+def _question_values(question: Question, wanted: Filter, *, alone: bool) -> dict[str, Any]:
     """Lists are never empty: an empty one has no type, and the statement would be prepared once more for that."""
+    weights = question.weights
+    chosen = weights.chosen[alone]
+    marks = " | ".join(f"'@{namespace}'" for namespace in wanted.namespaces)
     return {
-        "plain": question.plain,
-        "identifiers": ["", *question.identifiers],
+        "words": SparseVector(dict(weights.impacts), sql.PLACES),
+        "codes": SparseVector(dict.fromkeys(weights.codes, 1.0), sql.PLACES),
+        "attainable": weights.attainable,
+        "lexemes": ["", *weights.lexemes],
+        "numbers": [0, *(number for number, _ in weights.lexemes.values())],
+        "weights": [0.0, *(weight for _, weight in weights.lexemes.values())],
+        "chosen": f"({marks}) & ({chosen})" if chosen else "",
         "ids": ["", *question.ids],
-        "codes": ["", *question.codes],
         "vector": None if question.vector is None else HalfVector(question.vector),
         "model": question.model_id,
     }

@@ -6,14 +6,6 @@ from context_retrieval.model import TELLING, WORDS
 
 NEAREST = 64  # chunks by vector, in which as many documents are found as there are
 UNVOUCHED = 24  # candidates that nobody vouches for, where there are some: beside the others, not in their place
-TERMS = 32  # of a question, the rarest
-TERMS_COUNTED = 8  # of which the weightiest make up what a document can attain
-REACH = 400  # documents that the terms which choose candidates may stand in, all together; the others only score;
-REACH_ALONE = 4000  # where nothing but words chooses
-ABSENT = 0.75  # weight of a word that stands nowhere: no document can have it, but it tells what was asked
-PAIR = 0.3  # of the weight of two words, where they follow each other
-RARE = 3  # documents that an exact code may stand in, or
-RARE_SHARE = 0.02  # of all
 NEIGHBOURS = 12  # edges followed from each of the
 LEADS = 10  # best documents
 LEADS_UNVOUCHED = 3
@@ -21,75 +13,24 @@ CHAIN = 10  # supersessions followed from one item
 REFERENCES = 32  # edges that are counted at most
 PLACES = 268435456  # of a document's impacts: see the migration
 
-# The question's lexemes with their weights: how rare each is (BM25). A word is what Postgres makes of it, an identifier
-# itself; an identifier that stands nowhere says nothing, since its parts are asked for as well.
-WEIGHTED = f"""
-asked AS MATERIALIZED (SELECT to_tsvector('english', %(plain)s) AS words),
-code AS (
-    SELECT lexeme FROM unnest(%(codes)s::text[]) AS whole (lexeme)
-    UNION SELECT stem.lexeme FROM unnest(%(codes)s::text[]) AS whole, unnest(to_tsvector('english', whole)) AS stem
-    WHERE whole ~ '^[[:alnum:]]+$'
-),
-corpus AS MATERIALIZED (
-    SELECT coalesce(sum(documents), 0)::float8 AS documents FROM namespace_stats WHERE {{namespaces}}
-),
-counted AS (
-    SELECT term.lexeme, bool_or(term.word) AS word, coalesce(sum(terms.documents), 0)::float8 AS documents
-    FROM (
-        SELECT lexeme, true AS word FROM asked, unnest(words)
-        UNION ALL SELECT lexeme, false FROM unnest(%(identifiers)s::text[]) AS whole (lexeme)
-    ) AS term LEFT JOIN terms ON {{namespaces}} AND terms.lexeme = term.lexeme
-    GROUP BY term.lexeme
-),
-weighted AS MATERIALIZED (
-    SELECT lexeme, counted.documents, term_number(lexeme) AS number,
-        ln(1 + (corpus.documents - counted.documents + 0.5) / (counted.documents + 0.5))
-            * CASE WHEN counted.documents > 0 THEN 1 ELSE {ABSENT} END AS weight
-    FROM counted, corpus WHERE word OR counted.documents > 0
-    ORDER BY counted.documents = 0, counted.documents, lexeme LIMIT {TERMS}
-),
-question AS MATERIALIZED (
-    SELECT coalesce(
-            '{{{{' || string_agg(number || ':' || weight, ',') FILTER (WHERE weight > 0) || '}}}}/{PLACES}',
-            '{{{{}}}}/{PLACES}'
-        )::sparsevec AS words,
-        coalesce(
-            '{{{{' || string_agg(number || ':1', ',') FILTER (WHERE code) || '}}}}/{PLACES}', '{{{{}}}}/{PLACES}'
-        )::sparsevec AS codes,
-        (SELECT greatest(sum(weight), 1e-9)
-         FROM (SELECT weight FROM weighted ORDER BY weight DESC LIMIT {TERMS_COUNTED}) AS best) AS attainable
-    FROM (
-        SELECT number, max(weight) AS weight, bool_or(code) AS code FROM (
-            SELECT number, weight, lexeme IN (SELECT lexeme FROM code)
-                AND documents <= greatest({RARE}, {RARE_SHARE} * (SELECT documents FROM corpus)) AS code
-            FROM weighted WHERE documents > 0
-            UNION ALL
-            SELECT term_number(one || ' ' || other), {PAIR} * (w.weight + v.weight) / 2, false
-            FROM asked, pairs_of(words) JOIN weighted w ON w.lexeme = one JOIN weighted v ON v.lexeme = other
-            WHERE w.documents > 0 AND v.documents > 0
-        ) AS term GROUP BY number
-    ) AS term
-)"""
+# For each word what Postgres makes of it, and in how many documents that stands.
+TERMS = """
+SELECT word, lexeme, (SELECT coalesce(sum(documents), 0)::bigint FROM terms t
+    WHERE t.namespace = ANY(%(namespaces)s) AND t.lexeme = term.lexeme) AS documents
+FROM (
+    SELECT word, stem.lexeme FROM unnest(%(words)s::text[]) AS asked (word)
+        LEFT JOIN LATERAL unnest(to_tsvector('english', word)) AS stem ON true
+    UNION ALL SELECT NULL, whole FROM unnest(%(wholes)s::text[]) AS whole
+) AS term"""
 
-# The question's rarer words; where none is rare, the two that are rarest, together.
-CHOOSING = """
-choosing AS MATERIALIZED (
-    SELECT (%(marks)s || ' & (' || CASE
-        WHEN min(documents) > {reach} AND count(*) > 1
-            THEN string_agg('''' || lexeme || '''', ' & ') FILTER (WHERE place <= 2)
-        ELSE string_agg('''' || lexeme || '''', ' | ') FILTER (WHERE place = 1 OR reach <= {reach})
-    END || ')')::tsquery AS query
-    FROM (SELECT lexeme, documents, row_number() OVER rarest AS place, sum(documents) OVER rarest AS reach
-        FROM weighted WHERE documents > 0 WINDOW rarest AS (ORDER BY documents, lexeme)) AS term
-)"""
 # What is known of a candidate so far.
 KNOWN = """
-d.namespace, d.item_id, d.in_force, d.vouched, coalesce(-(d.impacts <#> question.words), 0) AS bm25"""
+d.namespace, d.item_id, d.in_force, d.vouched, coalesce(-(d.impacts <#> %(words)s), 0) AS bm25"""
 # Documents that have some of them.
 WORDED = f"""
-SELECT {KNOWN}, NULL::float8 AS distance FROM visible_documents d, question
-WHERE d.lexemes @@ (SELECT query FROM choosing) AND {{passes}}
-ORDER BY d.impacts <#> question.words, d.namespace, d.item_id LIMIT {{limit}}"""
+SELECT {KNOWN}, NULL::float8 AS distance FROM visible_documents d
+WHERE d.lexemes @@ %(chosen)s::tsquery AND {{passes}}
+ORDER BY d.impacts <#> %(words)s, d.namespace, d.item_id LIMIT {{limit}}"""
 # Every vector compared, or the vector index asked.
 EXACT = f"""
 SELECT {KNOWN}, near.distance FROM (
@@ -97,11 +38,11 @@ SELECT {KNOWN}, near.distance FROM (
     FROM visible_documents d JOIN chunks c USING (namespace, item_id)
     WHERE {{passes}} AND c.model_id = %(model)s
     GROUP BY d.namespace, d.item_id ORDER BY distance, d.namespace, d.item_id LIMIT {{limit}}
-) AS near JOIN visible_documents d USING (namespace, item_id), question"""
+) AS near JOIN visible_documents d USING (namespace, item_id)"""
 INDEXED = f"""
 SELECT namespace, item_id, in_force, vouched, bm25, min(distance) AS distance FROM (
     SELECT {KNOWN}, c.embedding <=> %(vector)s AS distance
-    FROM chunks c JOIN visible_documents d USING (namespace, item_id), question
+    FROM chunks c JOIN visible_documents d USING (namespace, item_id)
     WHERE {{passes}} AND c.model_id = %(model)s
     ORDER BY c.embedding <=> %(vector)s LIMIT {NEAREST}
 ) AS near GROUP BY namespace, item_id, in_force, vouched, bm25 ORDER BY distance, namespace, item_id LIMIT {{limit}}"""
@@ -112,7 +53,7 @@ WITH few AS MATERIALIZED ({few})
 SELECT * FROM ({exact}) AS compared WHERE (SELECT pass FROM few)
 UNION ALL SELECT * FROM ({indexed}) AS asked WHERE NOT (SELECT pass FROM few)"""
 NAMED = f"""
-SELECT {KNOWN}, NULL::float8 AS distance FROM visible_documents d, question
+SELECT {KNOWN}, NULL::float8 AS distance FROM visible_documents d
 WHERE lower(d.item_id) = ANY(%(ids)s) AND {{passes}}"""
 COSINE = """
 (SELECT 1 - min(c.embedding <=> %(vector)s) FROM chunks c
@@ -180,14 +121,16 @@ neighbourhood AS MATERIALIZED (
     WHERE hit.in_force AND hit.place <= CASE WHEN hit.vouched THEN {LEADS} ELSE {LEADS_UNVOUCHED} END
 )"""
 # By weight, how much of the question stands in a passage, and in a document.
-SAID = """
-(SELECT coalesce(sum(w.weight), 0) FROM weighted w WHERE w.documents > 0 AND position(w.lexeme IN lower(c.text)) > 0)"""
+ASKED = """
+unnest(%(lexemes)s::text[], %(numbers)s::integer[], %(weights)s::float8[]) AS w (lexeme, number, weight)"""
+SAID = f"""
+(SELECT coalesce(sum(w.weight), 0) FROM {ASKED} WHERE position(w.lexeme IN lower(c.text)) > 0)"""
 COVERED = f"""
-(SELECT least(1.0, coalesce(sum(w.weight), 0) / question.attainable) FROM weighted w
- WHERE w.documents > 0 AND d.impacts <#> ('{{{{' || w.number || ':1}}}}/{PLACES}')::sparsevec < 0)"""
+(SELECT least(1.0, coalesce(sum(w.weight), 0) / %(attainable)s) FROM {ASKED}
+ WHERE d.impacts <#> ('{{{{' || w.number + 1 || ':1}}}}/{PLACES}')::sparsevec < 0)"""
 # The passage that bears most on the question: by meaning, or where that is not known or the matter is a code, by words.
 NEAREST_PASSAGE = f"""
-CASE WHEN d.impacts <#> question.codes < 0 THEN -{SAID} ELSE c.embedding <=> %(vector)s END"""
+CASE WHEN d.impacts <#> %(codes)s < 0 THEN -{SAID} ELSE c.embedding <=> %(vector)s END"""
 PASSAGE = """
 (SELECT c.text FROM chunks c WHERE c.namespace = d.namespace AND c.item_id = d.item_id
  ORDER BY {by}, c.ordinal LIMIT 1)"""
@@ -196,14 +139,14 @@ SELECT d.namespace, d.item_id, d.type, d.status, d.in_force, d.item_date, d.pinn
     d.provenance, d.vouched, (SELECT count(*) FROM (
         SELECT FROM edges e WHERE e.namespace = d.namespace AND e.to_id = d.item_id LIMIT {REFERENCES}
     ) AS pointing) AS "references",
-    coalesce(ranked.cosine, {{cosine}}) AS cosine, coalesce(-(d.impacts <#> question.words), 0) AS bm25,
-    least(1.0, coalesce(-(d.impacts <#> question.words), 0) / question.attainable) AS lexical,
+    coalesce(ranked.cosine, {{cosine}}) AS cosine, coalesce(-(d.impacts <#> %(words)s), 0) AS bm25,
+    least(1.0, coalesce(-(d.impacts <#> %(words)s), 0) / %(attainable)s) AS lexical,
     CASE WHEN {{weak}} THEN {COVERED} ELSE 0 END AS covered, coalesce(ranked.named, false) AS named,
-    coalesce(d.impacts <#> question.codes < 0, false) AS coded, top.place IS NOT NULL AS found,
+    coalesce(d.impacts <#> %(codes)s < 0, false) AS coded, top.place IS NOT NULL AS found,
     d.version, d.title, d.tags, {{payload}} AS payload, d.updated_at, {{passage}} AS passage,
     {{succeeds}} AS succeeds, {{neighbours}} AS neighbours
 FROM ({{shown}}) AS shown JOIN visible_documents d USING (namespace, item_id)
-    LEFT JOIN ranked USING (namespace, item_id) LEFT JOIN top USING (namespace, item_id), question, best
+    LEFT JOIN ranked USING (namespace, item_id) LEFT JOIN top USING (namespace, item_id), best
 WHERE NOT d.deleted"""
 # Nothing of what was found means much: then it counts how much of the question is there at all.
 WEAK = "best.cosine IS NULL OR best.cosine < 0.4"
@@ -219,6 +162,6 @@ SELECT d.namespace, d.item_id, d.type, d.title, d.status, d.tags, d.item_date, d
 FROM visible_documents d WHERE {passes}
 ORDER BY d.item_date DESC, d.updated_at DESC, length(d.item_id) DESC, d.item_id DESC, d.namespace LIMIT %(limit)s"""
 SIZE = """
-SELECT coalesce(sum(chunks), 0)::bigint AS chunks, EXISTS (
+SELECT coalesce(sum(documents), 0)::bigint AS documents, coalesce(sum(chunks), 0)::bigint AS chunks, EXISTS (
     SELECT 1 FROM documents WHERE namespace = ANY(%(namespaces)s) AND NOT vouched AND NOT deleted) AS unvouched
 FROM namespace_stats WHERE namespace = ANY(%(namespaces)s)"""

@@ -95,15 +95,16 @@ class Shape:
         return " AND ".join(conditions)
 
 
+SIZE, TERMS = Numbered.of(sql.SIZE), Numbered.of(sql.TERMS)
+
+
 @lru_cache(maxsize=1024)
 def search(plan: Plan, shape: Shape) -> Numbered:
     """A search."""
     cosine = sql.COSINE if plan.dense else "NULL::float8"
     found = []
     shown = ["SELECT namespace, item_id FROM top"]
-    parts = [sql.WEIGHTED.format(namespaces=shape.namespaces)]
-    if plan.lexical:
-        parts.append(sql.CHOOSING.format(reach=sql.REACH if plan.dense else sql.REACH_ALONE))
+    parts = []
     for name, part in _candidates(plan, shape):
         parts.append(f"{name} AS MATERIALIZED ({part})")
         found.append(f"SELECT * FROM {name}")

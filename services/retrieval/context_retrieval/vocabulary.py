@@ -1,0 +1,169 @@
+"""What the words of a question weigh: how rare each is in the namespaces that are asked.
+
+How Postgres stems a word never changes, and in how many documents it stands changes slowly; so both are remembered,
+and only a word that was not asked for lately costs a question of its own. What stands nowhere as far as we know is
+looked for all the same: a document may have come that has it.
+"""
+
+import hashlib
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+from context_retrieval.analysis import Analysis
+from context_retrieval.model import Weights
+from context_retrieval.store import Reader
+
+TERMS = 32  # of a question, the rarest
+TERMS_COUNTED = 8  # of which the weightiest make up what a document can attain
+ABSENT = 0.75  # weight of a word that stands nowhere: no document can have it, but it tells what was asked
+PAIR = 0.3  # of the weight of two words, where they follow each other
+PAIR_GAP = 3  # places between them at most: stop words stand there
+REACH = 400  # documents that the words which choose candidates may stand in, all together; the others only score;
+REACH_ALONE = 4000  # where nothing but words chooses
+RARE = 3  # documents that an exact code may stand in, or
+RARE_SHARE = 0.02  # of all
+REMEMBERED = 30.0  # seconds for which it is remembered how many documents have a word;
+REMEMBERED_ABSENT = 1.0  # that none has: the first that has it is found by it at once
+STEMS, NAMESPACES, COUNTS = 100_000, 200, 50_000  # most words; most sets of namespaces, and words of each
+
+Counts = dict[str, tuple[int, float]]  # lexeme → documents, and until when that holds
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """A lexeme of a question."""
+
+    lexeme: str
+    documents: int
+    weight: float
+
+
+class Vocabulary:
+    """One per process."""
+
+    def __init__(self) -> None:
+        self._stems: dict[str, tuple[str, ...]] = {}
+        self._counts: dict[tuple[str, ...], Counts] = {}
+
+    async def weigh(
+        self,
+        reader: Reader,
+        namespaces: tuple[str, ...],
+        documents: int,
+        said: Analysis,
+        codes: Iterable[str],
+    ) -> Weights:
+        """What the words of a question weigh.
+
+        Args:
+            reader: Where to ask for what is not known.
+            namespaces: Those that are asked.
+            documents: How many they have.
+            said: The question's words and identifiers.
+            codes: Those of the identifiers that stand for one exact thing.
+        """
+        plain = said.plain.split()
+        identifiers = list(dict.fromkeys(said.identifiers))
+        counts = await self._known(reader, namespaces, plain, identifiers)
+        stems = [self._stems.get(word, ()) for word in plain]
+        lexemes = dict.fromkeys(lexeme for stem in stems for lexeme in stem)
+        # An identifier that stands nowhere says nothing, since its parts are asked for as well.
+        lexemes |= dict.fromkeys(whole for whole in identifiers if counts[whole][0])
+        terms = sorted((_term(one, counts[one][0], documents) for one in lexemes), key=_rarest)[:TERMS]
+        exact = {lexeme for code in codes for lexeme in (code, *self._stems.get(code, ()))}
+        most = max(RARE, RARE_SHARE * documents)
+        coded = [term for term in terms if term.lexeme in exact and 0 < term.documents <= most]
+        impacts = {_number(term.lexeme): term.weight for term in terms}
+        return Weights(
+            impacts=_pairs(stems, {term.lexeme: term for term in terms if term.documents}) | impacts,
+            codes=tuple(_number(term.lexeme) for term in coded),
+            attainable=max(sum(sorted((term.weight for term in terms), reverse=True)[:TERMS_COUNTED]), 1e-9),
+            lexemes={term.lexeme: (_number(term.lexeme), term.weight) for term in terms if term.documents},
+            chosen=(_chosen(terms, REACH), _chosen(terms, REACH_ALONE)),
+        )
+
+    async def _known(
+        self, reader: Reader, namespaces: tuple[str, ...], plain: Sequence[str], identifiers: Sequence[str]
+    ) -> Counts:
+        """In how many documents each lexeme of the question stands."""
+        now = time.monotonic()
+        counts = self._of(namespaces)
+        unknown = [word for word in plain if not _holds(counts, self._stems.get(word), now)]
+        wholes = [whole for whole in identifiers if not _holds(counts, (whole,), now)]
+        if unknown or wholes:
+            found = await reader.terms(namespaces, list(dict.fromkeys(unknown)), wholes)
+            if len(self._stems) > STEMS:
+                self._stems.clear()
+            if len(counts) > COUNTS:
+                counts.clear()
+                return await self._known(reader, namespaces, plain, identifiers)
+            self._stems |= found.stems
+            counts |= {lexeme: (having, now + _lasts(having)) for lexeme, having in found.documents.items()}
+        return counts
+
+    def _of(self, namespaces: tuple[str, ...]) -> Counts:
+        if len(self._counts) > NAMESPACES:
+            self._counts.clear()
+        return self._counts.setdefault(namespaces, {})
+
+
+def _holds(counts: Counts, lexemes: tuple[str, ...] | None, now: float) -> bool:
+    """Whether it is known in how many documents each of `lexemes` stands; None: not even what they are."""
+    return lexemes is not None and all(lexeme in counts and counts[lexeme][1] > now for lexeme in lexemes)
+
+
+def _lasts(documents: int) -> float:
+    return REMEMBERED if documents else REMEMBERED_ABSENT
+
+
+def _term(lexeme: str, documents: int, corpus: int) -> Term:
+    rarity = math.log(1 + (max(corpus - documents, 0) + 0.5) / (documents + 0.5))
+    return Term(lexeme, documents, rarity if documents else rarity * ABSENT)
+
+
+def _rarest(term: Term) -> tuple[bool, int, str]:
+    """Orders terms: those that stand somewhere first, the rarest of them before all."""
+    return not term.documents, term.documents, term.lexeme
+
+
+def _pairs(stems: Sequence[tuple[str, ...]], terms: Mapping[str, Term]) -> dict[int, float]:
+    """The weights of pairs of words that follow each other."""
+    places = [(place, lexeme) for place, stem in enumerate(stems) for lexeme in stem]
+    return {
+        _number(f"{one} {other}"): PAIR * (terms[one].weight + terms[other].weight) / 2
+        for (here, one), (there, other) in pairwise(places)
+        if 1 <= there - here <= PAIR_GAP and one in terms and other in terms
+    }
+
+
+def _chosen(terms: Sequence[Term], reach: int) -> str:
+    """The condition on candidates, as the text of a tsquery: the question's rarer words; where none is rare, the two
+    that are rarest, together.
+    """
+    known = [term for term in terms if term.documents]
+    chosen = [_quoted(term.lexeme) for term in terms if not term.documents]
+    if len(known) > 1 and known[0].documents > reach:
+        chosen.append(f"({_quoted(known[0].lexeme)} & {_quoted(known[1].lexeme)})")
+    else:
+        together = 0
+        for place, term in enumerate(known):
+            together += term.documents
+            if place and together > reach:
+                break
+            chosen.append(_quoted(term.lexeme))
+    return " | ".join(chosen)
+
+
+def _quoted(lexeme: str) -> str:
+    doubled = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{doubled}'"
+
+
+@lru_cache(maxsize=50_000)
+def _number(term: str) -> int:
+    """The place of a term among a document's impacts, from 0: as `term_number` in the database has it, from 1."""
+    return int(hashlib.md5(term.encode(), usedforsecurity=False).hexdigest()[:7], 16)

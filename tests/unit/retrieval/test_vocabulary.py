@@ -1,0 +1,98 @@
+"""What a question's words weigh, and when it is asked again how rare they are."""
+
+import hashlib
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from context_retrieval import vocabulary
+from context_retrieval.analysis import analyse
+from context_retrieval.model import Counted, Weights
+from context_retrieval.store import Reader
+from context_retrieval.vocabulary import Vocabulary
+
+DOCUMENTS = {"postgr": 10, "pool": 50, "timeout": 5, "common": 900, "often": 800, "adr-7": 1, "adr": 300, "7": 9}
+
+
+class Counting:
+    """Knows how Postgres stems a few words, and counts how often it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[str], list[str]]] = []
+
+    async def terms(self, namespaces: Sequence[str], words: Sequence[str], wholes: Sequence[str]) -> Counted:
+        self.asked.append((list(words), list(wholes)))
+        stems = {word: () if word == "the" else ("postgr" if word == "postgres" else word,) for word in words}
+        known = {lexeme for stem in stems.values() for lexeme in stem} | set(wholes)
+        return Counted(stems, {lexeme: DOCUMENTS.get(lexeme, 0) for lexeme in known})
+
+
+async def weigh(index: Counting, words: Vocabulary, query: str, codes: Sequence[str] = ()) -> Weights:
+    return await words.weigh(cast("Reader", index), ("web",), 1000, analyse(query), codes)
+
+
+def number(term: str) -> int:
+    return int(hashlib.md5(term.encode(), usedforsecurity=False).hexdigest()[:7], 16)
+
+
+async def test_rare_words_weigh_more_and_words_that_follow_each_other_count_as_a_pair() -> None:
+    weights = await weigh(Counting(), Vocabulary(), "postgres the pool timeout")
+    rarities = [weights.impacts[number(lexeme)] for lexeme in ("timeout", "postgr", "pool")]
+    assert rarities == sorted(rarities, reverse=True)
+    assert weights.impacts[number("postgr pool")] == pytest.approx(0.3 * (rarities[1] + rarities[2]) / 2)
+    assert number("pool postgr") not in weights.impacts
+    assert number("postgr timeout") not in weights.impacts
+    assert weights.attainable == pytest.approx(sum(rarities))
+
+
+async def test_a_word_is_asked_about_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(vocabulary, "time", SimpleNamespace(monotonic=lambda: now))
+    index, words = Counting(), Vocabulary()
+    for _ in range(3):
+        await weigh(index, words, "postgres pool")
+    await weigh(index, words, "pool timeout")
+    assert index.asked == [(["postgres", "pool"], []), (["timeout"], [])]
+    now += vocabulary.REMEMBERED + 1
+    await weigh(index, words, "pool timeout")
+    assert index.asked[2:] == [(["pool", "timeout"], [])]
+
+
+async def test_a_word_that_stands_nowhere_is_looked_for_all_the_same_and_soon_asked_about_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(vocabulary, "time", SimpleNamespace(monotonic=lambda: now))
+    index, words = Counting(), Vocabulary()
+    weights = await weigh(index, words, "postgres quokka")
+    assert all("'quokka'" in chosen for chosen in weights.chosen)
+    assert set(weights.lexemes) == {"postgr"}
+    now += vocabulary.REMEMBERED_ABSENT + 0.1
+    await weigh(index, words, "postgres quokka")
+    assert index.asked[1:] == [(["quokka"], [])]
+
+
+async def test_common_words_choose_no_candidates_where_rare_ones_do() -> None:
+    weights = await weigh(Counting(), Vocabulary(), "common pool timeout")
+    assert weights.chosen[0] == "'timeout' | 'pool'"
+    assert weights.chosen[1] == "'timeout' | 'pool' | 'common'"
+    assert number("common") in weights.impacts
+
+
+async def test_where_no_word_is_rare_two_of_them_must_stand_together() -> None:
+    weights = await weigh(Counting(), Vocabulary(), "common often")
+    assert weights.chosen[0] == "('often' & 'common')"
+
+
+async def test_an_identifier_that_stands_in_few_documents_is_a_code() -> None:
+    weights = await weigh(Counting(), Vocabulary(), "adr-7", ["adr-7"])
+    assert number("adr-7") in weights.codes
+    assert number("adr") not in weights.codes
+
+
+async def test_quotes_in_words_stay_in_words() -> None:
+    index = Counting()
+    weights = await weigh(index, Vocabulary(), "it's o'brien\\")
+    assert weights.chosen[0].replace("''", "").count("'") % 2 == 0
