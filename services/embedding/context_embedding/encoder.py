@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from context_embedding import files
 
@@ -66,7 +66,7 @@ class Encoder:
         """The tokens of each text."""
         window = self.manifest.max_tokens
         heads = [text[: window * HEAD] for text in texts]
-        encoded = self._tokenizer.encode_batch_fast(heads, add_special_tokens=False)
+        encoded = self._encoded(heads)
         for place, (text, head) in enumerate(zip(texts, heads, strict=True)):
             if len(head) < len(text) and len(encoded[place].ids) < window + LONGEST_WORD:
                 encoded[place] = self._tokenizer.encode(text, add_special_tokens=False)
@@ -76,6 +76,11 @@ class Encoder:
             encoding.truncate(window - self._special)
             result.append(Tokens(self._tokenizer.post_process(encoding).ids, truncated))
         return result
+
+    def _encoded(self, heads: Sequence[str]) -> list[Encoding]:
+        if len(heads) == 1:  # to hand one text to the library's threads takes longer than to read it
+            return [self._tokenizer.encode(heads[0], add_special_tokens=False)]
+        return self._tokenizer.encode_batch_fast(heads, add_special_tokens=False)
 
     def starts(self, text: str) -> list[int]:
         """Where each token of the whole `text` starts, in characters, special tokens left out.

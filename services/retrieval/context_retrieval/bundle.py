@@ -3,20 +3,27 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any
+from zlib import crc32
 
 import orjson
 
 from context_retrieval import fence
 from context_retrieval.document import OWN_FIELDS
 from context_retrieval.excerpt import excerpt
-from context_retrieval.model import Page
+from context_retrieval.model import Page, Tally
 from context_retrieval.rank import Scored
-from context_retrieval.tokens import count, cut
+from context_retrieval.tokens import Part, count, cut
 
 SECTIONS = ("key_decisions", "known_issues", "recent_changes")
 SECTION_OF = {"adr": 0, "meeting": 0, "failure": 1, "snapshot": 2}
+NEXT = ',{"'  # stands between an item and the next
 GLANCE = 160  # characters of `content` where the fields are shown whole anyway
+CHARACTERS = 4  # of English in a token, about,
+MOST_CHARACTERS = 8  # and as good as never more
+DOUBTFUL = 1.3  # times more than there is room for: so far off is no guess
+AROUND = 84  # tokens of what stands around an item's own fields, about
 TRIES = 6
 
 
@@ -31,16 +38,27 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """An item as JSON, and what it costs."""
+    """An item as JSON.
 
-    json: bytes
-    tokens: int
+    Attributes:
+        text: What stands in the object, after its first quotation mark.
+        part: The same, to be counted with what stands around it.
+        whole: Nothing is cut.
+    """
+
+    text: str
+    part: Part
     whole: bool
+
+    @property
+    def tokens(self) -> int:
+        """What it costs, with what stands between it and the next."""
+        return self.part.then(f"}}{NEXT}")
 
     @property
     def marked(self) -> bool:
         """Whether some of it stands between marks."""
-        return fence.MARK in self.json
+        return fence.MARK in self.text
 
 
 class Item:
@@ -51,14 +69,21 @@ class Item:
         self.section = SECTION_OF[scored.candidate.type]
         self.vouched = scored.candidate.vouched
         self._fence = 0 if self.vouched else fence.COST
-        names = OWN_FIELDS[scored.candidate.type]
-        self._own = {name: page.payload[name] for name in names if name in page.payload}
+        self._own = own_fields(scored.candidate.type, page.payload)
 
     @cached_property
     def lead(self) -> str:
         """Its title and most telling fields, as text: what makes two items near-duplicates."""
-        fields = [orjson.dumps(value).decode() for value in list(self._own.values())[: 1 if self.section == 2 else 2]]
+        telling = islice(self._own.values(), 1 if self.section == 2 else 2)
+        fields = [value if isinstance(value, str) else _text(value) for value in telling]
         return " ".join((self.page.title, *fields))
+
+    @cached_property
+    def about(self) -> int:
+        """The tokens that it takes whole, near enough to tell how large it is."""
+        known = self.page.tally if self.vouched else None
+        fields = known.tokens if known else len(inside(self._own)) // CHARACTERS
+        return fields + AROUND + len(self.page.title) // CHARACTERS
 
     @cached_property
     def whole(self) -> Rendered:
@@ -68,6 +93,16 @@ class Item:
         if own.get("commit_message") == content:
             own = {name: value for name, value in own.items() if name != "commit_message"}
         return self._render(self._base(content), own, whole=True)
+
+    def if_whole(self, room: int) -> Rendered | None:
+        """Everything of it, where that takes no more than `room` tokens."""
+        if self.about > room * DOUBTFUL or self.whole.tokens > room:
+            return None
+        return self.whole
+
+    def within(self, room: int) -> Rendered | None:
+        """As much of it as `room` tokens hold; None where that is nothing."""
+        return self.if_whole(room) or self.passage(room)
 
     def passage(self, room: int) -> Rendered | None:
         """Cut to the passage that matched, within `room` tokens; and those of its fields that still fit.
@@ -91,7 +126,7 @@ class Item:
             base["content"] = cut(passage, allowed)
             found = self._render(base, {}, whole=False)
             if found.tokens <= room:
-                return self._with_fields(base, passage, room) if allowed and base["content"] == passage else found
+                return self._with_fields(found, passage, room) if allowed and base["content"] == passage else found
             allowed = min(allowed - 1, allowed - (found.tokens - room))
         base["content"] = ""
         found = self._render(base, {}, whole=False)
@@ -104,19 +139,18 @@ class Item:
         base.pop("why", None)
         return self._render({**base, "title": "", "tags": []}, {}, whole=False)
 
-    def _with_fields(self, base: dict[str, Any], passage: str, room: int) -> Rendered:
-        """The passage, and each field that still fits and is not said by it already."""
-        kept: dict[str, Any] = {}
-        best = self._render(base, kept, whole=False)
+    def _with_fields(self, shown: Rendered, passage: str, room: int) -> Rendered:
+        """The passage as `shown`, and each field that still fits and is not said by it already."""
         for name, value in self._own.items():
             if isinstance(value, str) and value in passage:
                 continue
-            if best.tokens + self._count({name: value}) > room:
+            text = inside(self._guard({name: value}))
+            if len(text) > MOST_CHARACTERS * (room - shown.tokens):  # not worth counting
                 continue
-            more = self._render(base, {**kept, name: value}, whole=False)
+            more = Rendered(f'{shown.text},"{text}', shown.part.joined(',"', Part.of(text)), whole=False)
             if more.tokens <= room:
-                kept[name], best = value, more
-        return best
+                shown = more
+        return shown
 
     def _first(self) -> str:
         lead = next((value for value in self._own.values() if isinstance(value, str)), "")
@@ -145,18 +179,17 @@ class Item:
         return base
 
     def _render(self, base: Mapping[str, Any], own: Mapping[str, Any], *, whole: bool) -> Rendered:
-        shown = self._guard({**base, **own})
-        if not whole:
-            shown["truncated"] = True
-        json = orjson.dumps(shown)
+        text = inside(self._guard(base if whole else {**base, "truncated": True}))
+        part = Part.of(text)
         if not own:
-            return Rendered(json, count(json.decode()), whole)
-        # The fields are the same from query to query, what stands around them is not: count them apart.
-        fields = own if self.vouched else {name: shown[name] for name in own}
-        around = {name: shown[name] for name in shown if name not in own}
-        return Rendered(json, count(_text(fields)) + count(_text(around)), whole)
+            return Rendered(text, part, whole)
+        fields = inside(self._guard(own))
+        held = self.page.tally
+        known = held.tokens if held and held.checksum == crc32(fields.encode()) else None
+        part = part.joined(',"', Part.of(fields, known))
+        return Rendered(f'{text},"{fields}', part, whole)
 
-    def _guard(self, fields: dict[str, Any]) -> dict[str, Any]:
+    def _guard(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """`fields` as they are shown: between marks where nobody vouches for them."""
         return fields if self.vouched else fence.guard(fields)
 
@@ -192,23 +225,56 @@ def why(scored: Scored) -> dict[str, Any]:
 
 
 def envelope(
-    query_id: str, sections: Sequence[Sequence[bytes]], omitted: Sequence[Omission], *, degraded: bool, note: str = ""
+    query_id: str,
+    sections: Sequence[Sequence[Rendered]],
+    omitted: Sequence[Omission],
+    *,
+    degraded: bool,
+    note: str = "",
 ) -> tuple[bytes, int]:
     """The bundle's bytes and their tokens, the digits of that number among them."""
-    shown: dict[str, Any] = {"query_id": query_id}
-    if note:
-        shown["note"] = note
+    # What was written, counted up to the last item; what comes since then is counted with the next.
+    written, part = list[str](), Part(0, "")
+    since = _text({"query_id": query_id, "note": note} if note else {"query_id": query_id})[:-1]
     for name, items in zip(SECTIONS, sections, strict=True):
-        shown[name] = [orjson.Fragment(item) for item in items]
-    shown["total_items"] = sum(map(len, sections))
-    shown["tokens_used"] = 0
-    shown["omitted"] = [omission.json() for omission in omitted]
-    shown["degraded"] = degraded
-    tokens = count(orjson.dumps(shown).decode()) - 1
+        since += f',"{name}":['
+        for place, item in enumerate(items):
+            since += NEXT if place else NEXT[1:]
+            part = part.joined(since, item.part)
+            written += since, item.text
+            since = "}"
+        since += "]"
+    shown: dict[str, Any] = {"total_items": sum(map(len, sections)), "tokens_used": 0}
+    shown |= {"omitted": [omission.json() for omission in omitted], "degraded": degraded}
+    tokens = part.then(f"{since},{_text(shown)[1:]}") - 1
     # Digits are tokens of their own, up to three in one: that is what the number adds for itself.
     shown["tokens_used"] = next(tokens + groups for groups in (1, 2, 3) if tokens + groups < 1000**groups)
-    return orjson.dumps(shown), shown["tokens_used"]
+    written.append(f"{since},{_text(shown)[1:]}")
+    return "".join(written).encode(), shown["tokens_used"]
 
 
-def _text(value: Mapping[str, Any]) -> str:
+def own_fields(item_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of `payload` that an item of this type shows, in the order in which it does."""
+    return {name: _ordered(payload[name]) for name in OWN_FIELDS.get(item_type, ()) if name in payload}
+
+
+def tally(item_type: str, payload: Mapping[str, Any]) -> Tally:
+    """What can be counted of those fields beforehand, for where they stand between no marks."""
+    text = inside(own_fields(item_type, payload))
+    return Tally(Part.of(text).tokens, crc32(text.encode()))
+
+
+def inside(fields: Mapping[str, Any]) -> str:
+    """`fields` as JSON, after the first quotation mark and up to the closing brace."""
+    return _text(fields)[2:-1]
+
+
+def _ordered(value: Any) -> Any:
+    """`value` with the keys of its objects in an order that does not depend on where they were kept."""
+    if isinstance(value, Mapping):
+        return {key: _ordered(value[key]) for key in sorted(value)}
+    return [_ordered(part) for part in value] if isinstance(value, list) else value
+
+
+def _text(value: Any) -> str:
     return orjson.dumps(value).decode()

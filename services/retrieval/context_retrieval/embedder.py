@@ -21,6 +21,7 @@ QUESTIONS, BULK = "questions", "bulk"
 FAIR = 0.25  # seconds in which a service that is well answers a question
 SHARE = 0.4  # of what a request has left may go by before words alone have to do
 GROUP = 16  # texts in one message of the stream
+REMEMBERED = 2000  # questions whose vectors are kept, 3 MB
 
 log = structlog.get_logger()
 
@@ -55,6 +56,7 @@ class Embedder:
         self._stub = stub
         self._rest_until = {QUESTIONS: 0.0, BULK: 0.0}
         self.model: Model | None = None
+        self._questions: dict[tuple[str, ...], Embedded] = {}  # those asked lately, the oldest first
 
     async def describe(self) -> Model:
         """Which model answers now."""
@@ -67,14 +69,19 @@ class Embedder:
 
         A question longer than the model's window comes in several, and its vector points between theirs.
         """
+        asked = tuple(windows)
+        remembered = self._questions.get(asked)
+        if remembered:
+            return remembered
         within = min(most, deadline.remaining(60.0) * SHARE)
         with self._watched(QUESTIONS, hurried=within < FAIR):
-            answer = await call(self._stub.Embed, pb.EmbedRequest(texts=windows), within=within)
+            answer = await call(self._stub.Embed, pb.EmbedRequest(texts=asked), within=within)
         model = self._learn(answer.model)
-        parts = [_embedded(embedding, model) for embedding in answer.embeddings]
-        middle = np.sum([part.vector for part in parts], axis=0)
-        vector = (middle / max(float(np.linalg.norm(middle)), 1e-9)).astype(np.float32)
-        return Embedded(vector, sum(part.token_count for part in parts), model.id)
+        found = _middle([_embedded(embedding, model) for embedding in answer.embeddings])
+        while len(self._questions) >= REMEMBERED:
+            self._questions.pop(next(iter(self._questions)))
+        self._questions[asked] = found
+        return found
 
     async def tokenize(self, texts: Sequence[str]) -> list[Sequence[int]]:
         """For each text, the characters at which its tokens start."""
@@ -126,6 +133,7 @@ class Embedder:
         if self.model is None or self.model.id != model.id:
             log.info("model", model=model.id, before=self.model and self.model.id)
             self.model = Model(model.id, model.max_tokens)
+            self._questions.clear()
         return self.model
 
 
@@ -137,6 +145,15 @@ def unavailable(error: Exception) -> bool:
 def _embedded(embedding: pb.Embedding, model: Model) -> Embedded:
     vector = np.frombuffer(embedding.vector, dtype="<f4")
     return Embedded(vector.astype(np.float32, copy=False), embedding.token_count, model.id)
+
+
+def _middle(parts: Sequence[Embedded]) -> Embedded:
+    """The vector that points between those of `parts`."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = np.sum([part.vector for part in parts], axis=0)
+    vector = (middle / max(float(np.linalg.norm(middle)), 1e-9)).astype(np.float32)
+    return Embedded(vector, sum(part.token_count for part in parts), parts[0].model_id)
 
 
 def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -1,6 +1,7 @@
 """The sentences of a passage that bear on a question, for snippets and for the first look at an item."""
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from context_retrieval.chunks import SENTENCE
 
@@ -10,16 +11,12 @@ LEAST = 40  # characters of a snippet, where there are so many
 
 def excerpt(passage: str, question: Iterable[str], most: int) -> str:
     """At most `most` characters of `passage`: its sentence with most words of `question`, and what follows it."""
-    stems = {word[:STEM].lower() for word in question if len(word) > 2}
     sentences = _sentences(passage)
     if not sentences:
         return ""
-
-    def worth(at: int) -> tuple[int, int]:
-        words = sentences[at].lower()
-        return sum(stem in words for stem in stems), -at
-
-    start = max(range(len(sentences)), key=worth)
+    stems = _stems(tuple(question))
+    said = [sum(map(sentence.lower().__contains__, stems)) for sentence in sentences]
+    start = said.index(max(said))
     text = sentences[start]
     for following in sentences[start + 1 :]:
         if len(text) + 1 + len(following) > most:
@@ -46,3 +43,8 @@ def _sentences(passage: str) -> list[str]:
         at = match.end()
     parts.append(passage[at:].strip())
     return [part for part in parts if part and not (part.endswith(":") and len(part) < LEAST)]
+
+
+@lru_cache(maxsize=256)
+def _stems(words: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple({word[:STEM].lower() for word in words if len(word) > 2})

@@ -12,7 +12,7 @@ from typing import Any
 
 NUMBER = 9  # digits
 SAMPLE = "0" * NUMBER
-MARK = f"<<{SAMPLE}>>".encode()
+MARK = f"<<{SAMPLE}>>"
 COST = 16  # tokens of a pair of marks, at most, with what they do to the tokens beside them
 
 # Controls but for tab and newline; what is invisible or turns the direction of text; private use; tags.
@@ -52,11 +52,9 @@ def note(number: str) -> str:
     )
 
 
-def seal(json: bytes, number: str) -> bytes:
-    """`json`, rendered with SAMPLE, with the bundle's number in its marks."""
-    for mark in ("<<%s>>", "<</%s>>"):
-        json = json.replace((mark % SAMPLE).encode(), (mark % number).encode())
-    return json
+def seal(text: str, number: str) -> str:
+    """`text`, rendered with SAMPLE, with the bundle's number in its marks."""
+    return text.replace(MARK, f"<<{number}>>").replace(f"<</{SAMPLE}>>", f"<</{number}>>")
 
 
 def clean(text: str) -> str:

@@ -97,6 +97,7 @@ class Entry:
     text_digest: bytes
     chunks: tuple[Chunk, ...] | None
     model_id: str = ""  # the model of every vector; empty where one is missing
+    tally: "Tally | None" = None  # of its payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +209,14 @@ class Page:
     payload: Mapping[str, Any]
     passage: str
     updated_at: datetime
+    tally: "Tally | None" = None  # of its payload
+
+
+class Tally(NamedTuple):
+    """The tokens of an item's own fields in a bundle, and the checksum of the text that was counted."""
+
+    tokens: int
+    checksum: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,8 @@ What nobody vouches for has a share of it, and more only of what the rest leave 
 """
 
 import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from context_retrieval import fence
 from context_retrieval.bundle import Item, Omission, Rendered, envelope
@@ -21,7 +20,6 @@ ALIKE = 0.9  # share of words in common from which two items say the same
 # Stands for the real query id while room is shared out, so that the same question gets the same items every time.
 SAMPLE_ID = "01a2082a-69ed-7191-9dc6-80bb6a403f17"
 MARGIN = 8  # tokens that another id and the counts may take more
-WORDS = re.compile(r"\w+")
 ALIKE_TEXT = 3000  # characters compared
 
 
@@ -47,7 +45,7 @@ class Placed:
 
     def put(self, rank: int, rendered: Rendered | None) -> bool:
         """Take the item of that rank in as `rendered`, in place of what it was, if there is room."""
-        more = rendered.tokens + 1 - self.cost(rank) if rendered else 0
+        more = rendered.tokens - self.cost(rank) if rendered else 0
         if rendered is None or more > self.room_for(rank):
             return False
         self.room -= more
@@ -61,12 +59,11 @@ class Placed:
 
     def cost(self, rank: int) -> int:
         """What the item of that rank takes."""
-        return self.rendered[rank].tokens + 1 if rank in self.rendered else 0
+        return self.rendered[rank].tokens if rank in self.rendered else 0
 
     def place(self, rank: int, room: int) -> bool:
         """Show the item of that rank in at most `room` tokens: whole, or cut."""
-        whole = self.items[rank].whole
-        return self.put(rank, whole if whole.tokens < room else self.items[rank].passage(room - 1))
+        return self.put(rank, self.items[rank].within(room))
 
 
 class Packer:
@@ -134,8 +131,9 @@ class Packer:
     def _spend(self, placed: Placed) -> None:
         """What is left over: first to each as far as it goes, then to those that nobody vouches for alone."""
         best = placed.best
-        if placed.items[best].whole.tokens < placed.room_for(best) + placed.cost(best):
-            placed.put(best, placed.items[best].whole)
+        whole = placed.items[best].if_whole(placed.room_for(best) + placed.cost(best))
+        if whole:
+            placed.put(best, whole)
         self._use_up(placed, range(len(placed.items)))
         # Where another has found no place, what is left is too little for any.
         if placed.unvouched < placed.room >= LEAST:
@@ -151,12 +149,12 @@ class Packer:
             held = placed.rendered.get(rank)
             if held and not held.whole and placed.room_for(rank) >= LEAST // 2:
                 room, item = placed.room_for(rank) + placed.cost(rank), placed.items[rank]
-                longer = item.whole if item.whole.tokens < room else item.passage(room - 1)
+                longer = item.within(room)
                 if longer and longer.tokens > held.tokens:
                     placed.put(rank, longer)
 
     def _left_out(self, item: Item, reason: str) -> Omission:
-        return Omission(item.scored.key.item_id, reason, item.whole.tokens)
+        return Omission(item.scored.key.item_id, reason, item.about)
 
     def _finish(self, placed: Placed, omitted: Sequence[Omission]) -> Packed:
         """Count what was packed exactly, and give way until it fits: first omissions, then the last items."""
@@ -183,13 +181,13 @@ class Packer:
     def _envelope(
         self, items: Sequence[Item], rendered: dict[int, Rendered], omitted: Sequence[Omission]
     ) -> tuple[bytes, int]:
-        sections: list[list[bytes]] = [[], [], []]
+        sections: list[list[Rendered]] = [[], [], []]
         note = ""
         for rank in sorted(rendered):
-            json = rendered[rank].json
-            if not items[rank].vouched and rendered[rank].marked:
-                json, note = fence.seal(json, self._number), fence.note(self._number)
-            sections[items[rank].section].append(json)
+            shown = rendered[rank]
+            if not items[rank].vouched and shown.marked:
+                shown, note = replace(shown, text=fence.seal(shown.text, self._number)), fence.note(self._number)
+            sections[items[rank].section].append(shown)
         return envelope(self._query_id, sections, omitted, degraded=self._degraded, note=note)
 
 
@@ -198,18 +196,19 @@ def distinct(ranked: Sequence[Item]) -> tuple[list[Item], list[Item]]:
 
     What is vouched for never gives way to what is not, or copying an item would be enough to take its place.
     """
-    kept: list[tuple[Item, frozenset[str]]] = []
+    kept: tuple[list[frozenset[str]], ...] = ([], [], [])  # the words of each, by section
+    of_its_own: set[int] = set()
     for item in sorted(ranked, key=lambda item: not item.vouched):
-        words = frozenset(WORDS.findall(item.lead[:ALIKE_TEXT].lower()))
-        if not any(item.section == other.section and _alike(words, seen) for other, seen in kept):
-            kept.append((item, words))
-    of_its_own = {id(item) for item, _ in kept}
+        words = frozenset(item.lead[:ALIKE_TEXT].lower().split())
+        if not any(_alike(words, seen) for seen in kept[item.section]):
+            kept[item.section].append(words)
+            of_its_own.add(id(item))
     return [i for i in ranked if id(i) in of_its_own], [i for i in ranked if id(i) not in of_its_own]
 
 
 def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
-    small, large = sorted((len(one), len(other)))
-    if small < large * ALIKE:
+    small, large = (one, other) if len(one) < len(other) else (other, one)
+    if len(small) < len(large) * ALIKE:
         return False
     common = len(one & other)
-    return common >= (small + large - common) * ALIKE
+    return common >= (len(one) + len(other) - common) * ALIKE

@@ -6,6 +6,7 @@ from dataclasses import replace
 import structlog
 
 from context_common.errors import AppError
+from context_retrieval.bundle import tally
 from context_retrieval.embedder import Embedded, Embedder, Model, unavailable
 from context_retrieval.model import Chunk, Document, Entry, Key, Known, Words
 from context_retrieval.passages import Passage, Text, words
@@ -30,13 +31,11 @@ class Preparer:
         known = await self._index.known(list(live), model.id if model else "")
         texts = {key: Text(document) for key, document in live.items()}
         unchanged = [key for key in live if _unchanged(texts[key], known.get(key, Known()), model)]
-        entries += [
-            Entry(live[key], words(live[key]), texts[key].digest, None, known[key].model_id) for key in unchanged
-        ]
+        entries += [_entry(live[key], texts[key], None, known[key].model_id) for key in unchanged]
         rest = [key for key in live if key not in set(unchanged)]
         passages = await self._cut({key: texts[key] for key in rest}, model)
         chunks = await self._embed(passages, known, wait)
-        return entries + [_entry(live[key], texts[key], chunks[key]) for key in rest]
+        return entries + [_entry(live[key], texts[key], chunks[key], _model_of(chunks[key])) for key in rest]
 
     async def _model(self) -> Model | None:
         try:
@@ -101,7 +100,18 @@ def _with(chunk: Chunk, embedded: Embedded) -> Chunk:
     return replace(chunk, vector=embedded.vector, token_count=embedded.token_count, model_id=embedded.model_id)
 
 
-def _entry(document: Document, text: Text, chunks: Sequence[Chunk]) -> Entry:
+def _entry(document: Document, text: Text, chunks: Sequence[Chunk] | None, model_id: str) -> Entry:
+    return Entry(
+        document,
+        words(document),
+        text.digest,
+        None if chunks is None else tuple(chunks),
+        model_id,
+        tally(document.type, document.payload),
+    )
+
+
+def _model_of(chunks: Sequence[Chunk]) -> str:
+    """The model that all vectors are of; empty where one is missing."""
     models = {chunk.model_id for chunk in chunks}
-    model_id = models.pop() if len(models) == 1 else ""
-    return Entry(document, words(document), text.digest, tuple(chunks), model_id)
+    return models.pop() if len(models) == 1 else ""

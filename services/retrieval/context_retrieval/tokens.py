@@ -3,8 +3,10 @@
 import base64
 import gzip
 import hashlib
+import re
 from functools import cache, lru_cache
 from importlib import resources
+from typing import NamedTuple, Self
 
 import tiktoken
 
@@ -21,8 +23,10 @@ SPLIT = "|".join(
         r"\s+",
     )
 )
-LONGEST_REMEMBERED = 20_000  # characters
+SHORT = 32  # characters
 LONGEST_TOKEN = 128  # characters: a run of blanks
+# Up to the last place between a letter or digit and punctuation: whatever is around, no token lies over such a place.
+SEAM = re.compile(r'.*[0-9A-Za-z](?=["\[\]{},.:;!?()])', re.DOTALL)
 
 
 @cache
@@ -43,7 +47,34 @@ def encoding() -> tiktoken.Encoding:
 
 def count(text: str) -> int:
     """Tokens of `text`; what looks like a special token is text like any other."""
-    return _remembered(text) if len(text) <= LONGEST_REMEMBERED else len(encoding().encode_ordinary(text))
+    return len(encoding().encode_ordinary(text))
+
+
+class Part(NamedTuple):
+    """A part of a longer text, that begins with a letter after two or more characters of punctuation.
+
+    Attributes:
+        tokens: Of all up to its last seam, wherever it stands.
+        rest: The text after that, which has to be counted with what follows it.
+    """
+
+    tokens: int
+    rest: str
+
+    @classmethod
+    def of(cls, text: str, tokens: int | None = None) -> Self:
+        """`text`, whose `tokens` were counted before where they are given."""
+        seam = SEAM.match(text)
+        end = seam.end() if seam else 0
+        return cls(count(text[:end]) if tokens is None else tokens, text[end:])
+
+    def then(self, following: str) -> int:
+        """Tokens of this part and of `following`, which ends the text or ends as another part may begin."""
+        return self.tokens + _between(self.rest + following)
+
+    def joined(self, between: str, other: Self) -> Self:
+        """This part, `between` and the `other`, as one."""
+        return self._replace(tokens=self.then(between) + other.tokens, rest=other.rest)
 
 
 def cut(text: str, most: int) -> str:
@@ -57,6 +88,11 @@ def cut(text: str, most: int) -> str:
     return shorter[:blank].rstrip() if blank > len(shorter) * 0.6 else shorter
 
 
+def _between(text: str) -> int:
+    """Tokens of what stands between parts: mostly short, and always much the same."""
+    return _remembered(text) if len(text) <= SHORT else count(text)
+
+
 @lru_cache(maxsize=4096)
 def _remembered(text: str) -> int:
-    return len(encoding().encode_ordinary(text))
+    return count(text)

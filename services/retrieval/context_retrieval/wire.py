@@ -1,6 +1,7 @@
 """Retrieval's plain data as messages."""
 
 from collections.abc import Callable
+from functools import cache
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -77,10 +78,12 @@ def glimpse(item: Glimpse) -> pb.SearchHit:
     )
 
 
+@cache
 def _type(name: str) -> types_pb2.ItemType.ValueType:
     return types_pb2.ItemType.Value(f"ITEM_TYPE_{name.upper()}")
 
 
+@cache
 def _provenance(name: str) -> types_pb2.Provenance.ValueType:
     return types_pb2.Provenance.Value(f"PROVENANCE_{name.upper()}")
 

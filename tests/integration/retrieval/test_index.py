@@ -13,7 +13,7 @@ from context.v1 import knowledge_pb2, types_pb2
 from context.v1 import retrieval_pb2 as pb
 from context_common import postgres
 from context_common.errors import Overloaded, Unavailable
-from context_retrieval import access
+from context_retrieval import access, bundle, tokens
 from context_retrieval.model import Document, Entry, Key, Words
 from context_retrieval.store import SESSION, Index, configure
 from tests.support import items
@@ -413,3 +413,12 @@ async def test_documents_of_the_release_before_are_weighed_at_the_start(database
             while await retrieval.rows("SELECT item_id FROM documents WHERE impacts IS NULL"):
                 await asyncio.sleep(0.05)
         assert await retrieval.search("thing3", mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-003"]
+
+
+@pytest.mark.parametrize("kind", EVERY_FIELD)
+async def test_what_an_item_takes_in_a_bundle_is_counted_when_it_is_stored(retrieval: Retrieval, kind: str) -> None:
+    await retrieval.put(EVERY_FIELD[kind])
+    (row,) = await retrieval.rows("SELECT type, payload, tokens, tokens_of FROM documents")
+    # As it comes back: the database keeps the keys of objects in an order of its own.
+    assert bundle.tally(row["type"], row["payload"]) == (row["tokens"], row["tokens_of"])
+    assert row["tokens"] == tokens.Part.of(bundle.inside(bundle.own_fields(row["type"], row["payload"]))).tokens

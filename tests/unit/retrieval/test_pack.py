@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from context_retrieval import bundle
 from context_retrieval.answer import new_query_id
 from context_retrieval.bundle import Item, Omission, Style
 from context_retrieval.model import Candidate, Key, Page
@@ -349,3 +351,23 @@ def test_a_text_cannot_end_its_marks() -> None:
     for name in ("title", "content", "root_cause"):
         assert len(MARK.findall(fields[name].replace("</", "<"))) == 2, fields[name]
         assert "(000000000)" in fields[name]
+
+
+def test_a_count_of_another_text_is_not_believed() -> None:
+    payload = {"decision": prose(60)}
+    right = bundle.tally("adr", payload)
+    for tally in (right, right._replace(tokens=1, checksum=right.checksum ^ 1), None):
+        one = item(payload=payload)
+        counted = Item(one.scored, replace(one.page, tally=tally), Style())
+        assert counted.whole == one.whole
+
+
+def test_what_is_left_out_says_about_what_it_takes() -> None:
+    packed = pack([item(number=n, payload={"decision": prose(40 * n, n)}) for n in range(1, 20)], 600)
+    takes = {
+        one.scored.key.item_id: one.whole.tokens
+        for one in (item(number=n, payload={"decision": prose(40 * n, n)}) for n in range(1, 20))
+    }
+    assert packed.omitted
+    for left in packed.omitted:
+        assert 0.75 * takes[left.item_id] <= left.tokens <= 1.25 * takes[left.item_id]

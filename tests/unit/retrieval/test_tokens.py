@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from context_retrieval import tokens
@@ -73,3 +73,25 @@ def test_a_fresh_process_needs_no_cache_and_no_network() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], env={}, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "2"), done.stderr
+
+
+# A part begins with a letter after punctuation, as a name in JSON does.
+PARTS = st.lists(st.text(st.characters(exclude_categories=("Cs", "Cn")), max_size=60), min_size=1, max_size=5)
+
+
+@given(PARTS, st.sampled_from(['},{"', '"},{"', '","', '"]},{"']))
+@settings(max_examples=300, deadline=None)
+@example(["it's", "'s", "don't 's"], '","')
+@example(["1234567", "8é", "e\u0301", " "], '","')
+@example(["a.", ".b", "x\n", "\ny", "/path/"], '","')
+def test_parts_count_as_much_as_the_whole(texts: list[str], between: str) -> None:
+    texts = [f"name{text}" for text in texts]
+    part = tokens.Part(0, "")
+    for place, text in enumerate(texts):
+        part = part.joined(between if place else '{"', tokens.Part.of(text))
+    assert part.then('"}') == tokens.count('{"' + between.join(texts) + '"}')
+
+
+def test_what_was_counted_before_is_not_counted_again() -> None:
+    counted = tokens.Part.of("one two three, four", 1000)
+    assert (counted.tokens, counted.rest) == (1000, tokens.Part.of("one two three, four").rest)

@@ -37,7 +37,7 @@ UPDATE documents SET
     updated_at = coalesce(%(updated_at)s, now()), pinned = %(pinned)s, severity = %(severity)s,
     access_count = %(access_count)s, provenance = %(provenance)s, review = %(review)s, author = %(author)s,
     source_uri = %(source_uri)s, payload = %(payload)s, length = %(length)s, text_digest = %(text_digest)s,
-    model_id = %(model_id)s,
+    model_id = %(model_id)s, tokens = %(tokens)s, tokens_of = %(tokens_of)s,
     lexemes = %(mark)s::tsvector || setweight(to_tsvector('english', %(title_words)s), 'A')
         || setweight(to_tsvector('english', %(tag_words)s), 'B') || %(identifiers)s::tsvector
         || to_tsvector('english', %(body_words)s)
@@ -321,6 +321,8 @@ def _written(entry: Entry) -> dict[str, Any]:
         "length": words.length,
         "text_digest": entry.text_digest,
         "model_id": entry.model_id,
+        "tokens": entry.tally and entry.tally.tokens,
+        "tokens_of": entry.tally and entry.tally.checksum,
         "mark": f"'@{document.key.namespace}'",
         "title_words": words.title,
         "tag_words": words.tags,

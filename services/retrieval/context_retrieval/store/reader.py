@@ -7,7 +7,7 @@ from typing import Any
 from pgvector import HalfVector, SparseVector
 
 from context_common.postgres import Reads, Row, Target
-from context_retrieval.model import Candidate, Counted, Expansion, Filter, Glimpse, Key, Link, Page, Question
+from context_retrieval.model import Candidate, Counted, Expansion, Filter, Glimpse, Key, Link, Page, Question, Tally
 from context_retrieval.store import sql, statement
 from context_retrieval.store.statement import Plan, Shape
 
@@ -150,6 +150,7 @@ def _expansion(rows: Sequence[Row]) -> Expansion:
             row["payload"],
             row["passage"] or "",
             row["updated_at"],
+            None if row["tokens"] is None else Tally(row["tokens"], row["tokens_of"]),
         )
         for origin, strength in row["succeeds"] or ():
             successors.append(Link(Key(key.namespace, origin), key, "supersedes", strength))

@@ -143,7 +143,7 @@ SELECT d.namespace, d.item_id, d.type, d.status, d.in_force, d.item_date, d.pinn
     least(1.0, coalesce(-(d.impacts <#> %(words)s), 0) / %(attainable)s) AS lexical,
     CASE WHEN {{weak}} THEN {COVERED} ELSE 0 END AS covered, coalesce(ranked.named, false) AS named,
     coalesce(d.impacts <#> %(codes)s < 0, false) AS coded, top.place IS NOT NULL AS found,
-    d.version, d.title, d.tags, {{payload}} AS payload, d.updated_at, {{passage}} AS passage,
+    d.version, d.title, d.tags, {{payload}} AS payload, d.tokens, d.tokens_of, d.updated_at, {{passage}} AS passage,
     {{succeeds}} AS succeeds, {{neighbours}} AS neighbours
 FROM ({{shown}}) AS shown JOIN visible_documents d USING (namespace, item_id)
     LEFT JOIN ranked USING (namespace, item_id) LEFT JOIN top USING (namespace, item_id), best
