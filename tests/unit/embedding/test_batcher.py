@@ -73,12 +73,24 @@ async def test_callers_share_a_batch_and_each_gets_its_own_in_order() -> None:
     async with working(model) as batcher:
         first = await asked(batcher, 1)
         await model.first_begun()
-        callers = [await asked(batcher, 5, 3), await asked(batcher, 4), await asked(batcher, 6)]
+        callers = [await asked(batcher, 15, 13), await asked(batcher, 14), await asked(batcher, 16)]
         model.run_on()
-        assert [await caller for caller in callers] == [[5, 3], [4], [6]]
+        assert [await caller for caller in callers] == [[15, 13], [14], [16]]
         assert await first == [1]
-    assert sorted(model.batches[1]) == [3, 4, 5, 6]
+    assert sorted(model.batches[1]) == [13, 14, 15, 16]
     assert len(model.batches) == 2
+
+
+async def test_a_short_text_is_not_filled_up_with_blanks_to_go_with_long_ones() -> None:
+    model = Model()
+    async with working(model) as batcher:
+        first = await asked(batcher, 1)
+        await model.first_begun()
+        rest = await asked(batcher, 20, 10, 21, 11)
+        model.run_on()
+        assert await rest == [20, 10, 21, 11]
+        await first
+    assert [sorted(batch) for batch in model.batches[1:]] == [[20, 21], [10, 11]]
 
 
 async def test_a_batch_holds_no_more_padded_tokens_than_allowed_and_texts_of_like_length() -> None:
