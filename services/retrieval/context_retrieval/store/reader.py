@@ -13,7 +13,7 @@ from context_retrieval.store.statement import Plan, Shape
 
 CANDIDATES = 32  # of each kind of evidence, at least
 # docs/performance.md has the recall of both.
-LOOK_BESIDE_WORDS, LOOK_ALONE = 80, 400
+LOOK_BESIDE_WORDS, LOOK_ALONE = 64, 400
 EVIDENCE = (
     "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "provenance", "vouched",
     "references", "cosine", "lexical", "covered", "named", "coded", "bm25",
