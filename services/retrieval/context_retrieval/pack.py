@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from context_retrieval import fence
 from context_retrieval.bundle import Item, Omission, Rendered, envelope
+from context_retrieval.search import MOST
 
 SHARES = (0.4, 0.3, 0.2)  # of the budget, to decisions, issues and changes; the rest is for what stands around them
 LEAD = 0.6  # of its section's room that the best of it may take whole
@@ -19,6 +20,8 @@ MOST_OMITTED = 20
 ALIKE = 0.9  # share of words in common from which two items say the same
 # Stands for the real query id while room is shared out, so that the same question gets the same items every time.
 SAMPLE_ID = "01a2082a-69ed-7191-9dc6-80bb6a403f17"
+SMALLEST = 120  # tokens: what an item takes is as good as never less
+FEWEST = 16  # items to choose among, however small the budget
 MARGIN = 8  # tokens that another id and the counts may take more
 ALIKE_TEXT = 3000  # characters compared
 
@@ -64,6 +67,11 @@ class Placed:
     def place(self, rank: int, room: int) -> bool:
         """Show the item of that rank in at most `room` tokens: whole, or cut."""
         return self.put(rank, self.items[rank].within(room))
+
+
+def most_items(budget: int) -> int:
+    """How many items are worth finding for a bundle of `budget` tokens."""
+    return max(FEWEST, min(MOST, budget // SMALLEST))
 
 
 class Packer:

@@ -27,7 +27,8 @@ EXHAUSTIVE = 3000  # chunks up to which every vector is compared: exact, and no 
 SIZE_KEPT = 5.0  # seconds for which a namespace's size is remembered
 MOST = 40  # hits that are shown or packed
 MOST_SHARE = 0.5  # of them, at most, to what nobody vouches for while there are others
-NEARLY = 5  # hits below the bar that are mentioned
+NEARLY = 5  # hits below the bar that a bundle mentions
+REPLACED = 2  # more than a list holds: two of them may be superseded by the same
 CODES = 16
 
 log = structlog.get_logger()
@@ -103,7 +104,8 @@ class Searcher:
             question = replace(question, vector=embedded.vector, model_id=embedded.model_id)
         with timings.stage("sql"):
             plan = _plan(request, mode, size)
-            candidates, expansion = await reader.search(question, wanted, plan, request.limit + NEARLY)
+            more = NEARLY if request.bundle else REPLACED
+            candidates, expansion = await reader.search(question, wanted, plan, request.limit + more)
         with timings.stage("ranking"):
             ranker = Ranker(self._scale, mode, today()).beside(candidates)
             ranked = ranker.rank(candidates)
