@@ -61,7 +61,9 @@ async def test_the_first_error_is_told_and_the_connection_goes_on(connection: Co
             await ask(connection, (divide, [0]), (ONE, [1, ["a"]]))
         with pytest.raises(psycopg.errors.UndefinedTable):
             await ask(connection, (Numbered.of("SELECT * FROM nowhere"), []))
-        assert (await ask(connection, (divide, [1]), (ONE, [1, ["a"]])))[0] == [{"quotient": 1}]
+    prepared = "SELECT count(*) AS many FROM pg_prepared_statements WHERE statement LIKE 'SELECT 1 / %'"
+    assert (await (await connection.execute(prepared)).fetchone() or {})["many"] == 1
+    assert (await ask(connection, (divide, [1]), (ONE, [1, ["a"]])))[0] == [{"quotient": 1}]
 
 
 async def test_what_the_server_forgot_is_prepared_again(connection: Connection) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 import psycopg
@@ -26,11 +26,13 @@ from context_common.postgres.statements import Numbered
 CANCEL = 5.0  # seconds for the server to end what nobody waits for any more; then the connection is given up
 KEPT = 200  # statements that a connection keeps prepared: of those that differ in their filters, some are rarely asked
 FORGOTTEN = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.FeatureNotSupported)  # by the server, or outdated
-FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE)
+FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE, ExecStatus.PIPELINE_ABORTED)
+
+Prepared: TypeAlias = tuple[bytes, tuple[int, ...]]  # the text of a statement, and the types of its parameters
 
 _numbers = itertools.count(1)
-# The statements that each connection has prepared, by their text and the types of their parameters.
-_prepared: "WeakKeyDictionary[Connection, dict[tuple[bytes, tuple[int, ...]], bytes]]" = WeakKeyDictionary()
+# The names under which each connection has prepared what.
+_prepared: "WeakKeyDictionary[Connection, dict[Prepared, bytes]]" = WeakKeyDictionary()
 
 
 async def ask(connection: Connection, *questions: tuple[Numbered, Sequence[Any]]) -> list[list[DictRow]]:
@@ -42,7 +44,7 @@ async def ask(connection: Connection, *questions: tuple[Numbered, Sequence[Any]]
         psycopg.Error: The first that went wrong.
     """
     prepared = _prepared.setdefault(connection, {})
-    made: dict[tuple[bytes, tuple[int, ...]], bytes] = {}
+    sent: list[tuple[Prepared, bytes] | None] = []  # in the order of the results: what each prepares
     asked: list[Transformer] = []
     server = connection.pgconn
     server.enter_pipeline_mode()
@@ -52,13 +54,16 @@ async def ask(connection: Connection, *questions: tuple[Numbered, Sequence[Any]]
             transformer: Transformer = psycopg.adapt.Transformer(connection)
             dumped = transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
             key = (statement.text, transformer.types or ())
-            name = prepared.get(key) or made.get(key)
+            name = prepared.get(key)
             if name is None:
                 if len(prepared) >= KEPT:
                     server.send_query_params(b"DEALLOCATE " + prepared.pop(next(iter(prepared))), None)
-                name = made[key] = b"question_%d" % next(_numbers)
-                server.send_prepare(name, statement.text, transformer.types)
+                    sent.append(None)
+                name = b"question_%d" % next(_numbers)
+                server.send_prepare(name, *key)
+                sent.append((key, name))
             server.send_query_prepared(name, dumped, transformer.formats, Format.BINARY)
+            sent.append(None)
             asked.append(transformer)
         server.pipeline_sync()
         results = await reply.read()
@@ -69,13 +74,14 @@ async def ask(connection: Connection, *questions: tuple[Numbered, Sequence[Any]]
         await connection.close()
         raise
     server.exit_pipeline_mode()
+    # What was prepared before something failed stays prepared.
+    prepared.update(made for made, result in zip(sent, results, strict=False) if made and result.status not in FAILED)
     for result in results:
         if result.status in FAILED:
             error = psycopg.errors.error_from_result(result)
             if isinstance(error, FORGOTTEN):
                 prepared.clear()
             raise error
-    prepared.update(made)
     answers = [result for result in results if result.status == ExecStatus.TUPLES_OK]
     return [_rows(transformer, result) for transformer, result in zip(asked, answers, strict=True)]
 
