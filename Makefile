@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: manifests compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e long quality bench chaos rolling upgrade load soak fuzz clean
+.PHONY: manifests compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e long quality bench bench-quick bench-scale bench-stages chaos rolling upgrade load soak fuzz clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -79,7 +79,16 @@ quality: ## Do questions find their records? A table, set by set and technique b
 	$(BIN)/python -m tests.quality.table --ablation
 	$(PYTEST) tests/quality
 
-bench: ## Where the time of one warm question goes
+bench: ## Ours, the bare limit, Chroma, txtai and mem0 on the same documents; RUN="--documents 500 --peers chroma"
+	$(BIN)/python -m tests.bench.compare $(RUN)
+
+bench-quick: ## Three minutes: ratios to the bare limit beside those that were kept; RUN=--save keeps these
+	$(BIN)/python -m tests.bench.quick $(RUN)
+
+bench-scale: ## Ten thousand chunks, a hundred thousand, a million; RUN="--sizes 10000,100000"
+	$(BIN)/python -m tests.bench.scale $(RUN)
+
+bench-stages: ## Where the time of one warm question goes
 	$(BIN)/python -m tests.bench.query
 
 chaos: ## Faults under load, and what was lost; RUN="--seconds 60 --faults 10 --seed 5"

@@ -1,4 +1,4 @@
-"""Where the time of one warm question goes, at concurrency 1: `make bench`.
+"""Where the time of one warm question goes, at concurrency 1: `make bench-stages`.
 
 Starts the four services on a scratch database, loads tests/quality's records and our own decisions (and the records in
 ADR_CORPUS, where that names a folder), asks every question many times over one connection, and prints medians. The

@@ -4,9 +4,10 @@ a real Postgres. Vectors may be kept in a file, since nothing here changes them 
 
 import os
 from collections import defaultdict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from context_common import postgres
 from context_embedding import files
 from context_embedding.encoder import Encoder
+from context_retrieval.answer import Answerer
 from context_retrieval.embedder import Embedded, Embedder, Model
 from context_retrieval.model import Document, Filter, Vector
 from context_retrieval.passages import digest
@@ -25,6 +27,7 @@ from tests.support.postgres import ROOT
 
 BATCH = 32
 FUSED, RANK_OFFSET = 60, 60  # how many of each search, and how little the first places count for more than the next
+UNVOUCHED = 0.3  # of a bundle; nothing here is unvouched
 MIGRATIONS = ROOT / "services" / "retrieval" / "context_retrieval" / "migrations"
 
 
@@ -76,36 +79,57 @@ class Encoding(Embedder):
         return [self._vectors[key] for key in keys]
 
 
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a context query answers: its tokens, and those of each item in it."""
+
+    tokens: int
+    items: Mapping[str, int]
+
+
 class Arena:
-    """A read model to fill and to ask, one namespace for each set of documents."""
+    """A read model to fill and to ask."""
 
     def __init__(self, pool: postgres.Pool, encoding: Encoding) -> None:
         self._index, self._encoding = Index(pool), encoding
         self._readers = Readers(postgres.Reads(pool))
+        self._searchers: dict[Scale, Searcher] = {}
 
     async def fill(self, documents: Sequence[Document]) -> None:
         """Index `documents`."""
         preparer = Preparer(self._index, self._encoding)
         for at in range(0, len(documents), BATCH):
             await self._index.apply(await preparer.prepare(documents[at : at + BATCH]))
-            self._encoding.keep()
+        self._encoding.keep()
         await self._index.analyze()
+        self._searchers.clear()  # they remember how much there was
 
-    async def ask(self, question: str, wanted: Filter, scale: Scale, most: int = 10) -> list[str]:
+    async def ask(self, question: str, within: Filter, scale: Scale, most: int = 10) -> list[str]:
         """The ids that a search answers, best first."""
-        searcher = Searcher(self._readers, self._encoding, scale)
-        request = Request(question, wanted, bundle=False, named=True, limit=most)
-        return [hit.key.item_id for hit in (await searcher.find(request, Timings())).hits]
+        request = Request(question, within, bundle=False, named=True, limit=most)
+        return [hit.key.item_id for hit in (await self._searcher(scale).find(request, Timings())).hits]
 
-    async def ask_each(self, question: str, wanted: Filter, scales: Sequence[Scale]) -> list[str]:
+    async def ask_each(self, question: str, within: Filter, scales: Sequence[Scale]) -> list[str]:
         """What several searches answer, fused by reciprocal rank; of one search, what it answers."""
         if len(scales) == 1:
-            return await self.ask(question, wanted, scales[0])
+            return await self.ask(question, within, scales[0])
         worth: dict[str, float] = defaultdict(float)
         for scale in scales:
-            for place, one in enumerate(await self.ask(question, wanted, scale, FUSED), 1):
+            for place, one in enumerate(await self.ask(question, within, scale, FUSED), 1):
                 worth[one] += 1 / (RANK_OFFSET + place)
         return sorted(worth, key=lambda one: (-worth[one], one))[:10]
+
+    async def bundle(self, question: str, within: Filter, budget: int, scale: Scale) -> Bundle:
+        """The bundle of at most `budget` tokens that a context query answers."""
+        answerer = Answerer(self._searcher(scale), UNVOUCHED)
+        answer = await answerer.answer(Request(question, within), budget, explain=False, timings=Timings())
+        packed = answer.packed
+        return Bundle(packed.tokens, {item.scored.key.item_id: tokens for item, tokens in packed.items})
+
+    def _searcher(self, scale: Scale) -> Searcher:
+        if scale not in self._searchers:
+            self._searchers[scale] = Searcher(self._readers, self._encoding, scale)
+        return self._searchers[scale]
 
 
 @asynccontextmanager
@@ -114,3 +138,4 @@ async def arena(url: str, encoding: Encoding) -> AsyncIterator[Arena]:
     await postgres.migrate(url, schema="retrieval", directory=MIGRATIONS)
     async with postgres.open_pool(url, SESSION, name="quality", size=4, configure=configure) as pool:
         yield Arena(pool, encoding)
+    encoding.keep()

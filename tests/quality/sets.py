@@ -1,5 +1,5 @@
 """Labelled questions over real text, made so that words of the question are not just found again: a title is asked for
-and not indexed, and a sentence that is asked for is taken out of its document.
+and not indexed, and a sentence that is asked for is taken out of its document. Questions by kind are in kinds.py.
 
 Our own records and decisions are always there. Others' text is named by ADR_CORPUS (folders with decision records),
 POSTMORTEM_CORPUS (a folder of Markdown with `summary` in its front matter), POSTMORTEM_LIST (a Markdown file with a
@@ -10,9 +10,10 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import yaml
 
 from context_client.adr.record import Record, read
 from context_retrieval.document import DATES, NOT_IN_FORCE, OWN_FIELDS
-from context_retrieval.model import Document, Edge, Key
+from context_retrieval.model import Document, Edge, Filter, Key
 from tests.support.postgres import ROOT
 
 HERE = Path(__file__).parent
@@ -39,10 +40,12 @@ ANSWERABLE = (1, 2, 4)  # categories of a conversation's questions whose answer 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question, and the ids of what answers it."""
+    """A question, the ids of what answers it, what may be answered at all, and the ids of what must not be."""
 
     question: str
     wanted: frozenset[str]
+    within: Filter
+    unwanted: frozenset[str] = frozenset()
 
     @property
     def held_out(self) -> bool:
@@ -52,15 +55,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Labelled:
-    """Documents of one namespace, and questions about them."""
+    """Questions, and the documents that they are asked of."""
 
     name: str
     documents: Sequence[Document]
     asked: Sequence[Asked]
 
 
-def committed() -> Iterator[Labelled]:
-    """The sets that stand in this repository."""
+def ours() -> Iterator[Labelled]:
+    """Our records, and our decisions, whole ones (`own title`) first."""
     yield records()
     yield from decisions("own", [ROOT / "docs" / "adr"])
 
@@ -81,8 +84,9 @@ def records() -> Labelled:
     """Our records, and questions about them in other words."""
     rows = [json.loads(line) for line in (HERE / "records.ndjson").read_text().splitlines()]
     asked = tomllib.loads((HERE / "questions.toml").read_text())["records"]
-    documents = [_recorded(number, row, rows) for number, row in enumerate(rows)]
-    return Labelled("records", documents, [Asked(row["ask"], frozenset({row["find"]})) for row in asked])
+    ids = _ids(rows)
+    documents = [_recorded(item_id, row, ids, rows) for item_id, row in zip(ids, rows, strict=True)]
+    return Labelled("records", documents, [asked_of("records", row["ask"], row["find"]) for row in asked])
 
 
 def decisions(name: str, folders: Sequence[Path]) -> Iterator[Labelled]:
@@ -156,13 +160,23 @@ def conversations(file: Path) -> Iterator[Labelled]:
             found = [place[one] for one in row["evidence"] if one in place]
             if row["category"] in ANSWERABLE and found:
                 asked.append((row["question"], [turn for turn, _ in found], [session for _, session in found]))
-    yield Labelled("turns", turns, [Asked(question, frozenset(wanted)) for question, wanted, _ in asked])
-    yield Labelled("sessions", sessions, [Asked(question, frozenset(wanted)) for question, _, wanted in asked])
+    yield Labelled("turns", turns, [asked_of("turns", question, *wanted) for question, wanted, _ in asked])
+    yield Labelled("sessions", sessions, [asked_of("sessions", question, *wanted) for question, _, wanted in asked])
 
 
-def _recorded(number: int, row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> Document:
+def asked_of(namespace: str, question: str, *wanted: str, unwanted: Iterable[str] = ()) -> Asked:
+    """`question`, asked of all of `namespace`."""
+    return Asked(question, frozenset(wanted), Filter((namespace,)), frozenset(unwanted))
+
+
+def _ids(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The ids of the records: those without one of their own are snapshots, counted as knowledge does."""
+    numbers = count(1)
+    return [row.get("id") or f"SNAP-{next(numbers):03d}" for row in rows]
+
+
+def _recorded(item_id: str, row: Mapping[str, Any], ids: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> Document:
     """A line of the records, as it stands in the index once all of them are recorded."""
-    item_id = row.get("id", f"SNAP-{number}")
     title = row.get("title") or row.get("meeting_title") or row["commit_message"].splitlines()[0]
     gone = any(item_id in other.get("supersedes", ()) for other in rows)
     status = "superseded" if gone else row.get("status", "active")
@@ -172,8 +186,15 @@ def _recorded(number: int, row: Mapping[str, Any], rows: Sequence[Mapping[str, A
         in_force=status not in NOT_IN_FORCE,
         item_date=date.fromisoformat(row[DATES[row["type"]]]),
         severity=row.get("severity", ""),
-        edges=tuple(Edge(other, "supersedes", 1.0) for other in row.get("supersedes", ())),
+        edges=tuple(Edge(other, "supersedes", 1.0) for other in row.get("supersedes", ()))
+        + _mentions(item_id, row, ids),
     )
+
+
+def _mentions(item_id: str, row: Mapping[str, Any], ids: Sequence[str]) -> tuple[Edge, ...]:
+    """Edges to what the texts of `row` name by its id."""
+    said = _text([text for name, text in row.items() if name not in ("id", "supersedes")])
+    return tuple(Edge(one, "references", 1.0) for one in ids if one != item_id and one in said)
 
 
 def _document(namespace: str, kind: str, item_id: str, title: str, fields: Mapping[str, Any]) -> Document:
@@ -194,11 +215,11 @@ def _document(namespace: str, kind: str, item_id: str, title: str, fields: Mappi
 
 def _named(namespace: str, documents: Sequence[Document], asked: Sequence[Asked]) -> Labelled:
     named = [replace(document, key=Key(namespace, document.key.item_id)) for document in documents]
-    return Labelled(namespace, named, asked)
+    return Labelled(namespace, named, [replace(one, within=Filter((namespace,))) for one in asked])
 
 
 def _asked(document: Document, question: str) -> Asked:
-    return Asked(" ".join(question.split()), frozenset({document.key.item_id}))
+    return asked_of(document.key.namespace, " ".join(question.split()), document.key.item_id)
 
 
 def _first(document: Document) -> str:

@@ -2,116 +2,130 @@
 
     python -m tests.quality.table [--half dev|held-out|both] [--ablation] [--vectors FILE] [--only PART]
 
-Always on our own records and decisions; on others' text where the environment names it (see sets.py). The last columns
-are questions about our records that got no answer, and off-topic ones that got one.
+Always on our own sets; on others' text where the environment names it (see sets.py). The tables are Markdown.
 """
 
 import argparse
 import asyncio
 import os
-import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from context_retrieval.model import Filter
-from context_retrieval.rank import Scale
 from tests.quality.arena import Arena, Encoding, arena
-from tests.quality.figures import mean, ndcg, recall, reciprocal_rank
-from tests.quality.sets import HERE, Asked, Labelled, committed, given
+from tests.quality.kinds import Floor, kinds
+from tests.quality.measure import false_answers, measure, spend
+from tests.quality.sets import Asked, Labelled, given, ours
+from tests.quality.variants import BUNDLES, CUTS, VARIANTS, Variant, ask_cut, cut_documents, cutting, switched
 from tests.support.postgres import scratch_database, scratch_server
 
 HALVES = {"dev": (False,), "held-out": (True,), "both": (False, True)}
-WORDS, MEANING = replace(Scale(), words=1.0, telling=0.0), replace(Scale(), words=0.0)
-VARIANTS = {
-    "all of it": [Scale()],
-    "absolute order": [replace(Scale(), relative=False)],
-    "words only": [WORDS],
-    "meaning only": [MEANING],
-    "rank fusion": [WORDS, MEANING],
-    "words always": [replace(Scale(), telling=0.0)],
-    "no nudge": [replace(Scale(), nudge=0.0)],
-    "no floor": [replace(Scale(), floor=0.0)],
-}
+BUDGETS = (500, 1000, 4000)  # tokens
+MOST = 400  # questions of a set that a variant is asked, evenly taken from larger ones;
+MOST_BUNDLED = 100  # for which bundles are packed
+LINKED = "linked"
+FLOOR = ("real unanswered", "off-topic answered", "traps answered")
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What one set came to."""
+class Chosen:
+    """What is asked: our sets and others', the halves of them that are wanted, and the questions for the floor."""
 
-    ndcg: float
-    recall: float
-    reciprocal_rank: float
-    nothing: int  # questions without any answer
-    asked: int
-
-
-@dataclass(frozen=True, slots=True)
-class Floor:
-    """Questions about our records, and such as nothing on record answers."""
-
-    real: Sequence[Asked]
-    off_topic: Sequence[Asked]
+    ours: Sequence[Labelled]
+    given: Sequence[Labelled]
+    linked: Sequence[Asked]  # of bundles alone, since a list of results has no neighbours
+    floor: Floor
 
     @classmethod
-    def load(cls) -> "Floor":
-        """Those of floor.toml and questions.toml."""
-        own = tomllib.loads((HERE / "floor.toml").read_text())
-        asked = tomllib.loads((HERE / "questions.toml").read_text())
-        real = [(question, found) for found, questions in own["real"].items() for question in questions]
-        real += [(row["ask"], row["find"]) for row in asked["records"]]
-        off = [
-            question for questions in (*own["off_topic"].values(), asked["off_topic"]["ask"]) for question in questions
-        ]
-        return cls([Asked(one, frozenset({found})) for one, found in real], [Asked(one, frozenset()) for one in off])
+    def of(cls, half: str, only: str) -> "Chosen":
+        """Of the sets whose name has `only` in it, `half` of the questions; the records are always among them."""
+        own = list(ours())
+        records, decisions = own[:2]
+
+        def wanted(sets: Iterable[Labelled]) -> list[Labelled]:
+            named = [one for one in sets if only in one.name or one.name == records.name]
+            halved = [replace(one, asked=_of_half(one.asked, half)) for one in named]
+            return [one for one in halved if one.asked]
+
+        mine = wanted([records, *kinds(records, decisions), *own[1:]])
+        floor = Floor.load().each(lambda asked: _of_half(asked, half))
+        return cls(
+            [one for one in mine if one.name != LINKED],
+            wanted(given(os.environ)),
+            next((one.asked for one in mine if one.name == LINKED), ()),
+            floor,
+        )
+
+    @property
+    def sets(self) -> Sequence[Labelled]:
+        """All of them."""
+        return [*self.ours, *self.given]
+
+    async def fill(self, where: Arena, cut: str = "") -> None:
+        """Index every document once."""
+        documents = list({document.key: document for one in self.sets for document in one.documents}.values())
+        if not cut:
+            await where.fill(documents)
+            return
+        with switched(cutting(cut)):
+            await where.fill(cut_documents(documents, cut))
+
+    def bundled(self) -> Iterator[tuple[str, list[Asked]]]:
+        """The questions for which bundles are packed, by group."""
+        yield "ours", [each for one in self.ours for each in _sampled(one.asked, MOST_BUNDLED)]
+        yield LINKED, list(self.linked)
+        yield "others'", [each for one in self.given for each in _sampled(one.asked, MOST_BUNDLED)]
 
 
-async def measure(where: Arena, namespace: str, asked: Iterable[Asked], *scales: Scale) -> Result:
-    """How `asked` is answered in `namespace`."""
-    wanted = Filter((namespace,))
-    rows = [(one.wanted, await where.ask_each(one.question, wanted, scales)) for one in asked]
-    return Result(
-        mean([ndcg(found, right) for right, found in rows]),
-        mean([recall(found, right) for right, found in rows]),
-        mean([reciprocal_rank(found, right) for right, found in rows]),
-        sum(not found for _, found in rows),
-        len(rows),
-    )
+async def show_sets(where: Arena, chosen: Chosen) -> None:
+    """Print every figure of every set."""
+    scales = VARIANTS["all of it"].scales
+    _header("set", "documents", "questions", "nDCG@10", "recall@5", "recall@10", "MRR", "no answer", "not to be shown")
+    for one in chosen.sets:
+        got = await measure(where, one.asked, *scales)
+        figures = map(_share, (got.ndcg, got.recall_5, got.recall_10, got.reciprocal_rank))
+        _row(one.name, len(one.documents), got.asked, *figures, got.nothing, got.shown)
 
 
-async def false_answers(where: Arena, namespace: str, asked: Iterable[Asked], scale: Scale) -> list[str]:
-    """Those of `asked` that got an answer."""
-    return [one.question for one in asked if await where.ask(one.question, Filter((namespace,)), scale)]
+async def show_ablation(where: Arena, chosen: Chosen, variants: Mapping[str, Variant]) -> None:
+    """Print nDCG@10 of every set for each of `variants`, and what the floor takes and lets through."""
+    for sets in (chosen.ours, chosen.given):
+        mine = sets is chosen.ours
+        if not sets:
+            continue
+        _header("nDCG@10", *(one.name for one in sets), *(FLOOR if mine else ()))
+        for name, variant in variants.items():
+            with switched(variant.switches):
+                asked = [ask_cut(_sampled(one.asked, MOST), variant.cut) for one in sets]
+                cells = [_share((await measure(where, one, *variant.scales)).ndcg) for one in asked]
+                if mine:
+                    cells += await _floor(where, chosen.floor, variant)
+            _row(name, *cells)
 
 
-def of_half(asked: Sequence[Asked], half: str) -> list[Asked]:
-    """Those of `half`."""
-    return [one for one in asked if one.held_out in HALVES[half]]
-
-
-async def show(where: Arena, sets: Sequence[Labelled], half: str, variants: Iterable[str]) -> None:
-    """Print the table."""
-    floor, sets = Floor.load(), [one for one in sets if of_half(one.asked, half)]
-    print(f"{'nDCG@10':<16}" + "".join(f"{one.name[:14]:>15}" for one in sets) + f"{'no answer':>12}{'off-topic':>12}")
-    for name in variants:
-        scales = VARIANTS[name]
-        results = [await measure(where, one.name, of_half(one.asked, half), *scales) for one in sets]
-        real = await measure(where, "records", of_half(floor.real, half), *scales)
-        wrong = await false_answers(where, "records", of_half(floor.off_topic, half), scales[0])
-        cells = "".join(f"{one.ndcg:>10.3f} {f'({one.nothing})' if one.nothing else '':>4}" for one in results)
-        off = len(of_half(floor.off_topic, half))
-        print(f"{name:<16}{cells}{real.nothing:>6}/{real.asked:<5}{len(wrong):>6}/{off:<5}", flush=True)
+async def show_bundles(where: Arena, chosen: Chosen, variants: Mapping[str, Variant]) -> None:
+    """Print what bundles are filled with: of the budget what is used, how many hold what was wanted, and of their
+    tokens how many are its.
+    """
+    parts = ("used", "holding", "right")
+    _header("bundles", "questions", *(f"{part} at {budget}" for budget in BUDGETS for part in parts))
+    for group, asked in chosen.bundled():
+        for name, variant in variants.items() if asked else ():
+            with switched(variant.switches):
+                spent = [await spend(where, asked, budget, variant.scales[0]) for budget in BUDGETS]
+            _row(f"{group}: {name}", len(asked), *(_share(part) for one in spent for part in one.shares))
 
 
 async def run(options: argparse.Namespace, url: str) -> None:
-    """Fill an arena on the database at `url` and print its table."""
-    sets = [one for one in (*committed(), *given(os.environ)) if options.only in one.name or one.name == "records"]
+    """Fill an arena on the database at `url` and print its tables."""
+    chosen = Chosen.of(options.half, options.only)
+    variants = {name: VARIANTS[name] for name in (VARIANTS if options.ablation else options.variants)}
     async with arena(url, Encoding(options.vectors)) as where:
-        for one in sets:
-            await where.fill(one.documents)
-            asked = of_half(one.asked, options.half)
-            print(f"{one.name}: {len(one.documents)} documents, {len(asked)} questions", flush=True)
-        await show(where, sets, options.half, VARIANTS if options.ablation else options.variants)
+        for cut in ("", *(cut for cut in CUTS if any(variant.cut == cut for variant in variants.values()))):
+            await chosen.fill(where, cut)
+        await show_sets(where, chosen)
+        await show_ablation(where, chosen, variants)
+        await show_bundles(where, chosen, BUNDLES if options.ablation else {"all of it": BUNDLES["all of it"]})
 
 
 def main() -> None:
@@ -125,6 +139,39 @@ def main() -> None:
     options = parser.parse_args()
     with scratch_server() as server, scratch_database(server) as url:
         asyncio.run(run(options, url))
+
+
+async def _floor(where: Arena, floor: Floor, variant: Variant) -> list[str]:
+    """How many real questions got no answer, and how many off-topic ones and traps got one."""
+    floor = floor.each(lambda asked: ask_cut(asked, variant.cut))
+    nothing = (await measure(where, floor.real, *variant.scales)).nothing
+    wrong = [len(await false_answers(where, one, variant.scales[0])) for one in (floor.off_topic, floor.traps)]
+    asked = (floor.real, floor.off_topic, floor.traps)
+    return [f"{count} of {len(one)}" for count, one in zip((nothing, *wrong), asked, strict=True)]
+
+
+def _of_half(asked: Sequence[Asked], half: str) -> list[Asked]:
+    return [one for one in asked if one.held_out in HALVES[half]]
+
+
+def _sampled(asked: Sequence[Asked], most: int) -> Sequence[Asked]:
+    """At most `most` of them: every second, third, and so on."""
+    return asked[:: -(-len(asked) // most)] if asked else asked
+
+
+def _share(value: float) -> str:
+    """A share as it is written here: .901."""
+    return f"{value:.3f}".removeprefix("0")
+
+
+def _header(*names: str) -> None:
+    print()
+    _row(*names)
+    _row(*("---" for _ in names))
+
+
+def _row(*cells: object) -> None:
+    print("|", " | ".join(map(str, cells)), "|", flush=True)
 
 
 if __name__ == "__main__":

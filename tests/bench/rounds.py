@@ -1,0 +1,71 @@
+"""Ours and the bare limit in turns: on a shared machine only what is measured side by side can be divided."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+
+from tests.bench import corpus, engine
+from tests.bench.limit import Limit
+from tests.bench.show import say
+from tests.bench.timing import Load, at_once, one_by_one, percentile
+
+ROUNDS = 4
+WARM = 60  # questions before the first that counts, of each kind
+SEED = 2  # of the questions
+
+
+def measure(url: str, limit: Limit, questions: int) -> dict[str, float]:
+    """Milliseconds and rates of `search`, `context` and the `limit`.
+
+    `questions` are asked of each one by one, and twice as many at once. No question comes twice, or the cache of query
+    vectors would answer instead of the model; the limit, which has none, is asked the same as search.
+
+    Returns:
+        `<what>.p50` and `.p99`: milliseconds, one by one; `<what>.rate`: answers a second, the median of the rounds,
+        with 16 callers (the limit: one process for each core); `<what>.p50_at_once` and `.p99_at_once`: milliseconds.
+    """
+    alone: dict[str, list[float]] = defaultdict(list)
+    together: dict[str, list[Load]] = defaultdict(list)
+    few, many = max(questions // ROUNDS, 1), max(2 * questions // ROUNDS, 1)
+    fresh = iter(corpus.questions(2 * WARM + 2 * ROUNDS * (few + many), SEED))
+    asks = {kind: engine.asker(url, kind) for kind in engine.PATHS}
+    for ask in asks.values():
+        one_by_one(ask, _next(fresh, WARM))
+    for turn in range(ROUNDS):
+        say(f"questions, round {turn + 1} of {ROUNDS}")
+        for kind, ask in asks.items():
+            asked = _next(fresh, few)
+            alone[kind] += one_by_one(ask, asked)
+            if kind == "search":
+                alone["limit"] += limit.one_by_one(asked)
+        for kind in asks:
+            asked = _next(fresh, many)
+            together[kind].append(at_once(partial(engine.asker, url, kind), asked))
+            if kind == "search":
+                together["limit"].append(limit.at_once(asked))
+    found: dict[str, float] = {}
+    for kind, ms in alone.items():
+        found |= {f"{kind}.p50": percentile(ms, 0.5), f"{kind}.p99": percentile(ms, 0.99)}
+    for kind, loads in together.items():
+        ms = [one for load in loads for one in load.ms]
+        found |= {f"{kind}.p50_at_once": percentile(ms, 0.5), f"{kind}.p99_at_once": percentile(ms, 0.99)}
+        found[f"{kind}.rate"] = statistics.median(load.rate for load in loads)
+    return found
+
+
+def ratios(found: dict[str, float]) -> dict[str, float]:
+    """What of it means the same on another machine."""
+    return {
+        "search p50 / limit": found["search.p50"] / found["limit.p50"],
+        "search p99 / p50": found["search.p99"] / found["search.p50"],
+        "search rate / limit": found["search.rate"] / found["limit.rate"],
+        "context p50 / search": found["context.p50"] / found["search.p50"],
+        "context rate / search": found["context.rate"] / found["search.rate"],
+        "ingest / bare embedding": found["ingest.rate"] / found["embed.rate"],
+    }
+
+
+def _next(fresh: Iterator[str], count: int) -> list[str]:
+    return list(islice(fresh, count))
