@@ -82,7 +82,7 @@ VARIANTS: Mapping[str, Variant] = {
     "nothing above a passage": Variant(cut="bare"),
     "one passage each": Variant(cut="whole"),
     "no nudge": Variant((replace(Scale(), nudge=0.0),)),
-    "no floor": Variant((replace(Scale(), floor=0.0),)),
+    "no floor": Variant((replace(Scale(), floor=0.0, narrow_floor=0.0),)),
     "no coverage": Variant((replace(Scale(), covered=OFF),)),
     "no tail": Variant((replace(Scale(), rest=0.0),)),
 }

@@ -25,7 +25,7 @@ CALL = 10.0  # seconds for a call that does not wait
 PAUSE = 0.5  # seconds after a failure, growing to
 LONGEST_PAUSE = 5.0
 LONGEST_REASON = 500  # characters of why a change failed
-ANALYZE_LEAST = 500  # changes stored before the planner's statistics are renewed, and then this share more
+ANALYZE_LEAST = 50  # changes stored before the planner's statistics are renewed, and then this share more
 ANALYZE_SHARE = 0.2
 
 RETRY = 4.0  # seconds, well within the lease

@@ -14,6 +14,9 @@ DIMENSION = 384  # of every vector that the index holds
 # How much words count in the order of what is found, the rest being meaning's: so much where they say much, and half of
 # that where the best of them has a BM25 of TELLING. A few common ones in few documents say little.
 WORDS, TELLING = 0.55, 1.0
+# The cosine of unrelated texts, and how much higher the best must be for meaning to count in full: where nothing means
+# what is asked, one that means it a little more is no better for it.
+UNRELATED, MEANT = 0.10, 0.2
 
 
 class Key(NamedTuple):
@@ -120,6 +123,11 @@ class Filter:
     from_date: date | None = None
     to_date: date | None = None
     history: bool = False  # also what is no longer in force
+
+    @property
+    def narrow(self) -> bool:
+        """Whether it may leave only few of what is in force."""
+        return bool(self.types or self.tags or self.statuses or self.from_date or self.to_date)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
 
-from context_retrieval.model import TELLING, WORDS, Candidate, Expansion, Key, Link
+from context_retrieval.model import MEANT, TELLING, UNRELATED, WORDS, Candidate, Expansion, Key, Link
 
 SEVERITY = {"critical": 1.0, "high": 0.75, "medium": 0.5, "low": 0.25}
 TRUST = {"human": 1.0, "agent": 0.9, "import": 0.9, "event": 0.7}
@@ -43,22 +43,24 @@ class Mode(Enum):
 class Scale:
     """The calibration; it belongs to the embedding model, and tests/quality shows whether it holds."""
 
-    cosine_from: float = 0.10  # unrelated texts
+    cosine_from: float = UNRELATED
     cosine_span: float = 0.70  # from there to the same thing said twice
     dense: float = 0.7  # of relevance; together 1
     lexical: float = 0.3
     words: float = WORDS  # of the order
     telling: float = TELLING
+    meant: float = MEANT
     relative: bool = True  # whether the order goes by shares of the best; else by relevance
     recency: float = 0.3
     importance: float = 0.2
     nudge: float = 0.05  # of relevance, at most
     half_life: float = 180.0  # days
     floor: float = 0.19  # of the best's relevance: below, nothing is an answer
+    narrow_floor: float = 0.17  # the same behind a filter: of fewer items, less comes near to anything by chance
     degraded_floor: float = 0.2  # where words must do, though meaning was asked for
     keyword_floor: float = 0.05  # where words were asked for
     covered: float = 0.7  # share of the question from which an item that has its words is an answer,
-    worded: float = 0.55  # unless its meaning is another and its words are not this good
+    worded: float = 0.35  # unless its meaning is another and its words are not this good
     tail: float = 0.35  # of the best's score, which in a bundle everything else must have,
     rest: float = 0.1  # and in a list of results
     coded: float = 0.75  # relevance of what has an exact code of the question, at least
@@ -109,7 +111,9 @@ class Ranker:
         recency, importance = self.recency(candidate), importance_of(candidate)
         weight = scale.recency + scale.importance
         prior = (scale.recency * recency + scale.importance * importance) / weight if weight else 1.0
-        score = self._fit(candidate, relevance) * (1 - scale.nudge + scale.nudge * prior)
+        # Whoever asks for meaning alone gets what is nearest, in that order.
+        nudge = 0.0 if self._mode is Mode.SEMANTIC else scale.nudge
+        score = self._fit(candidate, relevance) * (1 - nudge + nudge * prior)
         if candidate.named:
             score = 1.0
         keyword = clamp(candidate.lexical)
@@ -138,17 +142,24 @@ class Ranker:
 
     def _fit(self, candidate: Candidate, relevance: float) -> float:
         """How it compares with the best of what was found, as a share of that one's relevance."""
-        scale, peak = self._scale, self._peak
+        peak = self._peak
         if peak is None:
             return relevance
         meaning = clamp((candidate.cosine or 0.0) / peak.cosine) if peak.cosine > 0 else 0.0
         words = clamp(candidate.bm25 / peak.bm25) if peak.bm25 > 0 else 0.0
-        share = scale.words * peak.bm25 / (peak.bm25 + scale.telling) if peak.bm25 > 0 else 0.0
+        share = self._share(peak)
         if self._mode is Mode.SEMANTIC:
             share = 0.0
         elif self._alone(candidate):
             share = 1.0
         return self._coded(candidate, peak.relevance * ((1 - share) * meaning + share * words))
+
+    def _share(self, peak: Peak) -> float:
+        """How much words count in the order: the more, the more they say, and the less the best meaning does."""
+        scale = self._scale
+        words = scale.words * peak.bm25 / (peak.bm25 + scale.telling) if peak.bm25 > 0 else 0.0
+        meaning = (1 - words) * (clamp((peak.cosine - scale.cosine_from) / scale.meant) if scale.meant else 1.0)
+        return words / (words + meaning) if words + meaning > 0 else words
 
     def _coded(self, candidate: Candidate, value: float) -> float:
         return self._scale.coded + (1 - self._scale.coded) * value if candidate.coded else value

@@ -155,7 +155,7 @@ class Searcher:
         if mode is Mode.KEYWORD:
             floor = scale.keyword_floor if request.mode is Mode.KEYWORD else scale.degraded_floor
         else:
-            floor = scale.floor
+            floor = scale.narrow_floor if request.filter.narrow else scale.floor
         return bar(ranked, floor, scale.tail if request.bundle else scale.rest)
 
 

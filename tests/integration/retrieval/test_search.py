@@ -1,5 +1,6 @@
 """Search finds what bears on a question, only what may be found, and by what kind of evidence it was told to."""
 
+import asyncio
 import math
 import random
 from collections import Counter
@@ -133,6 +134,24 @@ def bm25(texts: dict[str, str], query: str) -> list[str]:
             score += 0.3 * (weight(pair[0]) + weight(pair[1])) / 2 * impact(pairs[pair], len(said))
         scores[item_id] = score
     return sorted((item_id for item_id in scores if scores[item_id] > 0), key=lambda item_id: -scores[item_id])
+
+
+async def test_a_large_namespace_among_many_small_ones_is_asked_by_the_vector_index(
+    retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One plan serves all, for which each holds an equal share of everything: hardly worth an index."""
+    monkeypatch.setattr(search, "EXHAUSTIVE", 20)
+    for number in range(12):
+        await retrieval.as_(f"small-{number}").put(items.adr(id="ADR-001", title="One", decision="Alone here."))
+    await fill(retrieval, 60)
+    used = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'chunks_embedding'"
+    (before,) = await retrieval.rows(used)
+    for number in range(5):
+        assert await retrieval.search(f"word{number} word7", mode=pb.SEARCH_MODE_SEMANTIC)
+    async with asyncio.timeout(20):  # a session tells what it did once a second
+        while (await retrieval.rows(used))[0]["idx_scan"] < before["idx_scan"] + 5:
+            await retrieval.search("word1 word2", mode=pb.SEARCH_MODE_SEMANTIC)
+            await asyncio.sleep(0.2)
 
 
 async def test_words_rank_as_okapi_would(retrieval: Retrieval) -> None:

@@ -199,3 +199,20 @@ def test_a_successor_that_matches_itself_keeps_the_better_score() -> None:
     hits = ranker().reach([new, old], reached(others=[new.candidate], successors=(succession,)))
     assert hits[0].key == new.key
     assert (hits[0].score, hits[0].replaces) == (new.score, ("FAIL-001",))
+
+
+def test_the_one_that_has_the_word_comes_first_where_nothing_means_what_is_asked() -> None:
+    has_it = replace(BASE, key=Key("web", "ADR-001"), cosine=0.01, bm25=1.9)
+    others = [replace(BASE, key=Key("web", f"ADR-{n:03d}"), cosine=0.12, bm25=0.0) for n in range(2, 6)]
+    assert ranker().beside([has_it, *others]).rank([has_it, *others])[0].candidate is has_it
+    # Where one of them means it well, the word alone is not enough.
+    meant = replace(others[0], cosine=0.6)
+    assert ranker().beside([has_it, meant]).rank([has_it, meant])[0].candidate is meant
+
+
+def test_by_meaning_alone_what_is_nearest_comes_first_however_old() -> None:
+    near = replace(BASE, key=Key("web", "FAIL-001"), cosine=0.500, item_date=TODAY - timedelta(3000))
+    far = replace(BASE, key=Key("web", "FAIL-002"), cosine=0.499)
+    for candidates in ([near, far], [far, near]):
+        assert ranker(Mode.SEMANTIC).beside(candidates).rank(candidates)[0].candidate is near
+        assert ranker().beside(candidates).rank(candidates)[0].candidate is far

@@ -60,8 +60,13 @@ class Reader:
         """
         limits = {"most": most, "many": max(CANDIDATES, most)}
         values = {**_filter_values(wanted), **_question_values(question, wanted, alone=not plan.dense), **limits}
-        # How far the vector index looks: where there are words as well, what it misses is mostly found by them.
-        settings = {"hnsw.ef_search": str(LOOK_BESIDE_WORDS if plan.lexical else LOOK_ALONE)}
+        settings: dict[str, str] = {}
+        if plan.dense and not plan.exhaustive:
+            # How far the vector index looks: where there are words as well, what it misses is mostly found by them.
+            look = LOOK_BESIDE_WORDS if plan.lexical else LOOK_ALONE
+            # One plan serves every namespace, and takes each for as large as the others: it would rather compare all
+            # the vectors of what it takes for a small one than ask the index, unless it may not sort them.
+            settings = {"hnsw.ef_search": str(look), "enable_sort": "off"}
         rows = await self._target.fetch(statement.search(plan, Shape.of(wanted)), values, "search", settings)
         return [_candidate(row) for row in rows if row["found"]], _expansion(rows)
 

@@ -2,7 +2,7 @@
 
 # ruff: noqa: S608 - put together from constants
 
-from context_retrieval.model import TELLING, WORDS
+from context_retrieval.model import MEANT, TELLING, UNRELATED, WORDS
 
 NEAREST = 64  # chunks by vector, in which as many documents are found as there are
 UNVOUCHED = 24  # candidates that nobody vouches for, where there are some: beside the others, not in their place
@@ -69,12 +69,16 @@ scored AS MATERIALIZED (
     ) AS found
 ),
 best AS MATERIALIZED (
-    SELECT bm25, cosine, {WORDS} * greatest(bm25, 0) / (greatest(bm25, 0) + {TELLING}) AS words
+    SELECT bm25, cosine, coalesce(words / nullif(words + (1 - words) * meant, 0), words) AS words
     FROM (
-        SELECT coalesce(max(bm25) FILTER (WHERE vouched), max(bm25)) AS bm25,
-            coalesce(max(cosine) FILTER (WHERE vouched), max(cosine)) AS cosine
-        FROM scored
-    ) AS most
+        SELECT bm25, cosine, {WORDS} * greatest(bm25, 0) / (greatest(bm25, 0) + {TELLING}) AS words,
+            least(1, greatest(0, (coalesce(cosine, 0) - {UNRELATED}) / {MEANT})) AS meant
+        FROM (
+            SELECT coalesce(max(bm25) FILTER (WHERE vouched), max(bm25)) AS bm25,
+                coalesce(max(cosine) FILTER (WHERE vouched), max(cosine)) AS cosine
+            FROM scored
+        ) AS most
+    ) AS said
 ),
 ranked AS MATERIALIZED (
     SELECT scored.*, row_number() OVER (
