@@ -11,9 +11,9 @@ from context_retrieval.model import Candidate, Counted, Expansion, Filter, Glimp
 from context_retrieval.store import sql, statement
 from context_retrieval.store.statement import Plan, Shape
 
-CANDIDATES = 32  # of each kind of evidence, at least
-# docs/performance.md has the recall of both.
-LOOK_BESIDE_WORDS, LOOK_ALONE = 64, 400
+CANDIDATES = 24  # of each kind of evidence, at least
+CHUNKS = 2  # looked at for each candidate by meaning: some are of the same document
+LOOK_ALONE = 400  # how far the vector index looks where nothing but meaning is asked for; docs/performance.md
 EVIDENCE = (
     "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "provenance", "vouched",
     "references", "cosine", "lexical", "covered", "named", "coded", "bm25",
@@ -58,12 +58,14 @@ class Reader:
         """The best `most` by all the evidence that `plan` asks for, as many again of what nobody vouches for; what
         stands beside them in the graph; and the pages of both.
         """
-        limits = {"most": most, "many": max(CANDIDATES, most)}
+        many = max(CANDIDATES, most)
+        near = many * CHUNKS
+        limits = {"most": most, "many": many, "near": near}
         values = {**_filter_values(wanted), **_question_values(question, wanted, alone=not plan.dense), **limits}
         settings: dict[str, str] = {}
         if plan.dense and not plan.exhaustive:
-            # How far the vector index looks: where there are words as well, what it misses is mostly found by them.
-            look = LOOK_BESIDE_WORDS if plan.lexical else LOOK_ALONE
+            # What the vector index misses is mostly found by words, where they are asked as well.
+            look = near if plan.lexical else max(near, LOOK_ALONE)
             # One plan serves every namespace, and takes each for as large as the others: it would rather compare all
             # the vectors of what it takes for a small one than ask the index, unless it may not sort them.
             settings = {"hnsw.ef_search": str(look), "enable_sort": "off"}

@@ -4,7 +4,6 @@
 
 from context_retrieval.model import MEANT, TELLING, UNRELATED, WORDS
 
-NEAREST = 64  # chunks by vector, in which as many documents are found as there are
 UNVOUCHED = 24  # candidates that nobody vouches for, where there are some: beside the others, not in their place
 NEIGHBOURS = 12  # edges followed from each of the
 LEADS = 10  # best documents
@@ -44,7 +43,7 @@ SELECT namespace, item_id, in_force, vouched, bm25, min(distance) AS distance FR
     SELECT {KNOWN}, c.embedding <=> %(vector)s AS distance
     FROM chunks c JOIN visible_documents d USING (namespace, item_id)
     WHERE {{passes}} AND c.model_id = %(model)s
-    ORDER BY c.embedding <=> %(vector)s LIMIT {NEAREST}
+    ORDER BY c.embedding <=> %(vector)s LIMIT %(near)s
 ) AS near GROUP BY namespace, item_id, in_force, vouched, bm25 ORDER BY distance, namespace, item_id LIMIT {{limit}}"""
 # The former where few documents pass the filter; only one of the two is run.
 FEW = "SELECT count(*) < {few} AS pass FROM (SELECT FROM visible_documents d WHERE {passes} LIMIT {few}) AS passing"
