@@ -13,8 +13,8 @@ from context_retrieval.analysis import analyse, codes_in
 from context_retrieval.embedder import Embedded, Embedder, Model
 from context_retrieval.model import Filter, Question, Vector
 from context_retrieval.rank import Scale
-from context_retrieval.search import EXHAUSTIVE, Request, Searcher, Timings
-from context_retrieval.store import SESSION, Readers, configure
+from context_retrieval.search import Request, Searcher, Timings
+from context_retrieval.store import SESSION, Readers, compares, configure
 from context_retrieval.store.statement import Plan
 from context_retrieval.vocabulary import Vocabulary
 from tests.bench import corpus
@@ -89,7 +89,7 @@ class Probe:
                         candidate.key
                         for candidate in (await reader.search(question, wanted, _plan(mode, exhaustive), TOP))[0]
                     }
-                    for exhaustive in (True, size.chunks <= EXHAUSTIVE)
+                    for exhaustive in (True, compares(size, TOP, lexical=mode == "hybrid"))
                 ]
                 found[mode] += len(exact & ours)
                 all_of[mode] += len(exact)

@@ -17,13 +17,11 @@ from context_retrieval.embedder import Embedded, Embedder, unavailable
 from context_retrieval.model import Filter, Key, Page, Question
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
-from context_retrieval.store import Reader, Readers
-from context_retrieval.store.reader import Size
+from context_retrieval.store import Reader, Readers, Size, compares
 from context_retrieval.store.statement import Plan
 from context_retrieval.vocabulary import Vocabulary
 
 EMBED_WAIT = 1.0  # seconds, at most, that a question's vector is waited for before words must do
-EXHAUSTIVE = 3000  # chunks up to which every vector is compared: exact, and no slower than the vector index
 SIZE_KEPT = 5.0  # seconds for which a namespace's size is remembered
 MOST = 40  # hits that are shown or packed
 MOST_SHARE = 0.5  # of them, at most, to what nobody vouches for while there are others
@@ -103,9 +101,9 @@ class Searcher:
         if embedded:
             question = replace(question, vector=embedded.vector, model_id=embedded.model_id)
         with timings.stage("sql"):
-            plan = _plan(request, mode, size)
-            more = NEARLY if request.bundle else REPLACED
-            candidates, expansion = await reader.search(question, wanted, plan, request.limit + more)
+            most = request.limit + (NEARLY if request.bundle else REPLACED)
+            plan = _plan(request, mode, size, most)
+            candidates, expansion = await reader.search(question, wanted, plan, most)
         with timings.stage("ranking"):
             ranker = Ranker(self._scale, mode, today()).beside(candidates)
             ranked = ranker.rank(candidates)
@@ -159,12 +157,12 @@ class Searcher:
         return bar(ranked, floor, scale.tail if request.bundle else scale.rest)
 
 
-def _plan(request: Request, mode: Mode, size: Size) -> Plan:
-    wanted = request.filter
+def _plan(request: Request, mode: Mode, size: Size, most: int) -> Plan:
+    wanted, lexical = request.filter, mode is not Mode.SEMANTIC
     return Plan(
         dense=mode is not Mode.KEYWORD,
-        lexical=mode is not Mode.SEMANTIC,
-        exhaustive=size.chunks <= EXHAUSTIVE,
+        lexical=lexical,
+        exhaustive=compares(size, most, lexical=lexical),
         mixed=size.unvouched,
         named=request.named,
         current=not (wanted.history or wanted.statuses),

@@ -85,7 +85,7 @@ FILTERS: list[tuple[str, dict[str, Any], Any]] = [
 async def test_filters_cut_no_recall_straight_after_loading(
     retrieval: Retrieval, by_index: bool, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
-    monkeypatch.setattr(search, "EXHAUSTIVE", -1 if by_index else 20_000)
+    monkeypatch.setattr(search, "compares", lambda *_, **__: not by_index)
     monkeypatch.setattr(statement, "FEW", 0)
     statement.search.cache_clear()
     request.addfinalizer(statement.search.cache_clear)
@@ -140,7 +140,7 @@ async def test_a_large_namespace_among_many_small_ones_is_asked_by_the_vector_in
     retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One plan serves all, for which each holds an equal share of everything: hardly worth an index."""
-    monkeypatch.setattr(search, "EXHAUSTIVE", 20)
+    monkeypatch.setattr(search, "compares", lambda size, *_, **__: size.chunks < 20)
     for number in range(12):
         await retrieval.as_(f"small-{number}").put(items.adr(id="ADR-001", title="One", decision="Alone here."))
     await fill(retrieval, 60)

@@ -118,7 +118,7 @@ async def flood(retrieval: Retrieval, count: int = 150) -> None:
 async def test_a_flood_does_not_take_the_places_of_what_people_wrote(
     retrieval: Retrieval, by_index: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "EXHAUSTIVE", -1 if by_index else 20_000)
+    monkeypatch.setattr(search, "compares", lambda *_, **__: not by_index)
     monkeypatch.setattr(search, "SIZE_KEPT", 0.0)
     await flood(retrieval)
     bundle, response = await retrieval.query("harbour ferries", max_tokens=2000)

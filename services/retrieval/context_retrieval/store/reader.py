@@ -14,6 +14,9 @@ from context_retrieval.store.statement import Plan, Shape
 CANDIDATES = 24  # of each kind of evidence, at least
 CHUNKS = 2  # looked at for each candidate by meaning: some are of the same document
 LOOK_ALONE = 400  # how far the vector index looks where nothing but meaning is asked for; docs/performance.md
+# Microseconds, of which only counts what they are to each other: to compare one vector and look at its document; to
+# begin with the index, for each vector that it looks at, and for each that it gives, of whatever namespace that is.
+COMPARE, BEGIN, LOOK, GIVE = 1.1, 400.0, 8.0, 2.0
 EVIDENCE = (
     "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "provenance", "vouched",
     "references", "cosine", "lexical", "covered", "named", "coded", "bm25",
@@ -26,6 +29,7 @@ class Size:
 
     documents: int
     chunks: int
+    everywhere: int  # chunks in all namespaces, about
     unvouched: bool  # some document's text is nobody's who vouches for it
 
 
@@ -58,14 +62,12 @@ class Reader:
         """The best `most` by all the evidence that `plan` asks for, as many again of what nobody vouches for; what
         stands beside them in the graph; and the pages of both.
         """
-        many = max(CANDIDATES, most)
-        near = many * CHUNKS
-        limits = {"most": most, "many": many, "near": near}
+        near = _near(most)
+        limits = {"most": most, "many": near // CHUNKS, "near": near}
         values = {**_filter_values(wanted), **_question_values(question, wanted, alone=not plan.dense), **limits}
         settings: dict[str, str] = {}
         if plan.dense and not plan.exhaustive:
-            # What the vector index misses is mostly found by words, where they are asked as well.
-            look = near if plan.lexical else max(near, LOOK_ALONE)
+            look = _look(most, lexical=plan.lexical)
             # One plan serves every namespace, and takes each for as large as the others: it would rather compare all
             # the vectors of what it takes for a small one than ask the index, unless it may not sort them.
             settings = {"hnsw.ef_search": str(look), "enable_sort": "off"}
@@ -101,6 +103,26 @@ class Readers:
     def of(self, namespaces: Sequence[str]) -> Reader:
         """What reads `namespaces`, on a replica where one has all that was acknowledged by now."""
         return Reader(self._reads.target(*namespaces))
+
+
+def compares(size: Size, most: int, *, lexical: bool) -> bool:
+    """Whether to compare every vector of the namespaces takes no longer than to ask the index for the best `most`.
+
+    It is exact besides. The index knows no namespaces: of a small one among large ones it finds little that is wanted.
+    """
+    others = max(size.everywhere, size.chunks) / max(size.chunks, 1)
+    asking = BEGIN + LOOK * _look(most, lexical=lexical) + GIVE * _near(most) * others
+    return size.chunks * COMPARE <= asking
+
+
+def _near(most: int) -> int:
+    """How many chunks are looked at for `most` documents."""
+    return max(CANDIDATES, most) * CHUNKS
+
+
+def _look(most: int, *, lexical: bool) -> int:
+    """How far the vector index looks: what it misses is mostly found by words, where they are asked as well."""
+    return _near(most) if lexical else max(_near(most), LOOK_ALONE)
 
 
 def _filter_values(wanted: Filter) -> dict[str, Any]:

@@ -165,6 +165,7 @@ SELECT d.namespace, d.item_id, d.type, d.title, d.status, d.tags, d.item_date, d
 FROM visible_documents d WHERE {passes}
 ORDER BY d.item_date DESC, d.updated_at DESC, length(d.item_id) DESC, d.item_id DESC, d.namespace LIMIT %(limit)s"""
 SIZE = """
-SELECT coalesce(sum(documents), 0)::bigint AS documents, coalesce(sum(chunks), 0)::bigint AS chunks, EXISTS (
+SELECT coalesce(sum(documents), 0)::bigint AS documents, coalesce(sum(chunks), 0)::bigint AS chunks,
+    (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'chunks'::regclass) AS everywhere, EXISTS (
     SELECT 1 FROM documents WHERE namespace = ANY(%(namespaces)s) AND NOT vouched AND NOT deleted) AS unvouched
 FROM namespace_stats WHERE namespace = ANY(%(namespaces)s)"""
