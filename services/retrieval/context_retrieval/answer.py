@@ -4,11 +4,11 @@ import os
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from context_retrieval.bundle import Item, Omission, Style
 from context_retrieval.model import Key
-from context_retrieval.pack import Packed, Packer
+from context_retrieval.pack import Packed, Packer, most_items
 from context_retrieval.rank import Scored
 from context_retrieval.search import Found, Request, Searcher, Timings
 
@@ -34,7 +34,8 @@ class Answerer:
 
     async def answer(self, request: Request, budget: int, *, explain: bool, timings: Timings) -> Answer:
         """The bundle for `request`, of at most `budget` tokens."""
-        found = await self._searcher.find(request, timings)
+        # No more than can be of use in so small a bundle.
+        found = await self._searcher.find(replace(request, limit=min(request.limit, most_items(budget))), timings)
         style = Style(found.words, explain=explain, namespaces=len(request.filter.namespaces) > 1)
         query_id = new_query_id()
         with timings.stage("packing"):

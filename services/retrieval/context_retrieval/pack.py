@@ -20,7 +20,7 @@ MOST_OMITTED = 20
 ALIKE = 0.9  # share of words in common from which two items say the same
 # Stands for the real query id while room is shared out, so that the same question gets the same items every time.
 SAMPLE_ID = "01a2082a-69ed-7191-9dc6-80bb6a403f17"
-SMALLEST = 120  # tokens: what an item takes is as good as never less
+SMALLEST = 140  # tokens that an item takes: few take less
 FEWEST = 16  # items to choose among, however small the budget
 MARGIN = 8  # tokens that another id and the counts may take more
 ALIKE_TEXT = 3000  # characters compared

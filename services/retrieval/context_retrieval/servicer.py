@@ -17,7 +17,6 @@ from context_retrieval.access import AccessCounter
 from context_retrieval.admission import Admission
 from context_retrieval.answer import Answerer, shown
 from context_retrieval.checks import LEAST_TOKENS, MOST_TOKENS, TOKENS, Checks
-from context_retrieval.pack import most_items
 from context_retrieval.progress import Progress
 from context_retrieval.rank import Mode
 from context_retrieval.receipts import Ledger, Question
@@ -65,7 +64,7 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
         checks.complain()
         asked_at, start = datetime.now(UTC), perf_counter()
         async with self._parts.admission.turn():
-            asked = Request(query, wanted, floor=floor, limit=most_items(budget))
+            asked = Request(query, wanted, floor=floor)
             found = await self._parts.answerer.answer(asked, budget, explain=request.explain, timings=timings)
         metrics.QUERIES.labels(str(found.degraded).lower()).inc()
         log.info(
