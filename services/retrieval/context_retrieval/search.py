@@ -14,7 +14,7 @@ from context_retrieval import metrics
 from context_retrieval.analysis import analyse, codes_in, ids_in
 from context_retrieval.crowd import Bar, bar, thinned
 from context_retrieval.embedder import Embedded, Embedder, unavailable
-from context_retrieval.model import Filter, Key, Page, Question
+from context_retrieval.model import Filter, Key, Page, Question, Weights
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
 from context_retrieval.store import Reader, Readers, Size, compares
@@ -91,8 +91,11 @@ class Searcher:
         try:
             size = await self._size(reader, wanted.namespaces)
             analysis = analyse(request.query)
-            codes = codes_in(request.query)[:CODES]
-            weights = await self._vocabulary.weigh(reader, wanted.namespaces, size.documents, analysis, codes)
+            if request.mode is Mode.SEMANTIC and await embedding:
+                weights = Weights()  # so that words take no part in what is looked at
+            else:
+                codes = codes_in(request.query)[:CODES]
+                weights = await self._vocabulary.weigh(reader, wanted.namespaces, size.documents, analysis, codes)
             embedded = await embedding
         finally:
             embedding.cancel()

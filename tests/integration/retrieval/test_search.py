@@ -136,6 +136,19 @@ def bm25(texts: dict[str, str], query: str) -> list[str]:
     return sorted((item_id for item_id in scores if scores[item_id] > 0), key=lambda item_id: -scores[item_id])
 
 
+@pytest.mark.parametrize("by_index", [False, True], ids=["every vector", "by the index"])
+async def test_by_meaning_alone_the_nearest_are_found_in_their_order(
+    retrieval: Retrieval, by_index: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Words have no part in it, neither in what is shown nor in what is looked at."""
+    monkeypatch.setattr(search, "compares", lambda *_, **__: not by_index)
+    made = await fill(retrieval, 200)
+    for query in ("word1 word2 word3", "word30 word31", "word7 word8 word9 word10"):
+        nearest = exact(made, query, retrieval.embedding)[:7]
+        hits = await retrieval.hits(query, top_k=7, mode=pb.SEARCH_MODE_SEMANTIC)
+        assert {hit.id for hit in hits.results} == set(nearest)
+
+
 async def test_a_large_namespace_among_many_small_ones_is_asked_by_the_vector_index(
     retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
 ) -> None:
