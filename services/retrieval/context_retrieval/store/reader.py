@@ -13,7 +13,7 @@ from context_retrieval.store.statement import Plan, Shape
 
 CANDIDATES = 24  # of each kind of evidence, at least
 CHUNKS = 2  # looked at for each candidate by meaning: some are of the same document
-LOOK_ALONE = 400  # how far the vector index looks where nothing but meaning is asked for; docs/performance.md
+LOOK_ALONE = 500  # how far the vector index looks where nothing but meaning is asked for; docs/performance.md
 # Microseconds, of which only counts what they are to each other: to compare one vector and look at its document; to
 # begin with the index, for each vector that it looks at, and for each that it gives, of whatever namespace that is.
 COMPARE, BEGIN, LOOK, GIVE = 1.1, 400.0, 8.0, 2.0
