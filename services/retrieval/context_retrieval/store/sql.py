@@ -38,12 +38,18 @@ SELECT {KNOWN}, near.distance FROM (
     WHERE {{passes}} AND c.model_id = %(model)s
     GROUP BY d.namespace, d.item_id ORDER BY distance, d.namespace, d.item_id LIMIT {{limit}}
 ) AS near JOIN visible_documents d USING (namespace, item_id)"""
+# A document is looked up for each chunk that the index gives: joined, the planner may run through all that it takes for
+# few that pass the filter, once for each chunk.
 INDEXED = f"""
 SELECT namespace, item_id, in_force, vouched, bm25, min(distance) AS distance FROM (
-    SELECT {KNOWN}, c.embedding <=> %(vector)s AS distance
-    FROM chunks c JOIN visible_documents d USING (namespace, item_id)
-    WHERE {{passes}} AND c.model_id = %(model)s
-    ORDER BY c.embedding <=> %(vector)s LIMIT %(near)s
+    SELECT d.*, near.distance FROM (
+        SELECT c.namespace, c.item_id, c.embedding <=> %(vector)s AS distance FROM chunks c
+        WHERE c.{{namespaces}} AND c.model_id = %(model)s ORDER BY c.embedding <=> %(vector)s
+    ) AS near, LATERAL (
+        SELECT {KNOWN} FROM visible_documents d
+        WHERE d.namespace = near.namespace AND d.item_id = near.item_id AND {{passes}} LIMIT 1
+    ) AS d
+    ORDER BY near.distance LIMIT %(near)s
 ) AS near GROUP BY namespace, item_id, in_force, vouched, bm25 ORDER BY distance, namespace, item_id LIMIT {{limit}}"""
 # The former where few documents pass the filter; only one of the two is run.
 FEW = "SELECT count(*) < {few} AS pass FROM (SELECT FROM visible_documents d WHERE {passes} LIMIT {few}) AS passing"

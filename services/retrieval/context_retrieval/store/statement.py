@@ -150,7 +150,7 @@ def _candidates(plan: Plan, shape: Shape) -> Iterator[tuple[str, str]]:
 def _nearest(plan: Plan, shape: Shape, passes: str, limit: str) -> str:
     """What finds candidates by their vectors: which way is quicker, and exact, shows where the filter is applied."""
     exact = sql.EXACT.format(passes=passes, limit=limit)
-    indexed = sql.INDEXED.format(passes=passes, limit=limit)
+    indexed = sql.INDEXED.format(namespaces=shape.namespaces, passes=passes, limit=limit)
     if plan.exhaustive or not shape.selective:
         return exact if plan.exhaustive else indexed
     return sql.EITHER.format(few=sql.FEW.format(passes=passes, few=FEW), exact=exact, indexed=indexed)
