@@ -14,7 +14,7 @@ from context_retrieval.embedder import Embedded, Embedder, Model
 from context_retrieval.model import Filter, Question, Vector
 from context_retrieval.rank import Scale
 from context_retrieval.search import Request, Searcher, Timings
-from context_retrieval.store import SESSION, Readers, compares, configure
+from context_retrieval.store import SESSION, Readers, compares, configure, look
 from context_retrieval.store.statement import Plan
 from context_retrieval.vocabulary import Vocabulary
 from tests.bench import corpus
@@ -84,12 +84,11 @@ class Probe:
         for text in self._given.questions[:questions]:
             for mode in found:
                 question = await self._question(text, wanted, size.documents, words=mode == "hybrid")
+                lexical = mode == "hybrid"
+                far = look(size, TOP, lexical=lexical, narrow=wanted.narrow)
                 exact, ours = [
-                    {
-                        candidate.key
-                        for candidate in (await reader.search(question, wanted, _plan(mode, exhaustive), TOP))[0]
-                    }
-                    for exhaustive in (True, compares(size, TOP, lexical=mode == "hybrid"))
+                    {one.key for one in (await reader.search(question, wanted, _plan(mode, every), TOP, far))[0]}
+                    for every in (True, compares(size, TOP, lexical=lexical))
                 ]
                 found[mode] += len(exact & ours)
                 all_of[mode] += len(exact)

@@ -17,7 +17,7 @@ from context_retrieval.embedder import Embedded, Embedder, unavailable
 from context_retrieval.model import Filter, Key, Page, Question, Weights
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
-from context_retrieval.store import Reader, Readers, Size, compares
+from context_retrieval.store import Reader, Readers, Size, compares, look
 from context_retrieval.store.statement import Plan
 from context_retrieval.vocabulary import Vocabulary
 
@@ -106,7 +106,8 @@ class Searcher:
         with timings.stage("sql"):
             most = request.limit + (NEARLY if request.bundle else REPLACED)
             plan = _plan(request, mode, size, most)
-            candidates, expansion = await reader.search(question, wanted, plan, most)
+            far = look(size, most, lexical=plan.lexical, narrow=wanted.narrow)
+            candidates, expansion = await reader.search(question, wanted, plan, most, far)
         with timings.stage("ranking"):
             ranker = Ranker(self._scale, mode, today()).beside(candidates)
             ranked = ranker.rank(candidates)

@@ -4,8 +4,20 @@ stand beside it.
 
 from context_retrieval.store.index import Index
 from context_retrieval.store.pool import CHANNEL, SESSION, configure
-from context_retrieval.store.reader import Reader, Readers, Size, compares
+from context_retrieval.store.reader import Reader, Readers, Size, compares, look
 from context_retrieval.store.receipts import Receipts
 from context_retrieval.store.status import Status
 
-__all__ = ["CHANNEL", "SESSION", "Index", "Reader", "Readers", "Receipts", "Size", "Status", "compares", "configure"]
+__all__ = [
+    "CHANNEL",
+    "SESSION",
+    "Index",
+    "Reader",
+    "Readers",
+    "Receipts",
+    "Size",
+    "Status",
+    "compares",
+    "configure",
+    "look",
+]

@@ -13,12 +13,12 @@ from context_retrieval.store.statement import Plan, Shape
 
 CANDIDATES = 24  # of each kind of evidence, at least
 CHUNKS = 2  # looked at for each candidate by meaning: some are of the same document
-# How far the vector index looks at once where nothing but meaning is asked for, and behind a filter: what passes lies
-# farther away there, and to go on looking takes longer than to look far at once. docs/performance.md has the recall.
-LOOK_ALONE, LOOK_NARROW = 500, 200
+# How far the vector index looks at once, at least, where nothing but meaning is asked for, and behind a filter; and at
+# most. docs/performance.md has the recall.
+LOOK_ALONE, LOOK_NARROW, FARTHEST = 500, 200, 1000
 # Microseconds, of which only counts what they are to each other: to compare one vector and look at its document; to
-# begin with the index, for each vector that it looks at, and for each that it gives, of whatever namespace that is.
-COMPARE, BEGIN, LOOK, GIVE = 1.1, 400.0, 8.0, 2.0
+# begin with the index, for each vector that it looks at, and for each that it has to go on for.
+COMPARE, BEGIN, LOOK, GO_ON = 1.1, 400.0, 8.0, 20.0
 EVIDENCE = (
     "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "provenance", "vouched",
     "references", "cosine", "lexical", "covered", "named", "coded", "bm25",
@@ -59,22 +59,19 @@ class Reader:
         return Counted(stems, documents)
 
     async def search(
-        self, question: Question, wanted: Filter, plan: Plan, most: int
+        self, question: Question, wanted: Filter, plan: Plan, most: int, far: int = FARTHEST
     ) -> tuple[list[Candidate], Expansion]:
         """The best `most` by all the evidence that `plan` asks for, as many again of what nobody vouches for; what
-        stands beside them in the graph; and the pages of both.
+        stands beside them in the graph; and the pages of both. `far`: how far the vector index looks at once.
         """
         near = _near(most)
         limits = {"most": most, "many": near // CHUNKS, "near": near}
         values = {**_filter_values(wanted), **_question_values(question, wanted, alone=not plan.dense), **limits}
         settings: dict[str, str] = {}
         if plan.dense and not plan.exhaustive:
-            look = _look(most, lexical=plan.lexical)
-            if wanted.narrow:
-                look = max(look * 2, LOOK_NARROW)
             # One plan serves every namespace, and takes each for as large as the others: it would rather compare all
             # the vectors of what it takes for a small one than ask the index, unless it may not sort them.
-            settings = {"hnsw.ef_search": str(look), "enable_sort": "off"}
+            settings = {"hnsw.ef_search": str(far), "enable_sort": "off"}
         rows = await self._target.fetch(statement.search(plan, Shape.of(wanted)), values, "search", settings)
         return [_candidate(row) for row in rows if row["found"]], _expansion(rows)
 
@@ -114,9 +111,23 @@ def compares(size: Size, most: int, *, lexical: bool) -> bool:
 
     It is exact besides. The index knows no namespaces: of a small one among large ones it finds little that is wanted.
     """
-    others = max(size.everywhere, size.chunks) / max(size.chunks, 1)
-    asking = BEGIN + LOOK * _look(most, lexical=lexical) + GIVE * _near(most) * others
+    far = look(size, most, lexical=lexical)
+    asking = BEGIN + LOOK * far + GO_ON * max(_given(size, most) - far, 0)
     return size.chunks * COMPARE <= asking
+
+
+def look(size: Size, most: int, *, lexical: bool, narrow: bool = False) -> int:
+    """How far the vector index looks at once for the best `most` documents.
+
+    As far as it has to for so many to be of these namespaces, since to go on looking takes longer. What it misses is
+    mostly found by words, where they are asked as well; what passes a filter (`narrow`) lies farther away.
+    """
+    far = _given(size, most)
+    if not lexical:
+        far = max(far, LOOK_ALONE)
+    if narrow:
+        far = max(far * 2, LOOK_NARROW)
+    return int(min(far, FARTHEST))
 
 
 def _near(most: int) -> int:
@@ -124,9 +135,9 @@ def _near(most: int) -> int:
     return max(CANDIDATES, most) * CHUNKS
 
 
-def _look(most: int, *, lexical: bool) -> int:
-    """How far the vector index looks: what it misses is mostly found by words, where they are asked as well."""
-    return _near(most) if lexical else max(_near(most), LOOK_ALONE)
+def _given(size: Size, most: int) -> float:
+    """How many chunks of all namespaces the index gives until there are enough of these."""
+    return _near(most) * max(size.everywhere, size.chunks) / max(size.chunks, 1)
 
 
 def _filter_values(wanted: Filter) -> dict[str, Any]:
