@@ -124,7 +124,7 @@ def look(size: Size, most: int, *, lexical: bool, narrow: bool = False) -> int:
     """
     far = _given(size, most)
     if not lexical:
-        far = max(far, LOOK_ALONE)
+        far = max(far * 2, LOOK_ALONE)
     if narrow:
         far = max(far * 2, LOOK_NARROW)
     return int(min(far, FARTHEST))
