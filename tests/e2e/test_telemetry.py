@@ -152,13 +152,13 @@ def test_every_line_of_every_process_is_json(watched: Watched) -> None:
 def test_what_goes_wrong_is_reported_with_its_request_and_nothing_private(watched: Watched) -> None:
     request = f"r-{secrets.token_hex(4)}"
     with psycopg.connect(watched.stack.database_url, autocommit=True) as owner:
-        owner.execute("ALTER TABLE retrieval.namespace_stats RENAME TO gone")
+        owner.execute("ALTER TABLE retrieval.edges RENAME TO gone")
         try:
             failed = watched.ask(**{"x-request-id": request, "cookie": "session=s3cret-cookie-value"})
             assert failed.status_code == 500
             watched.stack.wait_until(lambda: watched.sentry.of("retrieval") and watched.sentry.of("gateway"))
         finally:
-            owner.execute("ALTER TABLE retrieval.gone RENAME TO namespace_stats")
+            owner.execute("ALTER TABLE retrieval.gone RENAME TO edges")
     event = next(event for event in watched.sentry.of("retrieval") if event["tags"].get("request_id") == request)
     assert (event["environment"], event["tags"]["env"]) == ("development", "development")
     assert event["release"].startswith("context@")
@@ -168,7 +168,7 @@ def test_what_goes_wrong_is_reported_with_its_request_and_nothing_private(watche
     assert event["tags"]["query_type"] == "context"
     (exception, *_) = event["exception"]["values"]
     assert exception["type"] == "UndefinedTable"
-    assert "namespace_stats" in exception["value"]
+    assert "edges" in exception["value"]
     frames = exception["stacktrace"]["frames"]
     assert any(frame.get("context_line") for frame in frames)
     assert not any("vars" in frame for frame in frames)

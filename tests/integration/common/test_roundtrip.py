@@ -69,9 +69,26 @@ async def test_the_first_error_is_told_and_the_connection_goes_on(connection: Co
 async def test_what_the_server_forgot_is_prepared_again(connection: Connection) -> None:
     await ask(connection, (ONE, [1, ["a"]]))
     await connection.execute("DEALLOCATE ALL")
-    with pytest.raises(psycopg.errors.InvalidSqlStatementName):
-        await ask(connection, (ONE, [1, ["a"]]))
     assert (await ask(connection, (ONE, [2, ["a"]])))[0][0]["number"] == 2
+
+
+async def test_a_transaction_that_was_rolled_back_costs_no_answer(connection: Connection) -> None:
+    """The driver has every statement of a connection forgotten then, those it knows nothing of as well."""
+    await ask(connection, (ONE, [1, ["a"]]))
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        async with connection.transaction():
+            await connection.execute("SELECT 1 / 0")
+    await connection.execute("SELECT 1")
+    assert (await ask(connection, (ONE, [2, ["a"]])))[0][0]["number"] == 2
+
+
+async def test_inside_a_transaction_that_cannot_go_on_the_error_is_told(connection: Connection) -> None:
+    await ask(connection, (ONE, [1, ["a"]]))
+    await connection.execute("BEGIN; DEALLOCATE ALL")
+    with pytest.raises(psycopg.errors.InvalidSqlStatementName):
+        await ask(connection, (ONE, [2, ["a"]]))
+    await connection.rollback()
+    assert (await ask(connection, (ONE, [3, ["a"]])))[0][0]["number"] == 3
 
 
 async def test_no_more_is_kept_prepared_than_there_is_room_for(

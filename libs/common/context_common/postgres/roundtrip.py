@@ -16,7 +16,7 @@ import psycopg
 import psycopg.adapt
 from psycopg.abc import Transformer
 from psycopg.adapt import PyFormat
-from psycopg.pq import ExecStatus, Format
+from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.rows import DictRow
 
@@ -43,6 +43,17 @@ async def ask(connection: Connection, *questions: tuple[Numbered, Sequence[Any]]
     Raises:
         psycopg.Error: The first that went wrong.
     """
+    try:
+        return await _ask(connection, questions)
+    except FORGOTTEN:
+        # psycopg has all statements forgotten where a transaction was rolled back, and does not know of ours.
+        _prepared.pop(connection, None)
+        if connection.info.transaction_status != TransactionStatus.IDLE:
+            raise
+        return await _ask(connection, questions)
+
+
+async def _ask(connection: Connection, questions: Sequence[tuple[Numbered, Sequence[Any]]]) -> list[list[DictRow]]:
     prepared = _prepared.setdefault(connection, {})
     sent: list[tuple[Prepared, bytes] | None] = []  # in the order of the results: what each prepares
     asked: list[Transformer] = []
@@ -78,10 +89,7 @@ async def ask(connection: Connection, *questions: tuple[Numbered, Sequence[Any]]
     prepared.update(made for made, result in zip(sent, results, strict=False) if made and result.status not in FAILED)
     for result in results:
         if result.status in FAILED:
-            error = psycopg.errors.error_from_result(result)
-            if isinstance(error, FORGOTTEN):
-                prepared.clear()
-            raise error
+            raise psycopg.errors.error_from_result(result)
     answers = [result for result in results if result.status == ExecStatus.TUPLES_OK]
     return [_rows(transformer, result) for transformer, result in zip(asked, answers, strict=True)]
 
