@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from typing import TypeVar
 
 from context_retrieval.analysis import Analysis
 from context_retrieval.model import Weights
@@ -30,6 +31,9 @@ REMEMBERED = 30.0  # seconds for which it is remembered how many documents have 
 REMEMBERED_ABSENT = 1.0  # that none has: the first that has it is found by it at once
 STEMS, NAMESPACES, COUNTS = 100_000, 200, 50_000  # most words; most sets of namespaces, and words of each
 
+Name = TypeVar("Name")
+Held = TypeVar("Held")
+Stems = dict[str, tuple[str, ...]]  # word → lexemes
 Counts = dict[str, tuple[int, float]]  # lexeme → documents, and until when that holds
 
 
@@ -46,7 +50,7 @@ class Vocabulary:
     """One per process."""
 
     def __init__(self) -> None:
-        self._stems: dict[str, tuple[str, ...]] = {}
+        self._stems: Stems = {}
         self._counts: dict[tuple[str, ...], Counts] = {}
 
     async def weigh(
@@ -68,13 +72,13 @@ class Vocabulary:
         """
         plain = said.plain.split()
         identifiers = list(dict.fromkeys(said.identifiers))
-        counts = await self._known(reader, namespaces, plain, identifiers)
-        stems = [self._stems.get(word, ()) for word in plain]
+        known, counts = await self._known(reader, namespaces, plain, identifiers)
+        stems = [known[word] for word in plain]
         lexemes = dict.fromkeys(lexeme for stem in stems for lexeme in stem)
         # An identifier that stands nowhere says nothing, since its parts are asked for as well.
         lexemes |= dict.fromkeys(whole for whole in identifiers if counts[whole][0])
         terms = sorted((_term(one, counts[one][0], documents) for one in lexemes), key=_rarest)[:TERMS]
-        exact = {lexeme for code in codes for lexeme in (code, *self._stems.get(code, ()))}
+        exact = {lexeme for code in codes for lexeme in (code, *known.get(code, ()))}
         most = max(RARE, RARE_SHARE * documents)
         coded = [term for term in terms if term.lexeme in exact and 0 < term.documents <= most]
         impacts = {_number(term.lexeme): term.weight for term in terms}
@@ -88,27 +92,27 @@ class Vocabulary:
 
     async def _known(
         self, reader: Reader, namespaces: tuple[str, ...], plain: Sequence[str], identifiers: Sequence[str]
-    ) -> Counts:
-        """In how many documents each lexeme of the question stands."""
+    ) -> tuple[Stems, Counts]:
+        """The lexemes of each word, and in how many documents each lexeme of the question stands; others' as well.
+
+        What has become too much is left to those who still read it, and begun anew.
+        """
         now = time.monotonic()
-        counts = self._of(namespaces)
-        unknown = [word for word in plain if not _holds(counts, self._stems.get(word), now)]
+        stems = self._stems = _bounded(self._stems, STEMS)
+        self._counts = _bounded(self._counts, NAMESPACES)
+        counts = self._counts[namespaces] = _bounded(self._counts.get(namespaces, {}), COUNTS)
+        unknown = [word for word in plain if not _holds(counts, stems.get(word), now)]
         wholes = [whole for whole in identifiers if not _holds(counts, (whole,), now)]
         if unknown or wholes:
             found = await reader.terms(namespaces, list(dict.fromkeys(unknown)), wholes)
-            if len(self._stems) > STEMS:
-                self._stems.clear()
-            if len(counts) > COUNTS:
-                counts.clear()
-                return await self._known(reader, namespaces, plain, identifiers)
-            self._stems |= found.stems
+            stems |= found.stems
             counts |= {lexeme: (having, now + _lasts(having)) for lexeme, having in found.documents.items()}
-        return counts
+        return stems, counts
 
-    def _of(self, namespaces: tuple[str, ...]) -> Counts:
-        if len(self._counts) > NAMESPACES:
-            self._counts.clear()
-        return self._counts.setdefault(namespaces, {})
+
+def _bounded(held: dict[Name, Held], most: int) -> dict[Name, Held]:
+    """`held`, or a new one where it holds more than `most`."""
+    return held if len(held) <= most else {}
 
 
 def _holds(counts: Counts, lexemes: tuple[str, ...] | None, now: float) -> bool:

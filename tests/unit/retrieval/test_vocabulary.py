@@ -96,3 +96,15 @@ async def test_quotes_in_words_stay_in_words() -> None:
     index = Counting()
     weights = await weigh(index, Vocabulary(), "it's o'brien\\")
     assert weights.chosen[0].replace("''", "").count("'") % 2 == 0
+
+
+@pytest.mark.parametrize("bound", ["STEMS", "COUNTS", "NAMESPACES"])
+async def test_what_is_full_is_begun_anew_and_no_question_loses_a_word(
+    monkeypatch: pytest.MonkeyPatch, bound: str
+) -> None:
+    index, words = Counting(), Vocabulary()
+    wanted = await weigh(index, Vocabulary(), "pool timeout")
+    await weigh(index, words, "postgres pool")
+    monkeypatch.setattr(vocabulary, bound, 0)
+    for _ in range(2):
+        assert await weigh(index, words, "pool timeout") == wanted
