@@ -4,7 +4,8 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from time import perf_counter
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import grpc
 import structlog
@@ -93,25 +94,12 @@ async def call(
     who = caller.current()
     seconds = deadline.remaining(within)
     door = _door(method)
-    door.breaker.enter()
-    start, code = perf_counter(), OK
-    try:
-        with _span(door) as span:
-            try:
-                answer = await method(request, timeout=seconds, metadata=_metadata(door, who, span))
-            except grpc.aio.AioRpcError as error:
-                span.fail(error.code().name)
-                raise
-    except grpc.aio.AioRpcError as error:
-        code = error.code().name
-        raise _learn(error, door) from error
-    except asyncio.CancelledError:
-        code = CANCELLED
-        raise
-    finally:
-        door.calls.count(code, perf_counter() - start)
-    door.breaker.note()
-    return answer
+    with _Asked(door) as asked:
+        try:
+            return await method(request, timeout=seconds, metadata=_metadata(door, who, asked.span))
+        except asyncio.CancelledError:
+            asked.code = CANCELLED
+            raise
 
 
 async def stream(
@@ -121,22 +109,44 @@ async def stream(
     who = caller.current()
     seconds = deadline.remaining(within)
     door = _door(method)
-    door.breaker.enter()
-    start, code = perf_counter(), OK
-    try:
-        with _span(door) as span:
-            try:
-                async for answer in method(requests, timeout=seconds, metadata=_metadata(door, who, span)):
-                    yield answer
-            except grpc.aio.AioRpcError as error:
-                span.fail(error.code().name)
-                raise
-    except grpc.aio.AioRpcError as error:
-        code = error.code().name
-        raise _learn(error, door) from error
-    finally:
-        door.calls.count(code, perf_counter() - start)
-    door.breaker.note()
+    with _Asked(door) as asked:
+        async for answer in method(requests, timeout=seconds, metadata=_metadata(door, who, asked.span)):
+            yield answer
+
+
+class _Asked:
+    """One call under way, for the length of a block: a span of the trace and in the metrics, and the circuit learns
+    what becomes of it.
+
+    Attributes:
+        code: What it is counted under, unless the other side says otherwise.
+    """
+
+    __slots__ = ("_door", "_start", "code", "span")
+
+    def __init__(self, door: Method) -> None:
+        self._door, self.code = door, OK
+
+    def __enter__(self) -> Self:
+        self._door.breaker.enter()
+        self._start = perf_counter()
+        self.span = _span(self._door)
+        self.span.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        door = self._door
+        if isinstance(error, grpc.aio.AioRpcError):
+            self.code = error.code().name
+            self.span.fail(self.code)
+        self.span.__exit__(kind, error, traceback)
+        door.calls.count(self.code, perf_counter() - self._start)
+        if isinstance(error, grpc.aio.AioRpcError):
+            raise _learn(error, door) from error
+        if error is None:
+            door.breaker.note()
 
 
 def _span(door: Method) -> tracing.Span:

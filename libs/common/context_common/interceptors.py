@@ -19,7 +19,6 @@ from context_common.trust import Trust
 
 DEFAULT_SECONDS = 30.0  # for a caller that sets no deadline
 OURS = "/context."  # health and reflection answer anybody
-REQUEST_ID = "x-request-id"
 
 log = structlog.get_logger()
 
@@ -137,7 +136,7 @@ class Call:
         caller.bind(who)
         topic.take(given)
         deadline.bind(seconds)
-        self._said = ((REQUEST_ID, who.request_id),)
+        self._said = ((caller.REQUEST, who.request_id),)
         context.set_trailing_metadata(self._said)
         await self._timeout.__aenter__()
 

@@ -87,7 +87,11 @@ class Verified:
         self._known: dict[tuple[str, str], tuple[Caller, int]] = {}
 
     def caller(self, keys: Sequence[bytes], token: str, *, audience: str, method: str) -> Caller:
-        """As `verify`."""
+        """The caller that `token` vouches for, where it was made with one of `keys` for this `method` of this service.
+
+        Raises:
+            Untrusted: It is forged, expired, or made for something else.
+        """
         shown = (token, method)
         known = self._known.get(shown)
         if known and known[1] + LEEWAY > time.time():
@@ -97,15 +101,6 @@ class Verified:
             self._known.clear()
         self._known[shown] = who, expires
         return who
-
-
-def verify(keys: Sequence[bytes], token: str, *, audience: str, method: str) -> Caller:
-    """The caller that `token` vouches for, where it was made with one of `keys` for this `method` of this service.
-
-    Raises:
-        Untrusted: It is forged, expired, or made for something else.
-    """
-    return _verify(keys, token, audience, method)[0]
 
 
 def _verify(keys: Sequence[bytes], token: str, audience: str, method: str) -> tuple[Caller, int]:
