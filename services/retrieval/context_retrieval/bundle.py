@@ -1,7 +1,7 @@
 """The bundle's JSON: how an item is shown whole or cut, and the object around the items."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 from typing import Any
@@ -55,6 +55,11 @@ class Rendered:
         """What it costs, with what stands between it and the next."""
         return self.part.then(f"}}{NEXT}")
 
+    def beside(self, fields: str, tokens: int | None = None) -> "Rendered":
+        """The same with `fields` as `inside` gives them, whose `tokens` may have been counted before."""
+        part = self.part.joined(',"', Part.of(fields, tokens))
+        return replace(self, text=f'{self.text},"{fields}', part=part)
+
     @property
     def marked(self) -> bool:
         """Whether some of it stands between marks."""
@@ -92,7 +97,11 @@ class Item:
         own = self._own
         if own.get("commit_message") == content:
             own = {name: value for name, value in own.items() if name != "commit_message"}
-        return self._render(self._base(content), own, whole=True)
+        shown = self._render(self._base(content), whole=True)
+        if not own:
+            return shown
+        fields, held = inside(self._guard(own)), self.page.tally
+        return shown.beside(fields, held.tokens if held and held.checksum == crc32(fields.encode()) else None)
 
     def if_whole(self, room: int) -> Rendered | None:
         """Everything of it, where that takes no more than `room` tokens."""
@@ -124,12 +133,12 @@ class Item:
             if allowed < 0:
                 break
             base["content"] = cut(passage, allowed)
-            found = self._render(base, {}, whole=False)
+            found = self._render(base)
             if found.tokens <= room:
                 return self._with_fields(found, passage, room) if allowed and base["content"] == passage else found
             allowed = min(allowed - 1, allowed - (found.tokens - room))
         base["content"] = ""
-        found = self._render(base, {}, whole=False)
+        found = self._render(base)
         return found if found.tokens <= room else None
 
     @property
@@ -137,7 +146,7 @@ class Item:
         """No more than that it is there."""
         base = self._base("")
         base.pop("why", None)
-        return self._render({**base, "title": "", "tags": []}, {}, whole=False)
+        return self._render({**base, "title": "", "tags": []})
 
     def _with_fields(self, shown: Rendered, passage: str, room: int) -> Rendered:
         """The passage as `shown`, and each field that still fits and is not said by it already."""
@@ -147,7 +156,7 @@ class Item:
             text = inside(self._guard({name: value}))
             if len(text) > MOST_CHARACTERS * (room - shown.tokens):  # not worth counting
                 continue
-            more = Rendered(f'{shown.text},"{text}', shown.part.joined(',"', Part.of(text)), whole=False)
+            more = shown.beside(text)
             if more.tokens <= room:
                 shown = more
         return shown
@@ -178,16 +187,9 @@ class Item:
             base["why"] = why(self.scored)
         return base
 
-    def _render(self, base: Mapping[str, Any], own: Mapping[str, Any], *, whole: bool) -> Rendered:
+    def _render(self, base: Mapping[str, Any], *, whole: bool = False) -> Rendered:
         text = inside(self._guard(base if whole else {**base, "truncated": True}))
-        part = Part.of(text)
-        if not own:
-            return Rendered(text, part, whole)
-        fields = inside(self._guard(own))
-        held = self.page.tally
-        known = held.tokens if held and held.checksum == crc32(fields.encode()) else None
-        part = part.joined(',"', Part.of(fields, known))
-        return Rendered(f'{text},"{fields}', part, whole)
+        return Rendered(text, Part.of(text), whole)
 
     def _guard(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """`fields` as they are shown: between marks where nobody vouches for them."""

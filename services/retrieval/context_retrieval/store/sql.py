@@ -22,9 +22,10 @@ FROM (
     UNION ALL SELECT NULL, whole FROM unnest(%(wholes)s::text[]) AS whole
 ) AS term"""
 
+BM25 = "coalesce(-(d.impacts <#> %(words)s), 0)"
 # What is known of a candidate so far.
-KNOWN = """
-d.namespace, d.item_id, d.in_force, d.vouched, coalesce(-(d.impacts <#> %(words)s), 0) AS bm25"""
+KNOWN = f"""
+d.namespace, d.item_id, d.in_force, d.vouched, {BM25} AS bm25"""
 # Documents that have some of them.
 WORDED = f"""
 SELECT {KNOWN}, NULL::float8 AS distance FROM visible_documents d
@@ -148,8 +149,8 @@ SELECT d.namespace, d.item_id, d.type, d.status, d.in_force, d.item_date, d.pinn
     d.provenance, d.vouched, (SELECT count(*) FROM (
         SELECT FROM edges e WHERE e.namespace = d.namespace AND e.to_id = d.item_id LIMIT {REFERENCES}
     ) AS pointing) AS "references",
-    coalesce(ranked.cosine, {{cosine}}) AS cosine, coalesce(-(d.impacts <#> %(words)s), 0) AS bm25,
-    least(1.0, coalesce(-(d.impacts <#> %(words)s), 0) / %(attainable)s) AS lexical,
+    coalesce(ranked.cosine, {{cosine}}) AS cosine, coalesce(ranked.bm25, {BM25}) AS bm25,
+    least(1.0, coalesce(ranked.bm25, {BM25}) / %(attainable)s) AS lexical,
     CASE WHEN {{weak}} THEN {COVERED} ELSE 0 END AS covered, coalesce(ranked.named, false) AS named,
     coalesce(d.impacts <#> %(codes)s < 0, false) AS coded, top.place IS NOT NULL AS found,
     d.version, d.title, d.tags, {{payload}} AS payload, d.tokens, d.tokens_of, d.updated_at, {{passage}} AS passage,

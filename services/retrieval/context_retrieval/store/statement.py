@@ -49,6 +49,7 @@ class Shape:
     since: bool
     until: bool
     history: bool
+    narrow: bool
 
     @classmethod
     def of(cls, wanted: Filter) -> "Shape":
@@ -61,12 +62,8 @@ class Shape:
             since=wanted.from_date is not None,
             until=wanted.to_date is not None,
             history=wanted.history,
+            narrow=wanted.narrow,
         )
-
-    @property
-    def selective(self) -> bool:
-        """Whether it may leave only few of the documents that are in force."""
-        return self.types or self.tags or self.statuses or self.since or self.until
 
     @property
     def namespaces(self) -> str:
@@ -151,6 +148,6 @@ def _nearest(plan: Plan, shape: Shape, passes: str, limit: str) -> str:
     """What finds candidates by their vectors: which way is quicker, and exact, shows where the filter is applied."""
     exact = sql.EXACT.format(passes=passes, limit=limit)
     indexed = sql.INDEXED.format(namespaces=shape.namespaces, passes=passes, limit=limit)
-    if plan.exhaustive or not shape.selective:
+    if plan.exhaustive or not shape.narrow:
         return exact if plan.exhaustive else indexed
     return sql.EITHER.format(few=sql.FEW.format(passes=passes, few=FEW), exact=exact, indexed=indexed)
