@@ -5,7 +5,6 @@ counted once at the end instead of with each batch.
 """
 
 import multiprocessing
-import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -21,8 +20,8 @@ from psycopg.types.json import Jsonb
 from context_retrieval.model import Entry
 from tests.bench.show import say
 from tests.bench.synthetic import BLOCK, Around, entries
+from tests.bench.timing import CORES
 
-CORES = len(os.sched_getaffinity(0))
 OPTIONS = "-c search_path=retrieval,public -c jit=off -c work_mem=256MB"
 STAGED = (
     "namespace text, item_id text, change_id bigint, type text, title text, tags text[], status text, item_date date,"

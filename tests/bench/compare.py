@@ -10,11 +10,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.bench import corpus, engine, limit, peers, recall, rounds
+from tests.bench import corpus, engine, peers, recall, rounds
 from tests.bench.show import keep, number, say, table
 from tests.bench.timing import percentile
-from tests.support.postgres import scratch_database, scratch_server
-from tests.support.stack import Stack, run_stack
+from tests.support.stack import Stack
 
 MORE = 0.25  # of the documents come once more, while questions are asked
 RECALL_QUESTIONS = 100
@@ -23,23 +22,13 @@ SEED_MORE, SEED_DURING, SEED_RECALL = 11, 12, 13
 
 def measure_ours(documents: Sequence[dict[str, Any]], questions: int) -> dict[str, float]:
     """Figures of our stack and of the limit, on one Postgres."""
-    with (
-        scratch_server() as server,
-        scratch_database(server) as ours,
-        scratch_database(server) as bare,
-        run_stack(ours) as stack,
-    ):
-        say(f"taking in {len(documents)} documents")
-        found = {"ingest.rate": len(documents) / engine.ingest(stack.url, documents)}
-        texts, vectors = engine.chunks(ours)
-        found["chunks"] = len(texts)
-        limit.fill(bare, vectors)
-        with limit.running(bare) as least:
-            say(f"embedding the same {len(texts)} chunks with nothing around")
-            found["embed.rate"] = len(documents) / min(least.embed(texts), least.embed(texts))
-            found |= rounds.measure(stack.url, least, questions)
+    with rounds.beside(documents) as both:
+        stack, least = both.stack, both.limit
+        found = {"ingest.rate": len(documents) / both.ingested, "chunks": float(len(both.texts))}
+        found["embed.rate"] = len(documents) / min(least.embed(both.texts), least.embed(both.texts))
+        found |= rounds.measure(stack.url, least, questions)
         say("recall against exact search")
-        found |= recall.measure(stack.url, ours, corpus.questions(RECALL_QUESTIONS, SEED_RECALL))
+        found |= recall.measure(stack.url, stack.database_url, corpus.questions(RECALL_QUESTIONS, SEED_RECALL))
         found |= _during(stack, len(documents), questions)
         found |= {f"memory.{name}": megabytes for name, megabytes in engine.memory(stack).items()}
     return found

@@ -19,9 +19,8 @@ from pgvector.psycopg import register_vector
 
 from context_embedding import files
 from context_embedding.encoder import Encoder, Tokens
-from tests.bench.timing import Load, one_by_one
+from tests.bench.timing import CORES, Load, one_by_one
 
-CORES = len(os.sched_getaffinity(0))
 GROUP = 8  # questions that a process takes at once: the fewer, the more even the end
 BATCH_TOKENS = 512  # in one run of the model, padding included: about where larger ones are no quicker
 LOOK = 40  # hnsw.ef_search, as pgvector has it

@@ -9,10 +9,8 @@ import json
 import sys
 from pathlib import Path
 
-from tests.bench import corpus, engine, limit, rounds
-from tests.bench.show import number, say, table
-from tests.support.postgres import scratch_database, scratch_server
-from tests.support.stack import run_stack
+from tests.bench import corpus, rounds
+from tests.bench.show import number, table
 
 KEPT = Path(__file__).with_name("ratios.json")
 DOCUMENTS, QUESTIONS = 1000, 240
@@ -22,21 +20,9 @@ HIGHER_IS_BETTER = ("search rate / limit", "context rate / search", "ingest / ba
 
 def measure() -> dict[str, float]:
     """The ratios of this run."""
-    documents = list(corpus.items(DOCUMENTS))
-    with (
-        scratch_server() as server,
-        scratch_database(server) as ours,
-        scratch_database(server) as bare,
-        run_stack(ours) as stack,
-    ):
-        say(f"taking in {DOCUMENTS} documents")
-        found = {"ingest.rate": DOCUMENTS / engine.ingest(stack.url, documents)}
-        texts, vectors = engine.chunks(ours)
-        limit.fill(bare, vectors)
-        with limit.running(bare) as least:
-            say(f"embedding the same {len(texts)} chunks with nothing around")
-            found["embed.rate"] = DOCUMENTS / least.embed(texts)
-            found |= rounds.measure(stack.url, least, QUESTIONS)
+    with rounds.beside(list(corpus.items(DOCUMENTS))) as both:
+        found = {"ingest.rate": DOCUMENTS / both.ingested, "embed.rate": DOCUMENTS / both.limit.embed(both.texts)}
+        found |= rounds.measure(both.stack.url, both.limit, QUESTIONS)
     return rounds.ratios(found)
 
 

@@ -2,22 +2,55 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from typing import Any
 
-from tests.bench import corpus, engine
+from tests.bench import corpus, engine, limit
 from tests.bench.limit import Limit
 from tests.bench.show import say
 from tests.bench.timing import Load, at_once, one_by_one, percentile
+from tests.support.postgres import scratch_database, scratch_server
+from tests.support.stack import Stack, run_stack
 
 ROUNDS = 4
 WARM = 60  # questions before the first that counts, of each kind
 SEED = 2  # of the questions
 
 
-def measure(url: str, limit: Limit, questions: int) -> dict[str, float]:
-    """Milliseconds and rates of `search`, `context` and the `limit`.
+@dataclass(frozen=True)
+class Beside:
+    """Our stack, filled, and the limit on the same chunks and the same server."""
+
+    stack: Stack
+    limit: Limit
+    texts: Sequence[str]  # the chunks
+    ingested: float  # seconds
+
+
+@contextmanager
+def beside(documents: Sequence[dict[str, Any]]) -> Iterator[Beside]:
+    """Both, over `documents`, for the block."""
+    with (
+        scratch_server() as server,
+        scratch_database(server) as ours,
+        scratch_database(server) as bare,
+        run_stack(ours) as stack,
+    ):
+        say(f"taking in {len(documents)} documents")
+        ingested = engine.ingest(stack.url, documents)
+        texts, vectors = engine.chunks(ours)
+        limit.fill(bare, vectors)
+        with limit.running(bare) as least:
+            say(f"embedding the same {len(texts)} chunks with nothing around")
+            yield Beside(stack, least, texts, ingested)
+
+
+def measure(url: str, least: Limit, questions: int) -> dict[str, float]:
+    """Milliseconds and rates of `search`, `context` and the limit, which is `least`.
 
     `questions` are asked of each one by one, and twice as many at once. No question comes twice, or the cache of query
     vectors would answer instead of the model; the limit, which has none, is asked the same as search.
@@ -39,12 +72,12 @@ def measure(url: str, limit: Limit, questions: int) -> dict[str, float]:
             asked = _next(fresh, few)
             alone[kind] += one_by_one(ask, asked)
             if kind == "search":
-                alone["limit"] += limit.one_by_one(asked)
+                alone["limit"] += least.one_by_one(asked)
         for kind in asks:
             asked = _next(fresh, many)
             together[kind].append(at_once(partial(engine.asker, url, kind), asked))
             if kind == "search":
-                together["limit"].append(limit.at_once(asked))
+                together["limit"].append(least.at_once(asked))
     found: dict[str, float] = {}
     for kind, ms in alone.items():
         found |= {f"{kind}.p50": percentile(ms, 0.5), f"{kind}.p99": percentile(ms, 0.99)}

@@ -8,21 +8,18 @@ index of its own, which is what partitions by namespace would bring.
 
 import argparse
 import asyncio
-import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from context_common import logs, postgres
-from context_local import embedded
 from context_retrieval.model import Filter
 from tests.bench import bulk, engine
 from tests.bench.probe import Given, Probe, probe
 from tests.bench.show import keep, number, say, table
 from tests.bench.synthetic import MAIN, TENTH, Around
-from tests.support.postgres import ROOT, _running, scratch_database
+from tests.support.postgres import ROOT, scratch_database, scratch_server
 
 SIZES = (10_000, 100_000, 1_000_000)
 MIGRATIONS = ROOT / "services" / "retrieval" / "context_retrieval" / "migrations"
@@ -39,6 +36,15 @@ ASKED = {
     "a namespace with a hundredth": Filter(("small-0",)),
 }
 ALONE = "a tenth, partitioned"
+# Of the server: room for a million chunks. It need not outlive a power cut.
+LARGE = {
+    "shared_buffers": "4GB",
+    "autovacuum": "off",  # at each size it is done by hand, so that it is not under way while we measure
+    "checkpoint_timeout": "1h",
+    "max_wal_size": "32GB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
 PARTITION = (
     "DROP SCHEMA IF EXISTS part CASCADE",
     "CREATE SCHEMA part",
@@ -57,38 +63,12 @@ SELECT pg_table_size('retrieval.chunks'), pg_relation_size('retrieval.chunks_emb
     (SELECT pg_relation_size(indexrelid) FROM pg_index WHERE indrelid = 'part.chunks'::regclass AND NOT indisprimary)"""
 
 
-class Large(embedded.Cluster):
-    """The embedded server with room for a million chunks; it need not outlive a power cut."""
-
-    def command(self, **settings: str) -> list[str]:
-        """The server in the foreground."""
-        large = {
-            "shared_buffers": "4GB",
-            "autovacuum": "off",  # at each size it is done by hand, so that it is not under way while we measure
-            "checkpoint_timeout": "1h",
-            "max_wal_size": "32GB",
-            "wal_level": "minimal",
-            "max_wal_senders": "0",
-        }
-        return super().command(**{**settings, **large})
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    """Such a server for the block."""
-    with tempfile.TemporaryDirectory(prefix="context-bench-", ignore_cleanup_errors=True) as scratch:
-        made = embedded.prepare(Path(scratch) / "postgres", sync=False)
-        large = Large(made.data, made.socket_dir, made.user)
-        with _running(large, Path(scratch) / "postgres.log"):
-            yield large.url
-
-
 async def measure(sizes: Sequence[int], memory: str, out: Path | None) -> list[dict[str, Any]]:
     """The figures of each size, which are kept in `out` as they come."""
     say("embedding real chunks and questions")
     around, given = Around.encode(REAL), Given.encode(QUESTIONS, SEED)
     loaded, found = bulk.Loaded(), list[dict[str, Any]]()
-    with server() as scratch, scratch_database(scratch) as url:
+    with scratch_server(LARGE) as server, scratch_database(server) as url:
         await postgres.migrate(url, schema="retrieval", directory=MIGRATIONS)
         for size in sizes:
             await asyncio.to_thread(bulk.grow, url, loaded, size, around, memory)

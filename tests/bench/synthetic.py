@@ -22,6 +22,7 @@ from context_retrieval.document import DATES, OWN_FIELDS
 from context_retrieval.model import Chunk, Document, Entry, Key
 from context_retrieval.passages import Text, words
 from tests.bench import corpus
+from tests.bench.timing import CORES
 
 Vectors = npt.NDArray[np.float32]
 
@@ -51,7 +52,7 @@ class Around:
         encoder = Encoder.load(files.default_directory(os.environ), "int8")
         made = (document(number, item) for number, item in enumerate(corpus.items(documents, REAL_SEED)))
         texts = sorted((passage.embedded for one in made for passage in Text(one).rough_passages()), key=len)
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        with ThreadPoolExecutor(CORES) as threads:
             groups = [texts[at : at + BATCH] for at in range(0, len(texts), BATCH)]
             real = np.concatenate(list(threads.map(encoder.embed_now, groups)))
         covariance = np.cov(real, rowvar=False) + 1e-6 * np.eye(real.shape[1])

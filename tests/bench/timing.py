@@ -3,6 +3,7 @@
 Standard library only: whatever interpreter runs a peer measures with this too.
 """
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import TypeAlias
 Ask: TypeAlias = Callable[[str], object]
 
 AT_ONCE = 16  # callers
+CORES = len(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)

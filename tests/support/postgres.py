@@ -7,10 +7,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
@@ -32,12 +33,8 @@ def postgres_url() -> Iterator[str]:
     if url:
         yield url
         return
-    # Not pytest's own directory: as root, Postgres runs as another user, who may not pass through that one.
-    with tempfile.TemporaryDirectory(prefix="context-test-", ignore_cleanup_errors=True) as scratch:
-        Path(scratch).chmod(0o711)
-        cluster = embedded.prepare(Path(scratch) / "postgres", sync=False)
-        with _running(cluster, Path(scratch) / "postgres.log"):
-            yield cluster.url
+    with _embedded({}) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -74,8 +71,11 @@ def database_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
 
 
 @contextmanager
-def scratch_server() -> Iterator[str]:
-    """A server for the block: the one DATABASE_URL names, a container of TEST_POSTGRES_IMAGE, or the embedded one."""
+def scratch_server(settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[str]:
+    """A server for the block: the one DATABASE_URL names, a container of TEST_POSTGRES_IMAGE, or the embedded one.
+
+    Only the last is given `settings`.
+    """
     if url := os.environ.get("DATABASE_URL"):
         yield url
     elif image := os.environ.get("TEST_POSTGRES_IMAGE"):
@@ -84,18 +84,25 @@ def scratch_server() -> Iterator[str]:
         with PostgresContainer(image, driver=None) as container:
             yield container.get_connection_url()
     else:
-        # Not pytest's own directory: as root, Postgres runs as another user, who may not pass through that one.
-        with tempfile.TemporaryDirectory(prefix="context-test-", ignore_cleanup_errors=True) as scratch:
-            cluster = embedded.prepare(Path(scratch) / "postgres", sync=False)
-            with _running(cluster, Path(scratch) / "postgres.log"):
-                yield cluster.url
+        with _embedded(settings) as url:
+            yield url
 
 
 @contextmanager
-def _running(cluster: embedded.Cluster, log: Path) -> Iterator[None]:
+def _embedded(settings: Mapping[str, str]) -> Iterator[str]:
+    # Not pytest's own directory: as root, Postgres runs as another user, who may not pass through that one.
+    with tempfile.TemporaryDirectory(prefix="context-test-", ignore_cleanup_errors=True) as scratch:
+        Path(scratch).chmod(0o711)
+        cluster = embedded.prepare(Path(scratch) / "postgres", sync=False)
+        with _running(cluster, Path(scratch) / "postgres.log", settings):
+            yield cluster.url
+
+
+@contextmanager
+def _running(cluster: embedded.Cluster, log: Path, settings: Mapping[str, str]) -> Iterator[None]:
     with log.open("wb") as output:
         user = embedded.as_user(cluster.user)
-        process = subprocess.Popen(cluster.command(**FAST), **user, stdout=output, stderr=output)
+        process = subprocess.Popen(cluster.command(**{**FAST, **settings}), **user, stdout=output, stderr=output)
     try:
         for _ in range(600):
             if cluster.answers() and _accepts(cluster.url):

@@ -5,7 +5,6 @@ in the client, and several threads of one process would hold each other up.
 """
 
 import multiprocessing
-import os
 import socket
 import subprocess
 import sys
@@ -18,10 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.peers import task
-from tests.bench.timing import AT_ONCE, Load, at_once, resident
+from tests.bench.timing import AT_ONCE, CORES, Load, at_once, resident
 
 STARTS_WITHIN = 60.0  # seconds
-CORES = len(os.sched_getaffinity(0))
 NAME = "bench"
 
 
