@@ -40,6 +40,7 @@ SELECT namespace, item_id, change_id, 1, type, title, tags, status, true, item_d
 FROM staged"""
 STORE_CHUNKS = """
 COPY chunks (namespace, item_id, ordinal, text, token_count, digest, model_id, embedding) FROM STDIN (FORMAT BINARY)"""
+STORE_EDGES = "COPY edges (namespace, from_id, to_id, type, strength) FROM STDIN"
 CHUNK_TYPES = ("text", "text", "int4", "text", "int4", "bytea", "text", "halfvec")
 COUNT = (
     "TRUNCATE terms, namespace_stats",
@@ -48,7 +49,7 @@ COUNT = (
     """INSERT INTO namespace_stats SELECT namespace, count(*), sum(length),
         (SELECT count(*) FROM chunks c WHERE c.namespace = d.namespace)
     FROM documents d GROUP BY namespace""",
-    "VACUUM ANALYZE documents, chunks, terms, namespace_stats",
+    "VACUUM ANALYZE documents, chunks, edges, terms, namespace_stats",
 )
 INDEXES = """
 SELECT i.indexrelid::regclass::text AS name, pg_get_indexdef(i.indexrelid) AS definition FROM pg_index i
@@ -148,6 +149,10 @@ def _store(block: int) -> int:
                 copy.write_row(_staged(entry))
         cursor.execute(STORE)
         cursor.execute("TRUNCATE staged")
+        with cursor.copy(STORE_EDGES) as copy:
+            for entry in made:
+                for edge in entry.document.edges:
+                    copy.write_row((*entry.document.key, edge.to_id, edge.type, edge.strength))
         with cursor.copy(STORE_CHUNKS) as copy:
             copy.set_types(CHUNK_TYPES)
             rows = list(_chunk_rows(made))

@@ -13,9 +13,9 @@ from context_retrieval.analysis import analyse, codes_in
 from context_retrieval.embedder import Embedded, Embedder, Model
 from context_retrieval.model import Filter, Question, Vector
 from context_retrieval.rank import Scale
-from context_retrieval.search import Request, Searcher, Timings
-from context_retrieval.store import SESSION, Readers, compares, configure, look
-from context_retrieval.store.statement import Plan
+from context_retrieval.search import COUNTED, Request, Searcher, Timings
+from context_retrieval.store import SESSION, Passing, Readers, configure, look, way
+from context_retrieval.store.statement import Plan, Way
 from context_retrieval.vocabulary import Vocabulary
 from tests.bench import corpus
 from tests.bench.timing import percentile
@@ -79,16 +79,21 @@ class Probe:
         """
         reader = self._readers.of(wanted.namespaces)
         size = await reader.size(wanted.namespaces)
+        passing = Passing(size.documents, 0)
+        if wanted.narrow:
+            passing = await reader.passing(wanted, COUNTED)
         found = {"semantic": 0, "hybrid": 0}
         all_of = dict.fromkeys(found, 0)
         for text in self._given.questions[:questions]:
             for mode in found:
                 question = await self._question(text, wanted, size.documents, words=mode == "hybrid")
                 lexical = mode == "hybrid"
-                far = look(size, TOP, lexical=lexical, narrow=wanted.narrow)
+                far = look(size.of(passing.documents), TOP, lexical=lexical, narrow=wanted.narrow)
+                whole = not wanted.narrow
+                chosen = way(size, passing.documents, passing.documents, TOP, lexical=lexical, whole=whole)
                 exact, ours = [
-                    {one.key for one in (await reader.search(question, wanted, _plan(mode, every), TOP, far))[0]}
-                    for every in (True, compares(size, TOP, lexical=lexical))
+                    {one.key for one in (await reader.search(question, wanted, _plan(mode, one), TOP, far))[0]}
+                    for one in (Way.WHOLE if whole else Way.PART, chosen)
                 ]
                 found[mode] += len(exact & ours)
                 all_of[mode] += len(exact)
@@ -112,5 +117,5 @@ async def probe(url: str, given: Given, schema: str = SESSION.schema) -> AsyncIt
         yield Probe(Readers(postgres.Reads(pool)), given)
 
 
-def _plan(mode: str, exhaustive: bool) -> Plan:
-    return Plan(dense=True, lexical=mode == "hybrid", exhaustive=exhaustive, current=False, bundle=False)
+def _plan(mode: str, chosen: Way) -> Plan:
+    return Plan(dense=True, lexical=mode == "hybrid", way=chosen, current=False, bundle=False)

@@ -7,9 +7,9 @@ means in the directions in which real vectors differ and as much in each as they
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 from context_embedding import files
 from context_embedding.encoder import Encoder
 from context_retrieval.document import DATES, OWN_FIELDS
-from context_retrieval.model import Chunk, Document, Entry, Key
+from context_retrieval.model import Chunk, Document, Edge, Entry, Key
 from context_retrieval.passages import Text, words
 from tests.bench import corpus
 from tests.bench.timing import CORES
@@ -68,7 +68,8 @@ class Around:
 
 def entries(block: int, around: Around) -> Iterator[Entry]:
     """The documents of a block, ready to be stored. The same block is the same every time."""
-    made = [document(number, item) for number, item in enumerate(corpus.items(BLOCK, block + 1), block * BLOCK)]
+    items = enumerate(corpus.items(BLOCK, block + 1), block * BLOCK)
+    made = list(_linked(document(number, item) for number, item in items))
     texts = [Text(one) for one in made]
     passages = [text.rough_passages() for text in texts]
     vectors = iter(around.draw(sum(map(len, passages)), np.random.default_rng(block)))
@@ -78,6 +79,15 @@ def entries(block: int, around: Around) -> Iterator[Entry]:
             for passage in cut
         )
         yield Entry(one, words(one), text.digest, chunks, around.model_id)
+
+
+def _linked(documents: Iterable[Document]) -> Iterator[Document]:
+    """Each refers to the one before it in its namespace."""
+    before: dict[str, str] = {}
+    for one in documents:
+        to = before.get(one.key.namespace)
+        yield replace(one, edges=(Edge(to, "references", 0.5),)) if to else one
+        before[one.key.namespace] = one.key.item_id
 
 
 def document(number: int, item: dict[str, Any]) -> Document:

@@ -17,12 +17,15 @@ from context_retrieval.embedder import Embedded, Embedder, unavailable
 from context_retrieval.model import Filter, Key, Page, Question, Weights
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
-from context_retrieval.store import Reader, Readers, Size, compares, look
-from context_retrieval.store.statement import Plan
+from context_retrieval.store import Passing, Reader, Readers, Size, look, way
+from context_retrieval.store.statement import Plan, Way
 from context_retrieval.vocabulary import Vocabulary
 
 EMBED_WAIT = 1.0  # seconds, at most, that a question's vector is waited for before words must do
-SIZE_KEPT = 5.0  # seconds for which a namespace's size is remembered
+SIZE_KEPT = 5.0  # seconds for which a namespace's size is remembered,
+PASSING_KEPT = 30.0  # and how many documents pass a filter
+COUNTED = 20_000  # of them, at most
+KEPT = 1000  # sizes, and filters
 MOST = 40  # hits that are shown or packed
 MOST_SHARE = 0.5  # of them, at most, to what nobody vouches for while there are others
 NEARLY = 5  # hits below the bar that a bundle mentions
@@ -81,6 +84,7 @@ class Searcher:
         self._readers, self._embedder, self._scale = readers, embedder, scale
         self._vocabulary = Vocabulary()
         self._sizes: dict[tuple[str, ...], tuple[float, Size]] = {}
+        self._passing: dict[Filter, tuple[float, Passing]] = {}
 
     async def find(self, request: Request, timings: Timings) -> Found:
         """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
@@ -96,6 +100,7 @@ class Searcher:
             else:
                 codes = codes_in(request.query)[:CODES]
                 weights = await self._vocabulary.weigh(reader, wanted.namespaces, size.documents, analysis, codes)
+            passing = await self._passes(reader, wanted, size)
             embedded = await embedding
         finally:
             embedding.cancel()
@@ -105,8 +110,7 @@ class Searcher:
             question = replace(question, vector=embedded.vector, model_id=embedded.model_id)
         with timings.stage("sql"):
             most = request.limit + (NEARLY if request.bundle else REPLACED)
-            plan = _plan(request, mode, size, most)
-            far = look(size, most, lexical=plan.lexical, narrow=wanted.narrow)
+            plan, far = _plan(request, mode, size, passing, most)
             candidates, expansion = await reader.search(question, wanted, plan, most, far)
         with timings.stage("ranking"):
             ranker = Ranker(self._scale, mode, today()).beside(candidates)
@@ -143,11 +147,24 @@ class Searcher:
         kept = self._sizes.get(namespaces)
         if kept and kept[0] > time.monotonic():
             return kept[1]
-        if len(self._sizes) > 1000:
+        if len(self._sizes) >= KEPT:
             self._sizes.clear()
         size = await reader.size(namespaces)
         self._sizes[namespaces] = (time.monotonic() + SIZE_KEPT, size)
         return size
+
+    async def _passes(self, reader: Reader, wanted: Filter, size: Size) -> Passing:
+        """How many documents pass, as of half a minute ago: any way to search them is right, one is the quickest."""
+        if not wanted.narrow:
+            return Passing(size.documents, size.unvouched)
+        kept = self._passing.get(wanted)
+        if kept and kept[0] > time.monotonic():
+            return kept[1]
+        if len(self._passing) >= KEPT:
+            self._passing.clear()
+        passing = await reader.passing(wanted, COUNTED)
+        self._passing[wanted] = (time.monotonic() + PASSING_KEPT, passing)
+        return passing
 
     def _least(self, request: Request, mode: Mode, ranked: Sequence[Scored]) -> Bar:
         """What a hit must have."""
@@ -161,16 +178,25 @@ class Searcher:
         return bar(ranked, floor, scale.tail if request.bundle else scale.rest)
 
 
-def _plan(request: Request, mode: Mode, size: Size, most: int) -> Plan:
+def _plan(request: Request, mode: Mode, size: Size, passing: Passing, most: int) -> tuple[Plan, int]:
+    """How to search, and how far the vector index is to look at once where it is asked."""
     wanted, lexical = request.filter, mode is not Mode.SEMANTIC
-    return Plan(
+    vouched, unvouched = passing.documents - passing.unvouched, passing.unvouched
+    plan = Plan(
         dense=mode is not Mode.KEYWORD,
         lexical=lexical,
-        exhaustive=compares(size, most, lexical=lexical),
-        mixed=size.unvouched,
+        way=way(size, vouched, passing.documents, most, lexical=lexical, whole=not wanted.narrow),
+        mixed=size.unvouched > 0,
+        way_unvouched=way(size, unvouched, size.unvouched, most, lexical=lexical),
         named=request.named,
         current=not (wanted.history or wanted.statuses),
         bundle=request.bundle,
+    )
+    asked = [vouched] if plan.way is Way.INDEX else []
+    if plan.mixed and plan.way_unvouched is Way.INDEX:
+        asked.append(unvouched)
+    return plan, max(
+        (look(size.of(documents), most, lexical=lexical, narrow=wanted.narrow) for documents in asked), default=0
     )
 
 

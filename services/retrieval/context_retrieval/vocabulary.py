@@ -6,12 +6,12 @@ looked for all the same: a document may have come that has it.
 """
 
 import hashlib
+import itertools
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import TypeVar
 
 from context_retrieval.analysis import Analysis
@@ -25,6 +25,8 @@ PAIR = 0.3  # of the weight of two words, where they follow each other
 PAIR_GAP = 3  # places between them at most: stop words stand there
 REACH = 200  # documents that the words which choose candidates may stand in, all together; the others only score;
 REACH_ALONE = 4000  # where nothing but words chooses
+MANY = 1000  # documents, about, that are few enough where words choose together
+TOGETHER = 2.0  # times as often as by chance do words of one question stand together
 RARE = 3  # documents that an exact code may stand in, or
 RARE_SHARE = 0.02  # of all
 REMEMBERED = 30.0  # seconds for which it is remembered how many documents have a word;
@@ -87,7 +89,7 @@ class Vocabulary:
             codes=tuple(_number(term.lexeme) for term in coded),
             attainable=max(sum(sorted((term.weight for term in terms), reverse=True)[:TERMS_COUNTED]), 1e-9),
             lexemes={term.lexeme: (_number(term.lexeme), term.weight) for term in terms if term.documents},
-            chosen=(_chosen(terms, REACH), _chosen(terms, REACH_ALONE)),
+            chosen=(_chosen(terms, documents, REACH, REACH_ALONE), _chosen(terms, documents, REACH_ALONE, math.inf)),
         )
 
     async def _known(
@@ -139,26 +141,31 @@ def _pairs(stems: Sequence[tuple[str, ...]], terms: Mapping[str, Term]) -> dict[
     places = [(place, lexeme) for place, stem in enumerate(stems) for lexeme in stem]
     return {
         _number(f"{one} {other}"): PAIR * (terms[one].weight + terms[other].weight) / 2
-        for (here, one), (there, other) in pairwise(places)
+        for (here, one), (there, other) in itertools.pairwise(places)
         if 1 <= there - here <= PAIR_GAP and one in terms and other in terms
     }
 
 
-def _chosen(terms: Sequence[Term], reach: int) -> str:
-    """The condition on candidates, as the text of a tsquery: the question's rarer words; where none is rare, the two
-    that are rarest, together.
+def _chosen(terms: Sequence[Term], documents: int, reach: int, most: float) -> str:
+    """The condition on candidates, as the text of a tsquery: the question's rarer words; where none is rare, so many of
+    them together as are; nothing where more than `most` documents may have all of them.
     """
     known = [term for term in terms if term.documents]
     chosen = [_quoted(term.lexeme) for term in terms if not term.documents]
-    if len(known) > 1 and known[0].documents > reach:
-        chosen.append(f"({_quoted(known[0].lexeme)} & {_quoted(known[1].lexeme)})")
-    else:
-        together = 0
-        for place, term in enumerate(known):
-            together += term.documents
-            if place and together > reach:
-                break
-            chosen.append(_quoted(term.lexeme))
+    if not known:
+        return " | ".join(chosen)
+    if known[0].documents <= reach:
+        having = itertools.accumulate(term.documents for term in known)
+        chosen += [_quoted(term.lexeme) for term, all_ in zip(known, having, strict=True) if all_ <= reach]
+        return " | ".join(chosen)
+    together, expected = [known[0]], float(known[0].documents)
+    for term in known[1:]:
+        if len(together) > 1 and expected <= MANY:
+            break
+        together.append(term)
+        expected *= min(TOGETHER * term.documents / max(documents, 1), 1.0)
+    if expected <= most:
+        chosen.append("(" + " & ".join(_quoted(term.lexeme) for term in together) + ")")
     return " | ".join(chosen)
 
 

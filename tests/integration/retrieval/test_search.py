@@ -16,7 +16,7 @@ from context.v1 import retrieval_pb2 as pb
 from context.v1 import types_pb2
 from context_common.errors import Invalid, Unavailable
 from context_retrieval import search
-from context_retrieval.store import statement
+from context_retrieval.store.statement import Way
 from tests.support import items
 from tests.support.retrieval import WORD, FakeEmbedding, Retrieval, ids, running
 
@@ -83,12 +83,9 @@ FILTERS: list[tuple[str, dict[str, Any], Any]] = [
 
 @pytest.mark.parametrize("by_index", [False, True], ids=["every vector", "by the index"])
 async def test_filters_cut_no_recall_straight_after_loading(
-    retrieval: Retrieval, by_index: bool, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    retrieval: Retrieval, by_index: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "compares", lambda *_, **__: not by_index)
-    monkeypatch.setattr(statement, "FEW", 0)
-    statement.search.cache_clear()
-    request.addfinalizer(statement.search.cache_clear)
+    monkeypatch.setattr(search, "way", lambda *_, **__: Way.INDEX if by_index else Way.PART)
     made = await fill(retrieval, 400)
     for query in ("word1 word2 word3 word4 word5", "word30 word31 word32"):
         for name, filters, passes in FILTERS:
@@ -141,7 +138,7 @@ async def test_by_meaning_alone_the_nearest_are_found_in_their_order(
     retrieval: Retrieval, by_index: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Words have no part in it, neither in what is shown nor in what is looked at."""
-    monkeypatch.setattr(search, "compares", lambda *_, **__: not by_index)
+    monkeypatch.setattr(search, "way", lambda *_, **__: Way.INDEX if by_index else Way.WHOLE)
     made = await fill(retrieval, 200)
     for query in ("word1 word2 word3", "word30 word31", "word7 word8 word9 word10"):
         nearest = exact(made, query, retrieval.embedding)[:7]
@@ -153,7 +150,7 @@ async def test_a_large_namespace_among_many_small_ones_is_asked_by_the_vector_in
     retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One plan serves all, for which each holds an equal share of everything: hardly worth an index."""
-    monkeypatch.setattr(search, "compares", lambda size, *_, **__: size.chunks < 20)
+    monkeypatch.setattr(search, "way", lambda size, *_, **__: Way.WHOLE if size.chunks < 20 else Way.INDEX)
     for number in range(12):
         await retrieval.as_(f"small-{number}").put(items.adr(id="ADR-001", title="One", decision="Alone here."))
     await fill(retrieval, 60)

@@ -8,6 +8,7 @@ import pytest
 from context.v1 import retrieval_pb2 as pb
 from context.v1 import types_pb2
 from context_retrieval import search
+from context_retrieval.store.statement import Way
 from tests.support import items
 from tests.support.retrieval import Retrieval, ids, running
 
@@ -118,7 +119,7 @@ async def flood(retrieval: Retrieval, count: int = 150) -> None:
 async def test_a_flood_does_not_take_the_places_of_what_people_wrote(
     retrieval: Retrieval, by_index: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "compares", lambda *_, **__: not by_index)
+    monkeypatch.setattr(search, "way", lambda *_, **__: Way.INDEX if by_index else Way.PART)
     monkeypatch.setattr(search, "SIZE_KEPT", 0.0)
     await flood(retrieval)
     bundle, response = await retrieval.query("harbour ferries", max_tokens=2000)

@@ -2,40 +2,73 @@
 
 import pytest
 
-from context_retrieval.store import Size, compares, look
+from context_retrieval.store import Size, look, way
+from context_retrieval.store.statement import Way
+
+
+def size(chunks: int, everywhere: int) -> Size:
+    return Size(documents=chunks // 2, chunks=chunks, everywhere=everywhere, unvouched=0)
+
+
+def whole(of: Size, *, lexical: bool = True) -> Way:
+    return way(of, of.documents, of.documents, 12, lexical=lexical, whole=True)
+
+
+def filtered(of: Size, documents: int) -> Way:
+    return way(of, documents, documents, 12, lexical=True)
 
 
 @pytest.mark.parametrize(
-    ("chunks", "everywhere", "compared"),
+    ("chunks", "everywhere", "found"),
     [
-        (0, 0, True),
-        (500, 500, True),
-        (3_000, 3_000, False),
-        (1_000_000, 1_000_000, False),
-        (3_000, 100_000, True),  # the index would give thirty of others for each that is wanted
-        (10_000, 1_000_000, True),
-        (100_000, 1_000_000, False),
-        (500, 0, True),  # nothing was counted yet
-        (100_000, 0, False),
+        (0, 0, Way.WHOLE),
+        (500, 500, Way.WHOLE),
+        (3_000, 3_000, Way.INDEX),
+        (1_000_000, 1_000_000, Way.INDEX),
+        (3_000, 100_000, Way.WHOLE),  # the index would give thirty of others for each that is wanted
+        (10_000, 1_000_000, Way.WHOLE),
+        (100_000, 1_000_000, Way.INDEX),
+        (500, 0, Way.WHOLE),  # nothing was counted yet
+        (100_000, 0, Way.INDEX),
     ],
 )
-def test_a_namespace_is_compared_where_the_index_would_look_longer(
-    chunks: int, everywhere: int, compared: bool
+def test_a_namespace_is_compared_where_the_index_would_look_longer(chunks: int, everywhere: int, found: Way) -> None:
+    assert whole(size(chunks, everywhere)) in ({found, Way.PART} if chunks == 0 else {found})
+
+
+@pytest.mark.parametrize(
+    ("chunks", "documents", "found"),
+    [
+        (1_000_000, 0, Way.PART),
+        (1_000_000, 5_000, Way.PART),  # half of a hundredth: the index would give a hundred others for each
+        (1_000_000, 100_000, Way.INDEX),
+        (2_000, 10, Way.PART),
+        (2_000, 900, Way.INDEX),
+    ],
+)
+def test_what_passes_a_filter_is_compared_where_the_index_would_look_longer(
+    chunks: int, documents: int, found: Way
 ) -> None:
-    size = Size(documents=chunks, chunks=chunks, everywhere=everywhere, unvouched=False)
-    assert compares(size, 12, lexical=True) is compared
+    assert filtered(size(chunks, chunks), documents) is found
+
+
+def test_few_among_many_are_left_to_the_index_where_to_find_them_takes_longer() -> None:
+    of = size(100_000, 100_000)
+    assert way(of, 100, 100, 12, lexical=True) is Way.PART
+    assert way(of, 100, of.documents * 100, 12, lexical=True) is Way.INDEX
 
 
 def test_by_meaning_alone_the_index_looks_further_and_pays_later() -> None:
-    size = Size(documents=2000, chunks=2000, everywhere=2000, unvouched=False)
-    assert compares(size, 12, lexical=False)
-    assert not compares(size, 12, lexical=True)
+    of = size(2000, 2000)
+    assert whole(of, lexical=False) is Way.WHOLE
+    assert whole(of) is Way.INDEX
 
 
-def test_the_index_looks_as_far_as_enough_of_a_namespace_takes() -> None:
-    whole = Size(documents=50_000, chunks=100_000, everywhere=100_000, unvouched=False)
-    tenth = Size(documents=5_000, chunks=10_000, everywhere=100_000, unvouched=False)
-    assert look(tenth, 12, lexical=True) == 10 * look(whole, 12, lexical=True)
-    assert look(whole, 12, lexical=True, narrow=True) > look(whole, 12, lexical=True)
-    assert look(whole, 12, lexical=False) > look(whole, 12, lexical=True, narrow=True)
-    assert look(Size(10, 10, 10**9, unvouched=False), 100, lexical=False, narrow=True) == 1000  # more it may not
+def test_the_index_looks_as_far_as_enough_of_what_passes_takes() -> None:
+    everything = size(100_000, 100_000)
+    tenth = size(10_000, 100_000)
+    assert look(tenth, 12, lexical=True) == 10 * look(everything, 12, lexical=True)
+    assert look(everything.of(5_000), 12, lexical=True) == look(tenth, 12, lexical=True)
+    assert look(everything, 12, lexical=True, narrow=True) > look(everything, 12, lexical=True)
+    assert look(everything, 12, lexical=False) > look(everything, 12, lexical=True, narrow=True)
+    assert look(size(10, 10**9), 100, lexical=False, narrow=True) == 1000  # more it may not

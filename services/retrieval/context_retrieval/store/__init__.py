@@ -4,7 +4,7 @@ stand beside it.
 
 from context_retrieval.store.index import Index
 from context_retrieval.store.pool import CHANNEL, SESSION, configure
-from context_retrieval.store.reader import Reader, Readers, Size, compares, look
+from context_retrieval.store.reader import Passing, Reader, Readers, Size, look, way
 from context_retrieval.store.receipts import Receipts
 from context_retrieval.store.status import Status
 
@@ -12,12 +12,13 @@ __all__ = [
     "CHANNEL",
     "SESSION",
     "Index",
+    "Passing",
     "Reader",
     "Readers",
     "Receipts",
     "Size",
     "Status",
-    "compares",
     "configure",
     "look",
+    "way",
 ]

@@ -1,5 +1,6 @@
 """Searches the read model: one statement finds, scores, follows edges and fetches what is shown."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,16 +10,18 @@ from pgvector import HalfVector, SparseVector
 from context_common.postgres import Reads, Row, Target
 from context_retrieval.model import Candidate, Counted, Expansion, Filter, Glimpse, Key, Link, Page, Question, Tally
 from context_retrieval.store import sql, statement
-from context_retrieval.store.statement import Plan, Shape
+from context_retrieval.store.statement import Plan, Shape, Way
 
 CANDIDATES = 24  # of each kind of evidence, at least
 CHUNKS = 2  # looked at for each candidate by meaning: some are of the same document
 # How far the vector index looks at once, at least, where nothing but meaning is asked for, and behind a filter; and at
 # most. docs/performance.md has the recall.
 LOOK_ALONE, LOOK_NARROW, FARTHEST = 500, 200, 1000
-# Microseconds, of which only counts what they are to each other: to compare one vector and look at its document; to
-# begin with the index, for each vector that it looks at, and for each that it has to go on for.
-COMPARE, BEGIN, LOOK, GO_ON = 1.1, 400.0, 8.0, 20.0
+# Microseconds, of which only counts what they are to each other: to compare one vector of a whole namespace; to see
+# whether a document passes, and to look up the vectors of one that does; to begin with the index, for each vector that
+# it looks at, and for each that it has to go on for. With more vectors in it they lie farther apart in memory.
+COMPARE, PASS, LOOK_UP, BEGIN, LOOK, GO_ON = 1.1, 1.0, 7.0, 400.0, 8.0, 20.0
+FEW_VECTORS, SPREAD = 10_000, 0.3
 EVIDENCE = (
     "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "provenance", "vouched",
     "references", "cosine", "lexical", "covered", "named", "coded", "bm25",
@@ -32,7 +35,20 @@ class Size:
     documents: int
     chunks: int
     everywhere: int  # chunks in all namespaces, about
-    unvouched: bool  # some document's text is nobody's who vouches for it
+    unvouched: int  # documents whose text is nobody's who vouches for it
+
+    def of(self, documents: int) -> "Size":
+        """What so many of the documents amount to, if all have as many chunks."""
+        share = min(documents / self.documents, 1.0) if self.documents else 1.0
+        return Size(documents, math.ceil(self.chunks * share), self.everywhere, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """How many documents pass a filter, and how many of them nobody vouches for; as far as they were counted."""
+
+    documents: int
+    unvouched: int
 
 
 class Reader:
@@ -45,6 +61,12 @@ class Reader:
         """How much there is."""
         rows = await self._target.fetch(statement.SIZE, {"namespaces": list(namespaces)}, "size")
         return Size(**rows[0])
+
+    async def passing(self, wanted: Filter, far: int) -> Passing:
+        """How many documents pass, counted up to `far`."""
+        values = {**_filter_values(wanted), "far": far}
+        rows = await self._target.fetch(statement.passing(Shape.of(wanted)), values, "passing")
+        return Passing(**rows[0])
 
     async def terms(self, namespaces: Sequence[str], words: Sequence[str], wholes: Sequence[str]) -> Counted:
         """What Postgres makes of each of `words`, and how common that is, and each of `wholes` as it is."""
@@ -68,7 +90,7 @@ class Reader:
         limits = {"most": most, "many": near // CHUNKS, "near": near}
         values = {**_filter_values(wanted), **_question_values(question, wanted, alone=not plan.dense), **limits}
         settings: dict[str, str] = {}
-        if plan.dense and not plan.exhaustive:
+        if plan.indexed:
             # One plan serves every namespace, and takes each for as large as the others: it would rather compare all
             # the vectors of what it takes for a small one than ask the index, unless it may not sort them.
             settings = {"hnsw.ef_search": str(far), "enable_sort": "off"}
@@ -106,27 +128,36 @@ class Readers:
         return Reader(self._reads.target(*namespaces))
 
 
-def compares(size: Size, most: int, *, lexical: bool) -> bool:
-    """Whether to compare every vector of the namespaces takes no longer than to ask the index for the best `most`.
+def way(size: Size, documents: int, among: int, most: int, *, lexical: bool, whole: bool = False) -> Way:
+    """How the best `most` by meaning among so many of the documents are found soonest.
 
-    It is exact besides. The index knows no namespaces: of a small one among large ones it finds little that is wanted.
+    To compare is exact besides. The index knows neither namespaces nor filters: of few among many it finds little that
+    is wanted. `among`: how many documents have to be looked at to find these; `whole`: no filter stands against
+    comparing the vectors of all.
     """
-    far = look(size, most, lexical=lexical)
-    asking = BEGIN + LOOK * far + GO_ON * max(_given(size, most) - far, 0)
-    return size.chunks * COMPARE <= asking
+    some = size.of(documents)
+    far = look(some, most, lexical=lexical)
+    asking = BEGIN + LOOK * far + GO_ON * max(_given(some, most) - far, 0)
+    takes = {
+        Way.PART: among * PASS + documents * LOOK_UP,
+        Way.INDEX: asking * max(size.everywhere / FEW_VECTORS, 1.0) ** SPREAD,
+    }
+    if whole:
+        takes[Way.WHOLE] = size.chunks * COMPARE
+    return min(takes, key=lambda way: takes[way])
 
 
 def look(size: Size, most: int, *, lexical: bool, narrow: bool = False) -> int:
     """How far the vector index looks at once for the best `most` documents.
 
-    As far as it has to for so many to be of these namespaces, since to go on looking takes longer. What it misses is
-    mostly found by words, where they are asked as well; what passes a filter (`narrow`) lies farther away.
+    As far as it has to for so many to be of these, since to go on looking takes longer. What it misses is mostly found
+    by words, where they are asked as well; what passes a filter (`narrow`) lies farther away.
     """
     far = _given(size, most)
     if not lexical:
         far = max(far * 2, LOOK_ALONE)
     if narrow:
-        far = max(far * 2, LOOK_NARROW)
+        far = max(far, LOOK_NARROW)
     return int(min(far, FARTHEST))
 
 
@@ -146,6 +177,7 @@ def _filter_values(wanted: Filter) -> dict[str, Any]:
         "namespaces": list(wanted.namespaces),
         "types": list(wanted.types),
         "tags": list(wanted.tags),
+        "within": [f"{namespace}/{tag}" for namespace in wanted.namespaces for tag in wanted.tags],
         "statuses": list(wanted.statuses),
         "from_date": wanted.from_date,
         "to_date": wanted.to_date,

@@ -23,22 +23,41 @@ FROM (
 ) AS term"""
 
 BM25 = "coalesce(-(d.impacts <#> %(words)s), 0)"
+# Where rows are found by one condition, whatever else is asked of them, it stands in a subquery of its own: the planner
+# takes every namespace for an equal share of everything, and else reads all of a large one out of a second index.
+BY_WORDS = "(SELECT * FROM visible_documents d WHERE d.lexemes @@ %(chosen)s::tsquery OFFSET 0)"
+BY_TAGS = "(SELECT * FROM visible_documents d WHERE tags_within(d.namespace, d.tags) && %(within)s::text[] OFFSET 0)"
+BY_TRUST = "(SELECT * FROM visible_documents d WHERE d.{namespaces} AND NOT d.vouched AND NOT d.deleted OFFSET 0)"
+BY_ID = "(SELECT * FROM visible_documents d WHERE d.{namespaces} AND lower(d.item_id) = ANY(%(ids)s) OFFSET 0)"
 # What is known of a candidate so far.
 KNOWN = f"""
 d.namespace, d.item_id, d.in_force, d.vouched, {BM25} AS bm25"""
 # Documents that have some of them.
 WORDED = f"""
-SELECT {KNOWN}, NULL::float8 AS distance FROM visible_documents d
-WHERE d.lexemes @@ %(chosen)s::tsquery AND {{passes}}
+SELECT {KNOWN}, NULL::float8 AS distance FROM {BY_WORDS} AS d WHERE {{passes}}
 ORDER BY d.impacts <#> %(words)s, d.namespace, d.item_id LIMIT {{limit}}"""
-# Every vector compared, or the vector index asked.
-EXACT = f"""
+# Of one document: its nearest passage.
+DISTANCE = """
+(SELECT min(c.embedding <=> %(vector)s) FROM chunks c
+ WHERE c.namespace = {d}.namespace AND c.item_id = {d}.item_id AND c.model_id = %(model)s)"""
+COSINE = f"1 - {DISTANCE}"
+# Every vector compared: of whole namespaces,
+WHOLE = f"""
+SELECT d.*, near.distance FROM (
+    SELECT c.namespace, c.item_id, min(c.embedding <=> %(vector)s) AS distance FROM chunks c
+    WHERE c.{{namespaces}} AND c.model_id = %(model)s
+    GROUP BY c.namespace, c.item_id ORDER BY distance, c.namespace, c.item_id OFFSET 0
+) AS near, LATERAL (
+    SELECT {KNOWN} FROM visible_documents d
+    WHERE d.namespace = near.namespace AND d.item_id = near.item_id AND {{passes}} LIMIT 1
+) AS d
+ORDER BY near.distance, near.namespace, near.item_id LIMIT {{limit}}"""
+# or of the documents of a part of them, one by one.
+PART = f"""
 SELECT {KNOWN}, near.distance FROM (
-    SELECT d.namespace, d.item_id, min(c.embedding <=> %(vector)s) AS distance
-    FROM visible_documents d JOIN chunks c USING (namespace, item_id)
-    WHERE {{passes}} AND c.model_id = %(model)s
-    GROUP BY d.namespace, d.item_id ORDER BY distance, d.namespace, d.item_id LIMIT {{limit}}
-) AS near JOIN visible_documents d USING (namespace, item_id)"""
+    SELECT d.namespace, d.item_id, {DISTANCE.format(d="d")} AS distance
+    FROM {{documents}} AS d WHERE {{passes}} ORDER BY distance, d.namespace, d.item_id LIMIT {{limit}}
+) AS near JOIN visible_documents d USING (namespace, item_id) WHERE near.distance IS NOT NULL"""
 # A document is looked up for each chunk that the index gives: joined, the planner may run through all that it takes for
 # few that pass the filter, once for each chunk.
 INDEXED = f"""
@@ -52,18 +71,12 @@ SELECT namespace, item_id, in_force, vouched, bm25, min(distance) AS distance FR
     ) AS d
     ORDER BY near.distance LIMIT %(near)s
 ) AS near GROUP BY namespace, item_id, in_force, vouched, bm25 ORDER BY distance, namespace, item_id LIMIT {{limit}}"""
-# The former where few documents pass the filter; only one of the two is run.
-FEW = "SELECT count(*) < {few} AS pass FROM (SELECT FROM visible_documents d WHERE {passes} LIMIT {few}) AS passing"
-EITHER = """
-WITH few AS MATERIALIZED ({few})
-SELECT * FROM ({exact}) AS compared WHERE (SELECT pass FROM few)
-UNION ALL SELECT * FROM ({indexed}) AS asked WHERE NOT (SELECT pass FROM few)"""
+# How many documents pass a filter, and how many of them nobody vouches for; counted no further than `far`.
+PASSING = """
+SELECT count(*) AS documents, count(*) FILTER (WHERE NOT vouched) AS unvouched
+FROM (SELECT d.vouched FROM {documents} AS d WHERE {passes} LIMIT %(far)s) AS passing"""
 NAMED = f"""
-SELECT {KNOWN}, NULL::float8 AS distance FROM visible_documents d
-WHERE lower(d.item_id) = ANY(%(ids)s) AND {{passes}}"""
-COSINE = """
-(SELECT 1 - min(c.embedding <=> %(vector)s) FROM chunks c
- WHERE c.namespace = {d}.namespace AND c.item_id = {d}.item_id AND c.model_id = %(model)s)"""
+SELECT {KNOWN}, NULL::float8 AS distance FROM {BY_ID} AS d WHERE {{passes}}"""
 # The candidates, and how each compares with the best of them: by what is vouched for, where there is some.
 RANKED = f"""
 scored AS MATERIALIZED (
@@ -104,8 +117,11 @@ succession AS MATERIALIZED (
         UNION
         SELECT chain.namespace, chain.origin, d.item_id, d.in_force, chain.step + 1
         FROM chain
-        JOIN edges e ON e.namespace = chain.namespace AND e.to_id = chain.at AND e.type = 'supersedes'
-        JOIN visible_documents d ON d.namespace = e.namespace AND d.item_id = e.from_id AND NOT d.deleted
+        JOIN LATERAL (
+            SELECT from_id FROM edges
+            WHERE namespace = chain.namespace AND to_id = chain.at AND type = 'supersedes' OFFSET 0
+        ) AS e ON true
+        JOIN visible_documents d ON d.namespace = chain.namespace AND d.item_id = e.from_id AND NOT d.deleted
         WHERE NOT chain.holds AND chain.step < {CHAIN}
     )
     SELECT DISTINCT chain.namespace, origin, at AS target, 'supersedes'::text AS type, 1.0::float8 AS strength
@@ -169,10 +185,10 @@ BESIDE = """
 BROWSE = """
 SELECT d.namespace, d.item_id, d.type, d.title, d.status, d.tags, d.item_date, d.provenance, d.vouched,
     (SELECT c.text FROM chunks c WHERE c.namespace = d.namespace AND c.item_id = d.item_id AND c.ordinal = 0) AS passage
-FROM visible_documents d WHERE {passes}
+FROM {documents} AS d WHERE {passes}
 ORDER BY d.item_date DESC, d.updated_at DESC, length(d.item_id) DESC, d.item_id DESC, d.namespace LIMIT %(limit)s"""
 SIZE = """
 SELECT coalesce(sum(documents), 0)::bigint AS documents, coalesce(sum(chunks), 0)::bigint AS chunks,
-    (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'chunks'::regclass) AS everywhere, EXISTS (
-    SELECT 1 FROM documents WHERE namespace = ANY(%(namespaces)s) AND NOT vouched AND NOT deleted) AS unvouched
+    (SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'chunks'::regclass) AS everywhere, (
+    SELECT count(*) FROM documents WHERE namespace = ANY(%(namespaces)s) AND NOT vouched AND NOT deleted) AS unvouched
 FROM namespace_stats WHERE namespace = ANY(%(namespaces)s)"""

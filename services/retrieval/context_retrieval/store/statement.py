@@ -7,13 +7,20 @@ Each combination is planned for itself; every value travels as a parameter.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from functools import lru_cache
 
 from context_common.postgres import Numbered
 from context_retrieval.model import Filter
 from context_retrieval.store import sql
 
-FEW = 1500  # documents that pass a filter, up to which every vector of them is compared
+
+class Way(Enum):
+    """How the nearest vectors are found."""
+
+    WHOLE = "every vector of the namespaces is compared"
+    PART = "every vector of what passes is compared, one document after the other"
+    INDEX = "the vector index is asked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +29,9 @@ class Plan:
 
     Attributes:
         dense: By vectors; `lexical`: by words.
-        exhaustive: Every vector is compared; else the vector index is asked, unless few documents pass the filter.
+        way: How vectors are found.
         mixed: There are documents that nobody vouches for: candidates are sought on both sides.
+        way_unvouched: How their vectors are found.
         named: What the question names by its id is found whatever its status.
         current: Of what is superseded, what holds in its place comes as well.
         bundle: The neighbours of the best come as well, and every item with its fields.
@@ -31,11 +39,17 @@ class Plan:
 
     dense: bool
     lexical: bool
-    exhaustive: bool = True
+    way: Way = Way.WHOLE
     mixed: bool = False
+    way_unvouched: Way = Way.PART
     named: bool = False
     current: bool = True
     bundle: bool = True
+
+    @property
+    def indexed(self) -> bool:
+        """Whether the vector index is asked."""
+        return self.dense and Way.INDEX in (self.way, self.way_unvouched if self.mixed else self.way)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +84,11 @@ class Shape:
         """The condition on a namespace."""
         return "namespace = ANY(%(namespaces)s)" if self.several else "namespace = %(namespace)s"
 
+    @property
+    def documents(self) -> str:
+        """Where what passes is looked for, one document after the other."""
+        return sql.BY_TAGS if self.tags else "visible_documents"
+
     def passes(self, *, superseded: bool = True, any_status: bool = False) -> str:
         """The condition on `d` that it stands for.
 
@@ -92,6 +111,7 @@ class Shape:
         return " AND ".join(conditions)
 
 
+NEAREST = {Way.WHOLE: sql.WHOLE, Way.PART: sql.PART, Way.INDEX: sql.INDEXED}
 SIZE, TERMS = Numbered.of(sql.SIZE), Numbered.of(sql.TERMS)
 
 
@@ -127,27 +147,30 @@ def search(plan: Plan, shape: Shape) -> Numbered:
 @lru_cache(maxsize=256)
 def browse(shape: Shape) -> Numbered:
     """A list of the newest."""
-    return Numbered.of(sql.BROWSE.format(passes=shape.passes(superseded=False)))
+    return Numbered.of(sql.BROWSE.format(documents=shape.documents, passes=shape.passes(superseded=False)))
+
+
+@lru_cache(maxsize=256)
+def passing(shape: Shape) -> Numbered:
+    """How many documents pass."""
+    return Numbered.of(sql.PASSING.format(documents=shape.documents, passes=shape.passes()))
 
 
 def _candidates(plan: Plan, shape: Shape) -> Iterator[tuple[str, str]]:
     """What finds candidates: names and texts. What nobody vouches for is sought beside the rest, not in its place."""
-    yield "named", sql.NAMED.format(passes=shape.passes(any_status=plan.named))
-    sides = [("", "", "%(many)s")]
+    named = shape.passes(any_status=plan.named)
+    yield "named", sql.NAMED.format(namespaces=shape.namespaces, passes=named)
+    sides = [("", "", "%(many)s", plan.way, shape.documents)]
     if plan.mixed:
-        sides = [("", " AND d.vouched", "%(many)s"), ("_unvouched", " AND NOT d.vouched", str(sql.UNVOUCHED))]
-    for side, condition, limit in sides:
+        few = sql.BY_TRUST.format(namespaces=shape.namespaces)
+        sides = [
+            ("", " AND d.vouched", "%(many)s", plan.way, shape.documents),
+            ("_unvouched", " AND NOT d.vouched", str(sql.UNVOUCHED), plan.way_unvouched, few),
+        ]
+    for side, condition, limit, way, documents in sides:
         passes = f"{shape.passes()}{condition}"
         if plan.lexical:
             yield f"worded{side}", sql.WORDED.format(passes=passes, limit=limit)
         if plan.dense:
-            yield f"nearest{side}", _nearest(plan, shape, passes, limit)
-
-
-def _nearest(plan: Plan, shape: Shape, passes: str, limit: str) -> str:
-    """What finds candidates by their vectors: which way is quicker, and exact, shows where the filter is applied."""
-    exact = sql.EXACT.format(passes=passes, limit=limit)
-    indexed = sql.INDEXED.format(namespaces=shape.namespaces, passes=passes, limit=limit)
-    if plan.exhaustive or not shape.narrow:
-        return exact if plan.exhaustive else indexed
-    return sql.EITHER.format(few=sql.FEW.format(passes=passes, few=FEW), exact=exact, indexed=indexed)
+            among = {"namespaces": shape.namespaces, "documents": documents}
+            yield f"nearest{side}", NEAREST[way].format(**among, passes=passes, limit=limit)
