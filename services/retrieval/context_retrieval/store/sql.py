@@ -32,18 +32,19 @@ BY_ID = "(SELECT * FROM visible_documents d WHERE d.{namespaces} AND lower(d.ite
 # What is known of a candidate so far.
 KNOWN = f"""
 d.namespace, d.item_id, d.in_force, d.vouched, {BM25} AS bm25"""
+UNKNOWN = "NULL::float8 AS distance, NULL::integer AS ordinal"
 # Documents that have some of them.
 WORDED = f"""
-SELECT {KNOWN}, NULL::float8 AS distance FROM {BY_WORDS} AS d WHERE {{passes}}
+SELECT {KNOWN}, {UNKNOWN} FROM {BY_WORDS} AS d WHERE {{passes}}
 ORDER BY d.impacts <#> %(words)s, d.namespace, d.item_id LIMIT {{limit}}"""
-# Of one document: its nearest passage.
-DISTANCE = """
-(SELECT min(c.embedding <=> %(vector)s) FROM chunks c
- WHERE c.namespace = {d}.namespace AND c.item_id = {d}.item_id AND c.model_id = %(model)s)"""
-COSINE = f"1 - {DISTANCE}"
+# Of one document: its nearest passage, and how near that is.
+NEAREST_OF = """
+SELECT c.embedding <=> %(vector)s AS distance, c.ordinal FROM chunks c
+WHERE c.namespace = {d}.namespace AND c.item_id = {d}.item_id AND c.model_id = %(model)s AND {unknown}
+ORDER BY distance, c.ordinal LIMIT 1"""
 # Every vector compared: of whole namespaces,
 WHOLE = f"""
-SELECT d.*, near.distance FROM (
+SELECT d.*, near.distance, NULL::integer AS ordinal FROM (
     SELECT c.namespace, c.item_id, min(c.embedding <=> %(vector)s) AS distance FROM chunks c
     WHERE c.{{namespaces}} AND c.model_id = %(model)s
     GROUP BY c.namespace, c.item_id ORDER BY distance, c.namespace, c.item_id OFFSET 0
@@ -54,16 +55,19 @@ SELECT d.*, near.distance FROM (
 ORDER BY near.distance, near.namespace, near.item_id LIMIT {{limit}}"""
 # or of the documents of a part of them, one by one.
 PART = f"""
-SELECT {KNOWN}, near.distance FROM (
-    SELECT d.namespace, d.item_id, {DISTANCE.format(d="d")} AS distance
-    FROM {{documents}} AS d WHERE {{passes}} ORDER BY distance, d.namespace, d.item_id LIMIT {{limit}}
-) AS near JOIN visible_documents d USING (namespace, item_id) WHERE near.distance IS NOT NULL"""
+SELECT {KNOWN}, near.distance, near.ordinal FROM (
+    SELECT d.namespace, d.item_id, near.distance, near.ordinal
+    FROM {{documents}} AS d, LATERAL ({NEAREST_OF.format(d="d", unknown="true")}) AS near
+    WHERE {{passes}} ORDER BY near.distance, d.namespace, d.item_id LIMIT {{limit}}
+) AS near JOIN visible_documents d USING (namespace, item_id)"""
 # A document is looked up for each chunk that the index gives: joined, the planner may run through all that it takes for
 # few that pass the filter, once for each chunk.
 INDEXED = f"""
-SELECT namespace, item_id, in_force, vouched, bm25, min(distance) AS distance FROM (
-    SELECT d.*, near.distance FROM (
-        SELECT c.namespace, c.item_id, c.embedding <=> %(vector)s AS distance FROM chunks c
+SELECT namespace, item_id, in_force, vouched, bm25, min(distance) AS distance,
+    (array_agg(ordinal ORDER BY distance))[1] AS ordinal
+FROM (
+    SELECT d.*, near.distance, near.ordinal FROM (
+        SELECT c.namespace, c.item_id, c.ordinal, c.embedding <=> %(vector)s AS distance FROM chunks c
         WHERE c.{{namespaces}} AND c.model_id = %(model)s ORDER BY c.embedding <=> %(vector)s
     ) AS near, LATERAL (
         SELECT {KNOWN} FROM visible_documents d
@@ -76,16 +80,16 @@ PASSING = """
 SELECT count(*) AS documents, count(*) FILTER (WHERE NOT vouched) AS unvouched
 FROM (SELECT d.vouched FROM {documents} AS d WHERE {passes} LIMIT %(far)s) AS passing"""
 NAMED = f"""
-SELECT {KNOWN}, NULL::float8 AS distance FROM {BY_ID} AS d WHERE {{passes}}"""
+SELECT {KNOWN}, {UNKNOWN} FROM {BY_ID} AS d WHERE {{passes}}"""
 # The candidates, and how each compares with the best of them: by what is vouched for, where there is some.
 RANKED = f"""
 scored AS MATERIALIZED (
     SELECT namespace, item_id, in_force, vouched, lower(item_id) = ANY(%(ids)s) AS named, bm25,
-        coalesce(1 - distance, {{cosine}}) AS cosine
+        1 - coalesce(found.distance, near.distance) AS cosine, coalesce(found.ordinal, near.ordinal) AS ordinal
     FROM (
-        SELECT namespace, item_id, in_force, vouched, bm25, min(distance) AS distance FROM ({{found}}) AS candidate
-        GROUP BY namespace, item_id, in_force, vouched, bm25
-    ) AS found
+        SELECT namespace, item_id, in_force, vouched, bm25, min(distance) AS distance, min(ordinal) AS ordinal
+        FROM ({{found}}) AS candidate GROUP BY namespace, item_id, in_force, vouched, bm25
+    ) AS found LEFT JOIN LATERAL ({{nearest}}) AS near ON true
 ),
 best AS MATERIALIZED (
     SELECT bm25, cosine, coalesce(words / nullif(words + (1 - words) * meant, 0), words) AS words
@@ -154,25 +158,29 @@ SAID = f"""
 COVERED = f"""
 (SELECT least(1.0, coalesce(sum(w.weight), 0) / %(attainable)s) FROM {ASKED}
  WHERE d.impacts <#> ('{{{{' || w.number + 1 || ':1}}}}/{PLACES}')::sparsevec < 0)"""
-# The passage that bears most on the question: by meaning, or where that is not known or the matter is a code, by words.
-NEAREST_PASSAGE = f"""
-CASE WHEN d.impacts <#> %(codes)s < 0 THEN -{SAID} ELSE c.embedding <=> %(vector)s END"""
-PASSAGE = """
-(SELECT c.text FROM chunks c WHERE c.namespace = d.namespace AND c.item_id = d.item_id
- ORDER BY {by}, c.ordinal LIMIT 1)"""
+# The passage that bears most on the question: where the matter is a code, or meaning is not known, by words.
+BY_MEANING = """
+SELECT c.text FROM chunks c
+WHERE c.namespace = d.namespace AND c.item_id = d.item_id AND c.ordinal = coalesce(ranked.ordinal, near.ordinal, 0)"""
+SAYING = f"""
+SELECT c.text FROM chunks c WHERE c.namespace = d.namespace AND c.item_id = d.item_id
+ORDER BY {SAID} DESC, c.ordinal LIMIT 1"""
+CODED = "coalesce(d.impacts <#> %(codes)s < 0, false)"
 FOUND = f"""
 SELECT d.namespace, d.item_id, d.type, d.status, d.in_force, d.item_date, d.pinned, d.severity, d.access_count,
     d.provenance, d.vouched, (SELECT count(*) FROM (
         SELECT FROM edges e WHERE e.namespace = d.namespace AND e.to_id = d.item_id LIMIT {REFERENCES}
     ) AS pointing) AS "references",
-    coalesce(ranked.cosine, {{cosine}}) AS cosine, coalesce(ranked.bm25, {BM25}) AS bm25,
+    coalesce(ranked.cosine, 1 - near.distance) AS cosine, coalesce(ranked.bm25, {BM25}) AS bm25,
     least(1.0, coalesce(ranked.bm25, {BM25}) / %(attainable)s) AS lexical,
     CASE WHEN {{weak}} THEN {COVERED} ELSE 0 END AS covered, coalesce(ranked.named, false) AS named,
-    coalesce(d.impacts <#> %(codes)s < 0, false) AS coded, top.place IS NOT NULL AS found,
-    d.version, d.title, d.tags, {{payload}} AS payload, d.tokens, d.tokens_of, d.updated_at, {{passage}} AS passage,
+    {CODED} AS coded, top.place IS NOT NULL AS found,
+    d.version, d.title, d.tags, {{payload}} AS payload, d.tokens, d.tokens_of, d.updated_at,
+    CASE WHEN {{wordy}} THEN ({SAYING}) ELSE ({BY_MEANING}) END AS passage,
     {{succeeds}} AS succeeds, {{neighbours}} AS neighbours
 FROM ({{shown}}) AS shown JOIN visible_documents d USING (namespace, item_id)
-    LEFT JOIN ranked USING (namespace, item_id) LEFT JOIN top USING (namespace, item_id), best
+    LEFT JOIN ranked USING (namespace, item_id) LEFT JOIN top USING (namespace, item_id)
+    LEFT JOIN LATERAL ({{nearest}}) AS near ON true, best
 WHERE NOT d.deleted"""
 # Nothing of what was found means much: then it counts how much of the question is there at all.
 WEAK = "best.cosine IS NULL OR best.cosine < 0.4"

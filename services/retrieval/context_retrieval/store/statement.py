@@ -118,14 +118,15 @@ SIZE, TERMS = Numbered.of(sql.SIZE), Numbered.of(sql.TERMS)
 @lru_cache(maxsize=1024)
 def search(plan: Plan, shape: Shape) -> Numbered:
     """A search."""
-    cosine = sql.COSINE if plan.dense else "NULL::float8"
+    nearest = sql.NEAREST_OF if plan.dense else f"SELECT {sql.UNKNOWN}"
     found = []
     shown = ["SELECT namespace, item_id FROM top"]
     parts = []
     for name, part in _candidates(plan, shape):
         parts.append(f"{name} AS MATERIALIZED ({part})")
         found.append(f"SELECT * FROM {name}")
-    parts.append(sql.RANKED.format(found=" UNION ALL ".join(found), cosine=cosine.format(d="found")))
+    missing = nearest.format(d="found", unknown="found.distance IS NULL")
+    parts.append(sql.RANKED.format(found=" UNION ALL ".join(found), nearest=missing))
     if plan.current:
         parts.append(sql.SUCCESSION.format(passes=shape.passes()))
         shown.append("SELECT namespace, target FROM succession")
@@ -133,10 +134,10 @@ def search(plan: Plan, shape: Shape) -> Numbered:
         parts.append(sql.NEIGHBOURHOOD.format(passes=shape.passes()))
         shown.append("SELECT namespace, target FROM neighbourhood")
     answer = sql.FOUND.format(
-        cosine=cosine.format(d="d"),
+        nearest=nearest.format(d="d", unknown="ranked.ordinal IS NULL"),
         weak=sql.WEAK if plan.dense else "true",
         payload="d.payload" if plan.bundle else "'{}'::jsonb",
-        passage=sql.PASSAGE.format(by=sql.NEAREST_PASSAGE if plan.dense else f"-{sql.SAID}"),
+        wordy=sql.CODED if plan.dense else "true",
         succeeds=sql.SUCCEEDS if plan.current else "NULL::jsonb",
         neighbours=sql.BESIDE if plan.bundle else "NULL::jsonb",
         shown=" UNION ".join(shown),
