@@ -14,7 +14,7 @@ from context_retrieval.embedder import Embedded, Embedder, Model
 from context_retrieval.model import Filter, Question, Vector
 from context_retrieval.rank import Scale
 from context_retrieval.search import COUNTED, Request, Searcher, Timings
-from context_retrieval.store import SESSION, Passing, Readers, configure, look, way
+from context_retrieval.store import SESSION, Passing, Readers, Size, configure, look, way
 from context_retrieval.store.statement import Plan, Way
 from context_retrieval.vocabulary import Vocabulary
 from tests.bench import corpus
@@ -92,7 +92,7 @@ class Probe:
                 whole = not wanted.narrow
                 chosen = way(size, passing.documents, passing.documents, TOP, lexical=lexical, whole=whole)
                 exact, ours = [
-                    {one.key for one in (await reader.search(question, wanted, _plan(mode, one), TOP, far))[0]}
+                    {one.key for one in (await reader.search(question, wanted, _plan(mode, one, size), TOP, far))[0]}
                     for one in (Way.WHOLE if whole else Way.PART, chosen)
                 ]
                 found[mode] += len(exact & ours)
@@ -117,5 +117,6 @@ async def probe(url: str, given: Given, schema: str = SESSION.schema) -> AsyncIt
         yield Probe(Readers(postgres.Reads(pool)), given)
 
 
-def _plan(mode: str, chosen: Way) -> Plan:
-    return Plan(dense=True, lexical=mode == "hybrid", way=chosen, current=False, bundle=False)
+def _plan(mode: str, chosen: Way, size: Size) -> Plan:
+    marked = not size.prevails
+    return Plan(dense=True, lexical=mode == "hybrid", way=chosen, marked=marked, current=False, bundle=False)

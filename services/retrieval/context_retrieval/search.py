@@ -188,6 +188,7 @@ def _plan(request: Request, mode: Mode, size: Size, passing: Passing, most: int)
         way=way(size, vouched, passing.documents, most, lexical=lexical, whole=not wanted.narrow),
         mixed=size.unvouched > 0,
         way_unvouched=way(size, unvouched, size.unvouched, most, lexical=lexical),
+        marked=not size.prevails,
         named=request.named,
         current=not (wanted.history or wanted.statuses),
         bundle=request.bundle,

@@ -25,7 +25,8 @@ PAIR = 0.3  # of the weight of two words, where they follow each other
 PAIR_GAP = 3  # places between them at most: stop words stand there
 REACH = 200  # documents that the words which choose candidates may stand in, all together; the others only score;
 REACH_ALONE = 4000  # where nothing but words chooses
-MANY = 1000  # documents, about, that are few enough where words choose together
+MANY, MOST = 400, 2000  # documents, about, that are few enough where words choose together; and that are too many
+STEM = 4  # letters by which a part is known whatever its ending
 TOGETHER = 2.0  # times as often as by chance do words of one question stand together
 RARE = 3  # documents that an exact code may stand in, or
 RARE_SHARE = 0.02  # of all
@@ -89,7 +90,7 @@ class Vocabulary:
             codes=tuple(_number(term.lexeme) for term in coded),
             attainable=max(sum(sorted((term.weight for term in terms), reverse=True)[:TERMS_COUNTED]), 1e-9),
             lexemes={term.lexeme: (_number(term.lexeme), term.weight) for term in terms if term.documents},
-            chosen=(_chosen(terms, documents, REACH, REACH_ALONE), _chosen(terms, documents, REACH_ALONE, math.inf)),
+            chosen=(_chosen(terms, documents, REACH, MOST), _chosen(terms, documents, REACH_ALONE, math.inf)),
         )
 
     async def _known(
@@ -162,6 +163,8 @@ def _chosen(terms: Sequence[Term], documents: int, reach: int, most: float) -> s
     for term in known[1:]:
         if len(together) > 1 and expected <= MANY:
             break
+        if any(term.lexeme[:STEM] in one.lexeme for one in together):
+            continue  # a part of an identifier stands wherever that does
         together.append(term)
         expected *= min(TOGETHER * term.documents / max(documents, 1), 1.0)
     if expected <= most:

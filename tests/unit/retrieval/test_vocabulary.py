@@ -108,3 +108,23 @@ async def test_what_is_full_is_begun_anew_and_no_question_loses_a_word(
     monkeypatch.setattr(vocabulary, bound, 0)
     for _ in range(2):
         assert await weigh(index, words, "pool timeout") == wanted
+
+
+async def test_common_words_choose_together_as_far_as_few_documents_have_them_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    common = {"alpha": 9_000, "beta": 10_000, "gamma": 11_000, "delta": 60_000, "vast": 5_000, "widest": 60_000}
+    for lexeme, documents in common.items():
+        monkeypatch.setitem(DOCUMENTS, lexeme, documents)
+
+    async def chosen(query: str) -> tuple[str, str]:
+        return (await Vocabulary().weigh(cast("Reader", Counting()), ("web",), 100_000, analyse(query), [])).chosen
+
+    # Of 100,000 documents 1,800 may have the two rarest of these, and 400 the three.
+    assert (await chosen("alpha beta gamma delta"))[0] == "('alpha' & 'beta' & 'gamma')"
+    # So many that to weigh them all says too little for what it takes: then only where nothing else chooses.
+    assert await chosen("vast widest") == ("", "('vast' & 'widest')")
+    assert await chosen("alpha") == ("", "('alpha')")
+    # A part stands wherever the whole does.
+    monkeypatch.setitem(DOCUMENTS, "alpha.vast", 4_000)
+    assert (await chosen("alpha.vast beta"))[0] == "('alpha.vast' & 'beta')"

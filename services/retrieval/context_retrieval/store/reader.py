@@ -37,6 +37,11 @@ class Size:
     everywhere: int  # chunks in all namespaces, about
     unvouched: int  # documents whose text is nobody's who vouches for it
 
+    @property
+    def prevails(self) -> bool:
+        """Whether so much of everything is here that what is found anywhere is mostly found here."""
+        return self.chunks * 4 > self.everywhere
+
     def of(self, documents: int) -> "Size":
         """What so many of the documents amount to, if all have as many chunks."""
         share = min(documents / self.documents, 1.0) if self.documents else 1.0
@@ -88,7 +93,7 @@ class Reader:
         """
         near = _near(most)
         limits = {"most": most, "many": near // CHUNKS, "near": near}
-        values = {**_filter_values(wanted), **_question_values(question, wanted, alone=not plan.dense), **limits}
+        values = {**_filter_values(wanted), **_question_values(question, wanted, plan), **limits}
         settings: dict[str, str] = {}
         if plan.indexed:
             # One plan serves every namespace, and takes each for as large as the others: it would rather compare all
@@ -150,15 +155,16 @@ def way(size: Size, documents: int, among: int, most: int, *, lexical: bool, who
 def look(size: Size, most: int, *, lexical: bool, narrow: bool = False) -> int:
     """How far the vector index looks at once for the best `most` documents.
 
-    As far as it has to for so many to be of these, since to go on looking takes longer. What it misses is mostly found
-    by words, where they are asked as well; what passes a filter (`narrow`) lies farther away.
+    As far as it has to for so many to be of these, since to go on looking takes longer, and the farther the more it has
+    to miss. What it misses is mostly found by words, where they are asked as well; what passes a filter (`narrow`) lies
+    farther away.
     """
     far = _given(size, most)
     if not lexical:
         far = max(far * 2, LOOK_ALONE)
     if narrow:
         far = max(far, LOOK_NARROW)
-    return int(min(far, FARTHEST))
+    return int(min(far * (1 + math.log10(max(size.everywhere / FEW_VECTORS, 1.0))), FARTHEST))
 
 
 def _near(most: int) -> int:
@@ -184,11 +190,13 @@ def _filter_values(wanted: Filter) -> dict[str, Any]:
     }
 
 
-def _question_values(question: Question, wanted: Filter, *, alone: bool) -> dict[str, Any]:
+def _question_values(question: Question, wanted: Filter, plan: Plan) -> dict[str, Any]:
     """Lists are never empty: an empty one has no type, and the statement would be prepared once more for that."""
     weights = question.weights
-    chosen = weights.chosen[alone]
-    marks = " | ".join(f"'@{namespace}'" for namespace in wanted.namespaces)
+    chosen = weights.chosen[not plan.dense]
+    if chosen and plan.marked:
+        marks = " | ".join(f"'@{namespace}'" for namespace in wanted.namespaces)
+        chosen = f"({marks}) & ({chosen})"
     return {
         "words": SparseVector(dict(weights.impacts), sql.PLACES),
         "codes": SparseVector(dict.fromkeys(weights.codes, 1.0), sql.PLACES),
@@ -196,7 +204,7 @@ def _question_values(question: Question, wanted: Filter, *, alone: bool) -> dict
         "lexemes": ["", *weights.lexemes],
         "numbers": [0, *(number for number, _ in weights.lexemes.values())],
         "weights": [0.0, *(weight for _, weight in weights.lexemes.values())],
-        "chosen": f"({marks}) & ({chosen})" if chosen else "",
+        "chosen": chosen,
         "ids": ["", *question.ids],
         "vector": None if question.vector is None else HalfVector(question.vector),
         "model": question.model_id,

@@ -37,11 +37,13 @@ UNKNOWN = "NULL::float8 AS distance, NULL::integer AS ordinal"
 WORDED = f"""
 SELECT {KNOWN}, {UNKNOWN} FROM {BY_WORDS} AS d WHERE {{passes}}
 ORDER BY d.impacts <#> %(words)s, d.namespace, d.item_id LIMIT {{limit}}"""
-# Of one document: its nearest passage, and how near that is.
+# Of one document: its nearest passage, and how near that is. Not in one with the order, or the vector index may be
+# asked for all of them until it comes to one of this document's.
 NEAREST_OF = """
-SELECT c.embedding <=> %(vector)s AS distance, c.ordinal FROM chunks c
-WHERE c.namespace = {d}.namespace AND c.item_id = {d}.item_id AND c.model_id = %(model)s AND {unknown}
-ORDER BY distance, c.ordinal LIMIT 1"""
+SELECT distance, ordinal FROM (
+    SELECT c.embedding <=> %(vector)s AS distance, c.ordinal FROM chunks c
+    WHERE c.namespace = {d}.namespace AND c.item_id = {d}.item_id AND c.model_id = %(model)s AND {unknown} OFFSET 0
+) AS its ORDER BY distance, ordinal LIMIT 1"""
 # Every vector compared: of whole namespaces,
 WHOLE = f"""
 SELECT d.*, near.distance, NULL::integer AS ordinal FROM (

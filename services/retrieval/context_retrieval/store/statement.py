@@ -32,6 +32,7 @@ class Plan:
         way: How vectors are found.
         mixed: There are documents that nobody vouches for: candidates are sought on both sides.
         way_unvouched: How their vectors are found.
+        marked: Words are sought among those of the namespaces, not among all.
         named: What the question names by its id is found whatever its status.
         current: Of what is superseded, what holds in its place comes as well.
         bundle: The neighbours of the best come as well, and every item with its fields.
@@ -42,6 +43,7 @@ class Plan:
     way: Way = Way.WHOLE
     mixed: bool = False
     way_unvouched: Way = Way.PART
+    marked: bool = True
     named: bool = False
     current: bool = True
     bundle: bool = True
