@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: manifests compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e long quality bench bench-quick bench-scale bench-stages chaos rolling upgrade load soak fuzz clean
+.PHONY: manifests compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e long quality bench bench-large bench-quick bench-scale bench-stages chaos rolling upgrade load soak fuzz clean
 SHELL := /bin/bash
 
 # Any Python from 3.11 on; looked for only by targets that use it.
@@ -84,6 +84,9 @@ bench: ## Ours, the bare limit, Chroma, txtai and mem0 on the same documents; RU
 
 bench-quick: ## Three minutes: ratios to the bare limit beside those that were kept; RUN=--save keeps these
 	$(BIN)/python -m tests.bench.quick $(RUN)
+
+bench-large: ## Search among 20,000 documents beside the bare limit; RUN="--documents 50000"
+	$(BIN)/python -m tests.bench.large $(RUN)
 
 bench-scale: ## Ten thousand chunks, a hundred thousand, a million; RUN="--sizes 10000,100000"
 	$(BIN)/python -m tests.bench.scale $(RUN)

@@ -38,7 +38,7 @@ ASKED = {
 ALONE = "a tenth, partitioned"
 # Of the server: room for a million chunks. It need not outlive a power cut.
 LARGE = {
-    "shared_buffers": "4GB",
+    "shared_buffers": "8GB",  # all of it: what has to come in from elsewhere is another matter
     "autovacuum": "off",  # at each size it is done by hand, so that it is not under way while we measure
     "checkpoint_timeout": "1h",
     "max_wal_size": "32GB",

@@ -1,0 +1,81 @@
+"""Search in a large index beside the bare limit, without the hours of taking it in: `make bench-large`.
+
+The index is filled by COPY as in scale.py, with vectors around real ones; then the four services are started on it and
+asked as in `make bench`. What is taken in by them, and the peers, are measured there.
+"""
+
+import argparse
+import asyncio
+from pathlib import Path
+
+import psycopg
+
+from context_common import postgres
+from context_retrieval.bundle import tally
+from tests.bench import bulk, engine, limit, rounds
+from tests.bench.scale import MIGRATIONS, REAL
+from tests.bench.show import keep, number, say, table
+from tests.bench.synthetic import BLOCK, Around
+from tests.support.postgres import scratch_database, scratch_server
+from tests.support.stack import run_stack
+
+SHARE = 0.8  # of the documents live in the namespace that is asked
+PER_DOCUMENT = 1.68  # chunks, about
+ITEMS = "SELECT namespace, item_id, type, payload FROM retrieval.documents"
+# What the indexer counts beforehand.
+COUNTED = """
+UPDATE retrieval.documents d SET tokens = counted.tokens, tokens_of = counted.checksum
+FROM unnest(%s::text[], %s::text[], %s::integer[], %s::bigint[]) AS counted (namespace, item_id, tokens, checksum)
+WHERE d.namespace = counted.namespace AND d.item_id = counted.item_id"""
+
+
+def fill(url: str, documents: int) -> bulk.Loaded:
+    """Fill the index at `url` so that so many documents, or a few more, live in the namespace that is asked."""
+    asyncio.run(postgres.migrate(url, schema="retrieval", directory=MIGRATIONS))
+    around, loaded = Around.encode(REAL), bulk.Loaded()
+    while loaded.documents * SHARE < documents - BLOCK:
+        missing = documents / SHARE - loaded.documents
+        bulk.grow(url, loaded, loaded.chunks + int(missing * PER_DOCUMENT), around, "2GB")
+    with psycopg.connect(url, autocommit=True) as connection:
+        rows = connection.execute(ITEMS).fetchall()
+        counted = [(namespace, item_id, *tally(kind, payload)) for namespace, item_id, kind, payload in rows]
+        connection.execute(COUNTED, [list(column) for column in zip(*counted, strict=True)])
+        connection.execute("VACUUM ANALYZE retrieval.documents")
+    return loaded
+
+
+def measure(documents: int, questions: int) -> dict[str, float]:
+    """Figures of search, of context queries and of the limit, over one index."""
+    with scratch_server() as server, scratch_database(server) as ours, scratch_database(server) as bare:
+        say(f"filling an index until {documents} documents live in the namespace that is asked")
+        loaded = fill(ours, documents)
+        limit.fill(bare, engine.chunks(ours)[1])
+        with run_stack(ours) as stack, limit.running(bare) as least:
+            found = rounds.measure(stack.url, least, questions)
+    return {**found, "documents": loaded.documents, "chunks": loaded.chunks}
+
+
+def show(found: dict[str, float]) -> None:
+    """Print it."""
+    names = {"limit": "bare limit", "search": "ours, /api/search", "context": "ours, /api/context/query"}
+    columns = ("p50", "p99", "rate", "p50_at_once", "p99_at_once")
+    rows = [(name, *(number(found[f"{kind}.{column}"]) for column in columns)) for kind, name in names.items()]
+    head = (f"{found['documents']:,.0f} documents, {found['chunks']:,.0f} chunks",)
+    table((*head, "p50 ms", "p99 ms", "answers/s at 16", "p50 at 16", "p99 at 16"), rows)
+    table(("ratio", ""), [(name, number(value)) for name, value in rounds.ratios(found).items()])
+
+
+def main() -> None:
+    """Measure, print, keep."""
+    read = argparse.ArgumentParser(description=__doc__)
+    read.add_argument("--documents", type=int, default=20_000, help="in the namespace that is asked")
+    read.add_argument("--questions", type=int, default=400, help="asked one by one; twice as many at once")
+    read.add_argument("--out", type=Path, help="where the figures go as JSON")
+    given = read.parse_args()
+    found = measure(given.documents, given.questions)
+    show(found)
+    keep(given.out, found)
+
+
+if __name__ == "__main__":
+    main()
