@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from context_common import postgres
 from context_common.postgres import Options
@@ -12,10 +13,10 @@ from context_embedding.encoder import Encoder
 from context_retrieval.analysis import analyse, codes_in
 from context_retrieval.embedder import Embedded, Embedder, Model
 from context_retrieval.model import Filter, Question, Vector
-from context_retrieval.rank import Scale
-from context_retrieval.search import COUNTED, Request, Searcher, Timings
-from context_retrieval.store import SESSION, Passing, Readers, Size, configure, look, way
-from context_retrieval.store.statement import Plan, Way
+from context_retrieval.rank import Mode, Scale
+from context_retrieval.search import COUNTED, Request, Searcher, Timings, plan_for
+from context_retrieval.store import SESSION, Passing, Readers, configure
+from context_retrieval.store.statement import Way
 from context_retrieval.vocabulary import Vocabulary
 from tests.bench import corpus
 from tests.bench.timing import percentile
@@ -79,7 +80,7 @@ class Probe:
         """
         reader = self._readers.of(wanted.namespaces)
         size = await reader.size(wanted.namespaces)
-        passing = Passing(size.documents, 0)
+        passing = Passing(size.documents, size.unvouched)
         if wanted.narrow:
             passing = await reader.passing(wanted, COUNTED)
         found = {"semantic": 0, "hybrid": 0}
@@ -87,13 +88,11 @@ class Probe:
         for text in self._given.questions[:questions]:
             for mode in found:
                 question = await self._question(text, wanted, size.documents, words=mode == "hybrid")
-                lexical = mode == "hybrid"
-                far = look(size.of(passing.documents), TOP, lexical=lexical, narrow=wanted.narrow)
-                whole = not wanted.narrow
-                chosen = way(size, passing.documents, passing.documents, TOP, lexical=lexical, whole=whole)
+                plan, far = plan_for(Request(text, wanted, bundle=False), Mode(mode), size, passing, TOP)
+                every = replace(plan, way=Way.PART if wanted.narrow else Way.WHOLE)
                 exact, ours = [
-                    {one.key for one in (await reader.search(question, wanted, _plan(mode, one, size), TOP, far))[0]}
-                    for one in (Way.WHOLE if whole else Way.PART, chosen)
+                    {hit.key for hit in (await reader.search(question, wanted, how, TOP, far))[0]}
+                    for how in (every, plan)
                 ]
                 found[mode] += len(exact & ours)
                 all_of[mode] += len(exact)
@@ -115,8 +114,3 @@ async def probe(url: str, given: Given, schema: str = SESSION.schema) -> AsyncIt
     options = Options(schema, SESSION.role)
     async with postgres.open_pool(url, options, name="bench", size=1, configure=configure) as pool:
         yield Probe(Readers(postgres.Reads(pool)), given)
-
-
-def _plan(mode: str, chosen: Way, size: Size) -> Plan:
-    marked = not size.prevails
-    return Plan(dense=True, lexical=mode == "hybrid", way=chosen, marked=marked, current=False, bundle=False)

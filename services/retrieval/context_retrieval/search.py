@@ -17,6 +17,7 @@ from context_retrieval.embedder import Embedded, Embedder, unavailable
 from context_retrieval.model import Filter, Key, Page, Question, Weights
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
+from context_retrieval.remembered import Remembered
 from context_retrieval.store import Passing, Reader, Readers, Size, look, way
 from context_retrieval.store.statement import Plan, Way
 from context_retrieval.vocabulary import Vocabulary
@@ -25,7 +26,6 @@ EMBED_WAIT = 1.0  # seconds, at most, that a question's vector is waited for bef
 SIZE_KEPT = 5.0  # seconds for which a namespace's size is remembered,
 PASSING_KEPT = 30.0  # and how many documents pass a filter
 COUNTED = 20_000  # of them, at most
-KEPT = 1000  # sizes, and filters
 MOST = 40  # hits that are shown or packed
 MOST_SHARE = 0.5  # of them, at most, to what nobody vouches for while there are others
 NEARLY = 5  # hits below the bar that a bundle mentions
@@ -83,8 +83,8 @@ class Searcher:
     def __init__(self, readers: Readers, embedder: Embedder, scale: Scale) -> None:
         self._readers, self._embedder, self._scale = readers, embedder, scale
         self._vocabulary = Vocabulary()
-        self._sizes: dict[tuple[str, ...], tuple[float, Size]] = {}
-        self._passing: dict[Filter, tuple[float, Passing]] = {}
+        self._sizes = Remembered[tuple[str, ...], Size]()
+        self._passing = Remembered[Filter, Passing]()
 
     async def find(self, request: Request, timings: Timings) -> Found:
         """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
@@ -93,14 +93,15 @@ class Searcher:
         # The vector is on its way while the words are weighed.
         embedding = asyncio.create_task(self._vector(request, timings))
         try:
-            size = await self._size(reader, wanted.namespaces)
+            spaces = wanted.namespaces
+            size = await self._sizes.get(spaces, SIZE_KEPT, lambda: reader.size(spaces))
             analysis = analyse(request.query)
             if request.mode is Mode.SEMANTIC and await embedding:
                 weights = Weights()  # so that words take no part in what is looked at
             else:
                 codes = codes_in(request.query)[:CODES]
-                weights = await self._vocabulary.weigh(reader, wanted.namespaces, size.documents, analysis, codes)
-            passing = await self._passes(reader, wanted, size)
+                weights = await self._vocabulary.weigh(reader, spaces, size.documents, analysis, codes)
+            passing = await self._passes(reader, request, size)
             embedded = await embedding
         finally:
             embedding.cancel()
@@ -110,7 +111,7 @@ class Searcher:
             question = replace(question, vector=embedded.vector, model_id=embedded.model_id)
         with timings.stage("sql"):
             most = request.limit + (NEARLY if request.bundle else REPLACED)
-            plan, far = _plan(request, mode, size, passing, most)
+            plan, far = plan_for(request, mode, size, passing, most)
             candidates, expansion = await reader.search(question, wanted, plan, most, far)
         with timings.stage("ranking"):
             ranker = Ranker(self._scale, mode, today()).beside(candidates)
@@ -142,29 +143,15 @@ class Searcher:
             log.warning("answered_by_words", reason=error.message)
             return None
 
-    async def _size(self, reader: Reader, namespaces: tuple[str, ...]) -> Size:
-        """What the namespaces amount to, as of a few seconds ago."""
-        kept = self._sizes.get(namespaces)
-        if kept and kept[0] > time.monotonic():
-            return kept[1]
-        if len(self._sizes) >= KEPT:
-            self._sizes.clear()
-        size = await reader.size(namespaces)
-        self._sizes[namespaces] = (time.monotonic() + SIZE_KEPT, size)
-        return size
+    async def _passes(self, reader: Reader, request: Request, size: Size) -> Passing:
+        """How many documents pass, as of half a minute ago: any way to search them is right, one is the quickest.
 
-    async def _passes(self, reader: Reader, wanted: Filter, size: Size) -> Passing:
-        """How many documents pass, as of half a minute ago: any way to search them is right, one is the quickest."""
-        if not wanted.narrow:
+        Where no vectors are sought there is no way to choose, and nothing is counted.
+        """
+        wanted = request.filter
+        if not wanted.narrow or request.mode is Mode.KEYWORD:
             return Passing(size.documents, size.unvouched)
-        kept = self._passing.get(wanted)
-        if kept and kept[0] > time.monotonic():
-            return kept[1]
-        if len(self._passing) >= KEPT:
-            self._passing.clear()
-        passing = await reader.passing(wanted, COUNTED)
-        self._passing[wanted] = (time.monotonic() + PASSING_KEPT, passing)
-        return passing
+        return await self._passing.get(wanted, PASSING_KEPT, lambda: reader.passing(wanted, COUNTED))
 
     def _least(self, request: Request, mode: Mode, ranked: Sequence[Scored]) -> Bar:
         """What a hit must have."""
@@ -178,7 +165,7 @@ class Searcher:
         return bar(ranked, floor, scale.tail if request.bundle else scale.rest)
 
 
-def _plan(request: Request, mode: Mode, size: Size, passing: Passing, most: int) -> tuple[Plan, int]:
+def plan_for(request: Request, mode: Mode, size: Size, passing: Passing, most: int) -> tuple[Plan, int]:
     """How to search, and how far the vector index is to look at once where it is asked."""
     wanted, lexical = request.filter, mode is not Mode.SEMANTIC
     vouched, unvouched = passing.documents - passing.unvouched, passing.unvouched
@@ -186,19 +173,15 @@ def _plan(request: Request, mode: Mode, size: Size, passing: Passing, most: int)
         dense=mode is not Mode.KEYWORD,
         lexical=lexical,
         way=way(size, vouched, passing.documents, most, lexical=lexical, whole=not wanted.narrow),
-        mixed=size.unvouched > 0,
-        way_unvouched=way(size, unvouched, size.unvouched, most, lexical=lexical),
+        way_unvouched=way(size, unvouched, size.unvouched, most, lexical=lexical) if size.unvouched else None,
         marked=not size.prevails,
         named=request.named,
         current=not (wanted.history or wanted.statuses),
         bundle=request.bundle,
     )
-    asked = [vouched] if plan.way is Way.INDEX else []
-    if plan.mixed and plan.way_unvouched is Way.INDEX:
-        asked.append(unvouched)
-    return plan, max(
-        (look(size.of(documents), most, lexical=lexical, narrow=wanted.narrow) for documents in asked), default=0
-    )
+    sides = ((plan.way, vouched), (plan.way_unvouched, unvouched))
+    asked = [size.of(documents) for chosen, documents in sides if chosen is Way.INDEX]
+    return plan, max((look(some, most, lexical=lexical, narrow=wanted.narrow) for some in asked), default=0)
 
 
 def _divide(ranked: Sequence[Scored], least: Bar) -> tuple[list[Scored], list[Scored]]:

@@ -30,8 +30,8 @@ class Plan:
     Attributes:
         dense: By vectors; `lexical`: by words.
         way: How vectors are found.
-        mixed: There are documents that nobody vouches for: candidates are sought on both sides.
-        way_unvouched: How their vectors are found.
+        way_unvouched: How those of documents are that nobody vouches for; None: there are none. Else candidates are
+            sought on both sides.
         marked: Words are sought among those of the namespaces, not among all.
         named: What the question names by its id is found whatever its status.
         current: Of what is superseded, what holds in its place comes as well.
@@ -41,8 +41,7 @@ class Plan:
     dense: bool
     lexical: bool
     way: Way = Way.WHOLE
-    mixed: bool = False
-    way_unvouched: Way = Way.PART
+    way_unvouched: Way | None = None
     marked: bool = True
     named: bool = False
     current: bool = True
@@ -51,7 +50,7 @@ class Plan:
     @property
     def indexed(self) -> bool:
         """Whether the vector index is asked."""
-        return self.dense and Way.INDEX in (self.way, self.way_unvouched if self.mixed else self.way)
+        return self.dense and Way.INDEX in (self.way, self.way_unvouched)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +163,7 @@ def _candidates(plan: Plan, shape: Shape) -> Iterator[tuple[str, str]]:
     named = shape.passes(any_status=plan.named)
     yield "named", sql.NAMED.format(namespaces=shape.namespaces, passes=named)
     sides = [("", "", "%(many)s", plan.way, shape.documents)]
-    if plan.mixed:
+    if plan.way_unvouched:
         few = sql.BY_TRUST.format(namespaces=shape.namespaces)
         sides = [
             ("", " AND d.vouched", "%(many)s", plan.way, shape.documents),
