@@ -48,20 +48,15 @@ def _during(stack: Stack, documents: int, questions: int) -> dict[str, float]:
 
 def show(ours: dict[str, float], others: dict[str, peers.Figures]) -> None:
     """Print it."""
-    head = ("", "p50 ms", "p99 ms", "answers/s at 16", "p50 at 16", "p99 at 16", "documents/s in", "MB")
+    head = ("", *rounds.COLUMNS.values(), "documents/s in", "MB")
     services = sum(value for name, value in ours.items() if name.startswith("memory."))
     whole = {"limit": (ours["embed.rate"], None), "search": (ours["ingest.rate"], services), "context": (None, None)}
-    names = {"limit": "bare limit", "search": "ours, /api/search", "context": "ours, /api/context/query"}
-    columns = ("p50", "p99", "rate", "p50_at_once", "p99_at_once")
-    rows = [
-        (names[kind], *(number(ours[f"{kind}.{column}"]) for column in columns), number(taken), number(megabytes))
-        for kind, (taken, megabytes) in whole.items()
-    ]
+    rows = [[*rounds.row(ours, kind), number(taken), number(megabytes)] for kind, (taken, megabytes) in whole.items()]
     for name, found in others.items():
         if isinstance(found, str):
-            rows.append((name, f"did not run: {found}", *["–"] * (len(head) - 2)))
+            rows.append([name, f"did not run: {found}", *["–"] * (len(head) - 2)])
         else:
-            rows.append((name, *(number(found.get(column)) for column in (*columns, "ingest", "memory"))))
+            rows.append([name, *(number(found.get(column)) for column in (*rounds.COLUMNS, "ingest", "memory"))])
     table(head, rows)
     ratios = [(name, number(value)) for name, value in rounds.ratios(ours).items()]
     ratios.append(("search p99 during ingest / idle", number(ours["during.p99"] / ours["search.p99"])))

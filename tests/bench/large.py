@@ -57,11 +57,8 @@ def measure(documents: int, questions: int) -> dict[str, float]:
 
 def show(found: dict[str, float]) -> None:
     """Print it."""
-    names = {"limit": "bare limit", "search": "ours, /api/search", "context": "ours, /api/context/query"}
-    columns = ("p50", "p99", "rate", "p50_at_once", "p99_at_once")
-    rows = [(name, *(number(found[f"{kind}.{column}"]) for column in columns)) for kind, name in names.items()]
-    head = (f"{found['documents']:,.0f} documents, {found['chunks']:,.0f} chunks",)
-    table((*head, "p50 ms", "p99 ms", "answers/s at 16", "p50 at 16", "p99 at 16"), rows)
+    head = f"{found['documents']:,.0f} documents, {found['chunks']:,.0f} chunks"
+    table((head, *rounds.COLUMNS.values()), [rounds.row(found, kind) for kind in rounds.NAMES])
     table(("ratio", ""), [(name, number(value)) for name, value in rounds.ratios(found).items()])
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tests.bench import corpus, engine, limit
 from tests.bench.limit import Limit
-from tests.bench.show import say
+from tests.bench.show import number, say
 from tests.bench.timing import Load, at_once, one_by_one, percentile
 from tests.support.postgres import scratch_database, scratch_server
 from tests.support.stack import Stack, run_stack
@@ -19,6 +19,15 @@ from tests.support.stack import Stack, run_stack
 ROUNDS = 4
 WARM = 60  # questions before the first that counts, of each kind
 SEED = 2  # of the questions
+NAMES = {"limit": "bare limit", "search": "ours, /api/search", "context": "ours, /api/context/query"}
+# What `measure` finds of each, and how a table calls it.
+COLUMNS = {
+    "p50": "p50 ms",
+    "p99": "p99 ms",
+    "rate": "answers/s at 16",
+    "p50_at_once": "p50 at 16",
+    "p99_at_once": "p99 at 16",
+}
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,11 @@ def measure(url: str, least: Limit, questions: int) -> dict[str, float]:
         found |= {f"{kind}.p50_at_once": percentile(ms, 0.5), f"{kind}.p99_at_once": percentile(ms, 0.99)}
         found[f"{kind}.rate"] = statistics.median(load.rate for load in loads)
     return found
+
+
+def row(found: dict[str, float], kind: str) -> list[str]:
+    """The line of a table for one of NAMES: its name, and its COLUMNS of what `measure` found."""
+    return [NAMES[kind], *(number(found[f"{kind}.{column}"]) for column in COLUMNS)]
 
 
 def ratios(found: dict[str, float]) -> dict[str, float]:
