@@ -1,7 +1,6 @@
 """Keeps what every question was asked and answered, for those who wonder later; purges what is old.
 
-Receipts are written together as soon as the one writer is free, those of a busy moment in one transaction. A question
-waits for that only where the queue is full.
+Receipts are written together, those of a moment in one round trip. A question waits for that only where the queue is full.
 """
 
 import asyncio
@@ -25,7 +24,7 @@ from context_retrieval.store import Receipts
 
 QUEUE = 2000  # receipts that wait to be written
 BATCH = 200  # in one transaction
-LINGER = 0.01  # seconds that the first of them waits: its answer goes out before
+LINGER = 0.1  # seconds that the first of them waits: its answer goes out before
 PATIENCE = 0.5  # seconds that a question waits for room in the queue
 RETRY = 1.0  # seconds between attempts while the database is away
 FLUSH = 5.0  # seconds at the end for what is not written yet

@@ -4,14 +4,20 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime
 
-from context_common.postgres import Pool, Reach, fetch, transaction, translate_errors
+from context_common.postgres import Numbered, Pool, Reach, fetch, transaction, translate_errors
 from context_retrieval.model import Receipt
 from context_retrieval.store.pool import EVERYWHERE
 
-# The same one again is what a lost acknowledgement leaves behind.
-KEEP = """
+BETWEEN = "/"  # namespaces: none has one
+# All of them in one round trip. The same one again is what a lost acknowledgement leaves behind.
+KEEP = Numbered.of("""
 INSERT INTO receipts (query_id, namespace, namespaces, asked_at, principal, request_id, receipt)
-VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING"""
+SELECT query_id, (string_to_array(namespaces, '/'))[1], string_to_array(namespaces, '/'), asked_at, principal,
+    request_id, receipt
+FROM unnest(%(ids)s::uuid[], %(namespaces)s::text[], %(times)s::timestamptz[], %(principals)s::text[],
+    %(requests)s::text[], %(bodies)s::bytea[])
+    AS kept (query_id, namespaces, asked_at, principal, request_id, receipt)
+ON CONFLICT DO NOTHING RETURNING query_id""")
 FIND = """
 SELECT query_id, namespaces, asked_at, principal, request_id, receipt FROM receipts WHERE query_id = %(query_id)s"""
 PURGE = """
@@ -31,13 +37,16 @@ class Receipts:
         Raises:
             Unavailable: The database is away, or takes no writes.
         """
-        rows = [
-            (r.query_id, r.namespaces[0], list(r.namespaces), r.asked_at, r.principal, r.request_id, r.body)
-            for r in receipts
-        ]
+        columns = {
+            "ids": [one.query_id for one in receipts],
+            "namespaces": [BETWEEN.join(one.namespaces) for one in receipts],
+            "times": [one.asked_at for one in receipts],
+            "principals": [one.principal for one in receipts],
+            "requests": [one.request_id for one in receipts],
+            "bodies": [one.body for one in receipts],
+        }
         reach = Reach(tuple(sorted({receipt.namespaces[0] for receipt in receipts})))
-        async with translate_errors(), transaction(self._pool, reach, "receipts.keep") as connection:
-            await connection.cursor().executemany(KEEP, rows)
+        await fetch(self._pool, reach, KEEP, columns, "receipts.keep")
 
     async def find(self, query_id: uuid.UUID, namespaces: Sequence[str] | None) -> Receipt | None:
         """The receipt of that query, where its first namespace is among `namespaces`; None: whatever it is."""
