@@ -25,23 +25,26 @@ from tests.bench.timing import CORES
 OPTIONS = "-c search_path=retrieval,public -c jit=off -c work_mem=256MB"
 STAGED = (
     "namespace text, item_id text, change_id bigint, type text, title text, tags text[], status text, item_date date,"
-    " source_uri text, payload jsonb, length integer, text_digest bytea, model_id text,"
+    " source_uri text, payload jsonb, length integer, text_digest bytea, model_id text, tokens integer,"
+    " tokens_of bigint, frame_tokens integer, frame_tokens_of bigint,"
     " title_words text, tag_words text, identifiers text, body_words text"
 )
 STAGE = "COPY staged FROM STDIN"
 STORE = """
 INSERT INTO documents (namespace, item_id, change_id, version, type, title, tags, status, in_force, item_date,
-    provenance, source_uri, payload, length, text_digest, model_id, lexemes)
+    provenance, source_uri, payload, length, text_digest, model_id, tokens, tokens_of, frame_tokens,
+    frame_tokens_of, lexemes)
 SELECT namespace, item_id, change_id, 1, type, title, tags, status, true, item_date,
-    'import', source_uri, payload, length, text_digest, model_id,
-    ('''@' || namespace || '''')::tsvector || setweight(to_tsvector('english', title_words), 'A')
+    'import', source_uri, payload, length, text_digest, model_id, tokens, tokens_of, frame_tokens,
+    frame_tokens_of, ('''@' || namespace || '''')::tsvector || setweight(to_tsvector('english', title_words), 'A')
         || setweight(to_tsvector('english', tag_words), 'B') || identifiers::tsvector
         || to_tsvector('english', body_words)
 FROM staged"""
 STORE_CHUNKS = """
-COPY chunks (namespace, item_id, ordinal, text, token_count, digest, model_id, embedding) FROM STDIN (FORMAT BINARY)"""
+COPY chunks (namespace, item_id, ordinal, text, tokens, tokens_of, token_count, digest, model_id, embedding)
+FROM STDIN (FORMAT BINARY)"""
 STORE_EDGES = "COPY edges (namespace, from_id, to_id, type, strength) FROM STDIN"
-CHUNK_TYPES = ("text", "text", "int4", "text", "int4", "bytea", "text", "halfvec")
+CHUNK_TYPES = ("text", "text", "int4", "text", "int4", "int8", "int4", "bytea", "text", "halfvec")
 COUNT = (
     "TRUNCATE terms, namespace_stats",
     """INSERT INTO terms SELECT namespace, lexeme, count(*)
@@ -166,12 +169,16 @@ def _staged(entry: Entry) -> Sequence[Any]:
     return (
         document.key.namespace, document.key.item_id, document.change_id, document.type, document.title,
         list(document.tags), document.status, document.item_date, document.source_uri, Jsonb(document.payload),
-        words.length, entry.text_digest, entry.model_id, words.title, words.tags, words.identifiers, words.body,
+        words.length, entry.text_digest, entry.model_id,
+        *(entry.counts.fields or (None, None)), *(entry.counts.frame or (None, None)),
+        words.title, words.tags, words.identifiers, words.body,
     )  # fmt: skip
 
 
 def _chunk_rows(made: Sequence[Entry]) -> Iterator[Sequence[Any]]:
     for entry in made:
         for ordinal, chunk in enumerate(entry.chunks or ()):
+            counted = chunk.tally or (None, None)
+            held = (chunk.token_count, chunk.digest, chunk.model_id)
             vector = None if chunk.vector is None else HalfVector(chunk.vector)
-            yield (*entry.document.key, ordinal, chunk.text, chunk.token_count, chunk.digest, chunk.model_id, vector)
+            yield (*entry.document.key, ordinal, chunk.text, *counted, *held, vector)

@@ -8,10 +8,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-import psycopg
-
 from context_common import postgres
-from context_retrieval.bundle import tally
 from tests.bench import bulk, engine, limit, rounds
 from tests.bench.scale import MIGRATIONS, REAL
 from tests.bench.show import keep, number, say, table
@@ -21,12 +18,6 @@ from tests.support.stack import run_stack
 
 SHARE = 0.8  # of the documents live in the namespace that is asked
 PER_DOCUMENT = 1.68  # chunks, about
-ITEMS = "SELECT namespace, item_id, type, payload FROM retrieval.documents"
-# What the indexer counts beforehand.
-COUNTED = """
-UPDATE retrieval.documents d SET tokens = counted.tokens, tokens_of = counted.checksum
-FROM unnest(%s::text[], %s::text[], %s::integer[], %s::bigint[]) AS counted (namespace, item_id, tokens, checksum)
-WHERE d.namespace = counted.namespace AND d.item_id = counted.item_id"""
 
 
 def fill(url: str, documents: int) -> bulk.Loaded:
@@ -36,11 +27,6 @@ def fill(url: str, documents: int) -> bulk.Loaded:
     while loaded.documents * SHARE < documents - BLOCK:
         missing = documents / SHARE - loaded.documents
         bulk.grow(url, loaded, loaded.chunks + int(missing * PER_DOCUMENT), around, "2GB")
-    with psycopg.connect(url, autocommit=True) as connection:
-        rows = connection.execute(ITEMS).fetchall()
-        counted = [(namespace, item_id, *tally(kind, payload)) for namespace, item_id, kind, payload in rows]
-        connection.execute(COUNTED, [list(column) for column in zip(*counted, strict=True)])
-        connection.execute("VACUUM ANALYZE retrieval.documents")
     return loaded
 
 

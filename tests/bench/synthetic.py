@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from context_embedding import files
 from context_embedding.encoder import Encoder
+from context_retrieval.bundle import counted, counted_passage
 from context_retrieval.document import DATES, OWN_FIELDS
 from context_retrieval.model import Chunk, Document, Edge, Entry, Key
 from context_retrieval.passages import Text, words
@@ -75,10 +76,17 @@ def entries(block: int, around: Around) -> Iterator[Entry]:
     vectors = iter(around.draw(sum(map(len, passages)), np.random.default_rng(block)))
     for one, text, cut in zip(made, texts, passages, strict=True):
         chunks = tuple(
-            Chunk(passage.text, passage.digest, len(passage.embedded) // 4 + 2, around.model_id, next(vectors))
+            Chunk(
+                passage.text,
+                passage.digest,
+                len(passage.embedded) // 4 + 2,
+                around.model_id,
+                next(vectors),
+                counted_passage(passage.text),
+            )
             for passage in cut
         )
-        yield Entry(one, words(one), text.digest, chunks, around.model_id)
+        yield Entry(one, words(one), text.digest, chunks, around.model_id, counted(one))
 
 
 def _linked(documents: Iterable[Document]) -> Iterator[Document]:

@@ -12,18 +12,19 @@ import orjson
 from context_retrieval import fence
 from context_retrieval.document import OWN_FIELDS
 from context_retrieval.excerpt import excerpt
-from context_retrieval.model import Page, Tally
+from context_retrieval.model import Candidate, Counts, Document, Page, Tally
 from context_retrieval.rank import Scored
-from context_retrieval.tokens import Part, count, cut
+from context_retrieval.tokens import Part, cut
 
 SECTIONS = ("key_decisions", "known_issues", "recent_changes")
 SECTION_OF = {"adr": 0, "meeting": 0, "failure": 1, "snapshot": 2}
 NEXT = ',{"'  # stands between an item and the next
 GLANCE = 160  # characters of `content` where the fields are shown whole anyway
 CHARACTERS = 4  # of English in a token, about,
-MOST_CHARACTERS = 8  # and as good as never more
+MOST_CHARACTERS = 6  # and seldom more
 DOUBTFUL = 1.3  # times more than there is room for: so far off is no guess
 AROUND = 84  # tokens of what stands around an item's own fields, about
+CONTENT = 28  # that are kept for its content, at least
 TRIES = 6
 
 
@@ -58,7 +59,7 @@ class Rendered:
     def beside(self, fields: str, tokens: int | None = None) -> "Rendered":
         """The same with `fields` as `inside` gives them, whose `tokens` may have been counted before."""
         part = self.part.joined(',"', Part.of(fields, tokens))
-        return replace(self, text=f'{self.text},"{fields}', part=part)
+        return Rendered(f'{self.text},"{fields}', part, self.whole)
 
     @property
     def marked(self) -> bool:
@@ -86,8 +87,8 @@ class Item:
     @cached_property
     def about(self) -> int:
         """The tokens that it takes whole, near enough to tell how large it is."""
-        known = self.page.tally if self.vouched else None
-        fields = known.tokens if known else len(inside(self._own)) // CHARACTERS
+        counted = self.page.counts.fields if self.vouched else None
+        fields = counted.tokens if counted else len(inside(self._own)) // CHARACTERS
         return fields + AROUND + len(self.page.title) // CHARACTERS
 
     @cached_property
@@ -97,11 +98,11 @@ class Item:
         own = self._own
         if own.get("commit_message") == content:
             own = {name: value for name, value in own.items() if name != "commit_message"}
-        shown = self._render(self._base(content), whole=True)
+        shown = replace(self._full, whole=True).beside(self._inside({"content": content}))
         if not own:
             return shown
-        fields, held = inside(self._guard(own)), self.page.tally
-        return shown.beside(fields, held.tokens if held and held.checksum == crc32(fields.encode()) else None)
+        fields = self._inside(own)
+        return shown.beside(fields, known(self.page.counts.fields, fields))
 
     def if_whole(self, room: int) -> Rendered | None:
         """Everything of it, where that takes no more than `room` tokens."""
@@ -119,41 +120,50 @@ class Item:
         None where not even a cut title fits.
         """
         passage = self.page.passage or self._first()
-        base = self._base("")
-        least = 24 + self._fence
-        for smaller in (lambda: None, lambda: base.update(tags=[]), lambda: base.pop("why", None)):
-            smaller()
-            if self._count(base) + least <= room:
-                break
-        else:
-            title = cut(self.page.title, max(0, room - self._count({**base, "title": ""}) - least - self._fence))
-            base.update(title=title)
-        allowed = room - self._count(base) - 1 - self._fence
+        frame = self._fitting(room - CONTENT - self._fence)
+        empty = self._with_content(frame, "")
+        allowed = room - empty.tokens - self._fence
+        if allowed > 0 and len(passage) <= MOST_CHARACTERS * allowed:
+            shown = self._with_content(frame, passage)
+            if shown.tokens <= room:
+                return self._with_fields(shown, passage, room)
+            allowed -= 1
         for _ in range(TRIES):
             if allowed < 0:
                 break
-            base["content"] = cut(passage, allowed)
-            found = self._render(base)
-            if found.tokens <= room:
-                return self._with_fields(found, passage, room) if allowed and base["content"] == passage else found
-            allowed = min(allowed - 1, allowed - (found.tokens - room))
-        base["content"] = ""
-        found = self._render(base)
-        return found if found.tokens <= room else None
+            shown = self._with_content(frame, cut(passage, allowed))
+            if shown.tokens <= room:
+                return shown
+            allowed = min(allowed - 1, allowed - (shown.tokens - room))
+        return empty if empty.tokens <= room else None
 
     @property
     def bare(self) -> Rendered:
         """No more than that it is there."""
-        base = self._base("")
-        base.pop("why", None)
-        return self._render({**base, "title": "", "tags": []})
+        return self._with_content(self._frame("", tags=False, why=False), "")
+
+    def _fitting(self, room: int) -> Rendered:
+        """Which item it is, within `room` tokens: if need be without its tags, without its reasons, its title cut."""
+        if self._full.tokens <= room:
+            return self._full
+        for why in (True, False):
+            frame = self._frame(tags=False, why=why)
+            if frame.tokens <= room:
+                return frame
+        nameless = self._frame("", tags=False, why=False)
+        title = cut(self.page.title, max(0, room - nameless.tokens - self._fence))
+        return self._frame(title, tags=False, why=False)
+
+    def _with_content(self, frame: Rendered, content: str) -> Rendered:
+        text = self._inside(_cut(content))
+        return frame.beside(text, known(self.page.counts.passage, text) if content is self.page.passage else None)
 
     def _with_fields(self, shown: Rendered, passage: str, room: int) -> Rendered:
         """The passage as `shown`, and each field that still fits and is not said by it already."""
         for name, value in self._own.items():
             if isinstance(value, str) and value in passage:
                 continue
-            text = inside(self._guard({name: value}))
+            text = self._inside({name: value})
             if len(text) > MOST_CHARACTERS * (room - shown.tokens):  # not worth counting
                 continue
             more = shown.beside(text)
@@ -165,38 +175,31 @@ class Item:
         lead = next((value for value in self._own.values() if isinstance(value, str)), "")
         return lead or self.page.title
 
-    def _base(self, content: str) -> dict[str, Any]:
-        candidate = self.scored.candidate
-        base: dict[str, Any] = {
-            "id": candidate.key.item_id,
-            "type": candidate.type,
-            "title": self.page.title,
-            "content": content,
-            "tags": list(self.page.tags),
-            "date": candidate.item_date.isoformat(),
-            "status": candidate.status,
-            "score": round(self.scored.score, 3),
-            "provenance": candidate.provenance,
-            "trust": "vouched" if self.vouched else "unvouched",
-        }
+    @cached_property
+    def _full(self) -> Rendered:
+        return self._frame()
+
+    def _frame(self, title: str | None = None, *, tags: bool = True, why: bool = True) -> Rendered:
+        """Which item it is. What never changes comes first, so that it is counted once for many questions."""
+        lasting = _lasting(
+            self.scored.candidate,
+            self.page.title if title is None else title,
+            self.page.tags if tags else (),
+            vouched=self.vouched,
+        )
         if self._style.namespaces:
-            base["namespace"] = candidate.key.namespace
+            lasting["namespace"] = self.scored.key.namespace
+        passing: dict[str, Any] = {"score": round(self.scored.score, 3)}
         if self.scored.replaces:
-            base["replaces"] = list(self.scored.replaces)
-        if self._style.explain:
-            base["why"] = why(self.scored)
-        return base
+            passing["replaces"] = list(self.scored.replaces)
+        if self._style.explain and why:
+            passing["why"] = reasons(self.scored)
+        text = self._inside(lasting)
+        return Rendered(text, Part.of(text, known(self.page.counts.frame, text)), whole=False).beside(inside(passing))
 
-    def _render(self, base: Mapping[str, Any], *, whole: bool = False) -> Rendered:
-        text = inside(self._guard(base if whole else {**base, "truncated": True}))
-        return Rendered(text, Part.of(text), whole)
-
-    def _guard(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _inside(self, fields: Mapping[str, Any]) -> str:
         """`fields` as they are shown: between marks where nobody vouches for them."""
-        return fields if self.vouched else fence.guard(fields)
-
-    def _count(self, fields: dict[str, Any]) -> int:
-        return count(_text(self._guard(fields)))
+        return inside(fields if self.vouched else fence.guard(fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +215,7 @@ class Omission:
         return {"id": self.item_id, "reason": self.reason, "tokens": self.tokens}
 
 
-def why(scored: Scored) -> dict[str, Any]:
+def reasons(scored: Scored) -> dict[str, Any]:
     """The parts of a score as `explain` shows them."""
     parts = {
         "semantic": scored.semantic,
@@ -260,10 +263,45 @@ def own_fields(item_type: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     return {name: _ordered(payload[name]) for name in OWN_FIELDS.get(item_type, ()) if name in payload}
 
 
-def tally(item_type: str, payload: Mapping[str, Any]) -> Tally:
-    """What can be counted of those fields beforehand, for where they stand between no marks."""
-    text = inside(own_fields(item_type, payload))
+def counted(document: Document) -> Counts:
+    """What can be counted of an item beforehand: as it is shown between no marks, in answers from one namespace."""
+    return Counts(
+        fields=_tally(inside(own_fields(document.type, document.payload))),
+        frame=_tally(inside(_lasting(document, document.title, document.tags, vouched=True))),
+    )
+
+
+def counted_passage(passage: str) -> Tally:
+    """The same of a passage that is shown for its item."""
+    return _tally(inside(_cut(passage)))
+
+
+def known(tally: Tally | None, text: str) -> int | None:
+    """The tokens of `text` up to its last seam, where it is what `tally` counted."""
+    return tally.tokens if tally and tally.checksum == crc32(text.encode()) else None
+
+
+def _tally(text: str) -> Tally:
     return Tally(Part.of(text).tokens, crc32(text.encode()))
+
+
+def _lasting(of: Candidate | Document, title: str, tags: Sequence[str], *, vouched: bool) -> dict[str, Any]:
+    """What says which item it is, whatever was asked."""
+    return {
+        "id": of.key.item_id,
+        "type": of.type,
+        "title": title,
+        "tags": list(tags),
+        "date": of.item_date.isoformat(),
+        "status": of.status,
+        "provenance": of.provenance,
+        "trust": "vouched" if vouched else "unvouched",
+    }
+
+
+def _cut(content: str) -> dict[str, Any]:
+    """What is shown of an item beside what it is, where it is cut to `content`."""
+    return {"content": content, "truncated": True}
 
 
 def inside(fields: Mapping[str, Any]) -> str:

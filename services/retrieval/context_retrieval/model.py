@@ -26,6 +26,24 @@ class Key(NamedTuple):
     item_id: str
 
 
+class Tally(NamedTuple):
+    """The tokens of a part of an item in a bundle, and the checksum of the text that was counted."""
+
+    tokens: int
+    checksum: int
+
+
+class Counts(NamedTuple):
+    """What was counted of an item when it was stored: its own fields, what says which item it is, and a passage."""
+
+    fields: Tally | None = None
+    frame: Tally | None = None
+    passage: Tally | None = None
+
+
+UNCOUNTED = Counts()
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """An outgoing relationship."""
@@ -89,6 +107,7 @@ class Chunk:
     token_count: int = 0
     model_id: str = ""
     vector: Vector | None = None
+    tally: Tally | None = None  # of its text
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +119,7 @@ class Entry:
     text_digest: bytes
     chunks: tuple[Chunk, ...] | None
     model_id: str = ""  # the model of every vector; empty where one is missing
-    tally: "Tally | None" = None  # of its payload
+    counts: Counts = UNCOUNTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,14 +236,7 @@ class Page:
     payload: Mapping[str, Any]
     passage: str
     updated_at: datetime
-    tally: "Tally | None" = None  # of its payload
-
-
-class Tally(NamedTuple):
-    """The tokens of an item's own fields in a bundle, and the checksum of the text that was counted."""
-
-    tokens: int
-    checksum: int
+    counts: Counts = UNCOUNTED
 
 
 @dataclass(frozen=True, slots=True)

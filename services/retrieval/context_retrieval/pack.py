@@ -6,6 +6,7 @@ What nobody vouches for has a share of it, and more only of what the rest leave 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 
 from context_retrieval import fence
 from context_retrieval.bundle import Item, Omission, Rendered, envelope
@@ -20,10 +21,11 @@ MOST_OMITTED = 20
 ALIKE = 0.9  # share of words in common from which two items say the same
 # Stands for the real query id while room is shared out, so that the same question gets the same items every time.
 SAMPLE_ID = "01a2082a-69ed-7191-9dc6-80bb6a403f17"
-SMALLEST = 140  # tokens that an item takes: few take less
+SMALLEST = 180  # tokens that an item takes: few take less
 FEWEST = 16  # items to choose among, however small the budget
 MARGIN = 8  # tokens that another id and the counts may take more
-ALIKE_TEXT = 3000  # characters compared
+ALIKE_TEXT = 3000  # characters compared,
+FIRST, BEGIN_ALIKE = 400, 0.4  # where of the first of them this share of words is in common
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Packer:
         """The bundle of `ranked`, best first; `omissions` are those decided on before."""
         items, duplicates = distinct(ranked)
         note = "" if all(item.vouched for item in items) else fence.note(fence.SAMPLE)
-        _, around = envelope(SAMPLE_ID, [[], [], []], (), degraded=self._degraded, note=note)
+        around = _around(self._degraded, note)
         reserve = min(int(self._budget * OMITTED_SHARE), 24 * (len(items) + len(omissions) + len(duplicates)))
         placed = Placed(items, self._budget - around - MARGIN)
         if items:
@@ -199,24 +201,49 @@ class Packer:
         return envelope(self._query_id, sections, omitted, degraded=self._degraded, note=note)
 
 
+@lru_cache(maxsize=4)
+def _around(degraded: bool, note: str) -> int:
+    """Tokens of a bundle with nothing in it."""
+    return envelope(SAMPLE_ID, [[], [], []], (), degraded=degraded, note=note)[1]
+
+
 def distinct(ranked: Sequence[Item]) -> tuple[list[Item], list[Item]]:
     """Those that say something of their own, and near-duplicates of one ranked before them.
 
     What is vouched for never gives way to what is not, or copying an item would be enough to take its place.
     """
-    kept: tuple[list[frozenset[str]], ...] = ([], [], [])  # the words of each, by section
+    kept: tuple[list[Words], ...] = ([], [], [])  # of each that stays, by section
     of_its_own: set[int] = set()
     for item in sorted(ranked, key=lambda item: not item.vouched):
-        words = frozenset(item.lead[:ALIKE_TEXT].lower().split())
-        if not any(_alike(words, seen) for seen in kept[item.section]):
+        words = Words(item)
+        if not any(map(words.alike, kept[item.section])):
             kept[item.section].append(words)
             of_its_own.add(id(item))
     return [i for i in ranked if id(i) in of_its_own], [i for i in ranked if id(i) not in of_its_own]
 
 
-def _alike(one: frozenset[str], other: frozenset[str]) -> bool:
-    small, large = (one, other) if len(one) < len(other) else (other, one)
-    if len(small) < len(large) * ALIKE:
-        return False
+class Words:
+    """The words of an item, by which it is held against others."""
+
+    def __init__(self, item: Item) -> None:
+        self._item = item
+        self.first = _words(item, FIRST)
+
+    @cached_property
+    def all(self) -> frozenset[str]:
+        """As far as they are compared."""
+        return _words(self._item, ALIKE_TEXT)
+
+    def alike(self, other: "Words") -> bool:
+        """Whether both say the same: nearly all words are in common, and many of the first, which are soon compared."""
+        return _common(self.first, other.first) >= BEGIN_ALIKE and _common(self.all, other.all) >= ALIKE
+
+
+def _words(item: Item, most: int) -> frozenset[str]:
+    return frozenset(item.lead[:most].lower().split())
+
+
+def _common(one: frozenset[str], other: frozenset[str]) -> float:
+    """The share of the words of either that both have."""
     common = len(one & other)
-    return common >= (len(one) + len(other) - common) * ALIKE
+    return common / max(len(one) + len(other) - common, 1)

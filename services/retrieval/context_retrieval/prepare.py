@@ -6,7 +6,7 @@ from dataclasses import replace
 import structlog
 
 from context_common.errors import AppError
-from context_retrieval.bundle import tally
+from context_retrieval.bundle import counted, counted_passage
 from context_retrieval.embedder import Embedded, Embedder, Model, unavailable
 from context_retrieval.model import Chunk, Document, Entry, Key, Known, Words
 from context_retrieval.passages import Passage, Text, words
@@ -92,8 +92,8 @@ def _unchanged(text: Text, known: Known, model: Model | None) -> bool:
 
 def _chunk(passage: Passage, known: Known) -> Chunk:
     """The passage with the vector that its text had already, if it had one."""
-    held = known.vectors.get(passage.digest)
-    return replace(held, text=passage.text) if held else Chunk(passage.text, passage.digest)
+    chunk = known.vectors.get(passage.digest) or Chunk("", passage.digest)
+    return replace(chunk, text=passage.text, tally=counted_passage(passage.text))
 
 
 def _with(chunk: Chunk, embedded: Embedded) -> Chunk:
@@ -107,7 +107,7 @@ def _entry(document: Document, text: Text, chunks: Sequence[Chunk] | None, model
         text.digest,
         None if chunks is None else tuple(chunks),
         model_id,
-        tally(document.type, document.payload),
+        counted(document),
     )
 
 

@@ -104,10 +104,11 @@ class Ranker:
 
     def __init__(self, scale: Scale, mode: Mode, today: date, peak: Peak | None = None) -> None:
         self._scale, self._mode, self._today, self._peak = scale, mode, today, peak
+        self._words = self._share(peak) if peak and mode is not Mode.SEMANTIC else 0.0
 
     def score(self, candidate: Candidate) -> Scored:
         """`candidate` with its score."""
-        scale, relevance = self._scale, self.relevance(candidate)
+        scale, semantic, relevance = self._scale, self._semantic(candidate), self.relevance(candidate)
         recency, importance = self.recency(candidate), importance_of(candidate)
         weight = scale.recency + scale.importance
         prior = (scale.recency * recency + scale.importance * importance) / weight if weight else 1.0
@@ -116,8 +117,7 @@ class Ranker:
         score = self._fit(candidate, relevance) * (1 - nudge + nudge * prior)
         if candidate.named:
             score = 1.0
-        keyword = clamp(candidate.lexical)
-        return Scored(candidate, score, relevance, self._semantic(candidate), keyword, recency, importance)
+        return Scored(candidate, score, relevance, semantic, clamp(candidate.lexical), recency, importance)
 
     def relevance(self, candidate: Candidate) -> float:
         """What it has to do with the question, whatever else was found."""
@@ -147,10 +147,8 @@ class Ranker:
             return relevance
         meaning = clamp((candidate.cosine or 0.0) / peak.cosine) if peak.cosine > 0 else 0.0
         words = clamp(candidate.bm25 / peak.bm25) if peak.bm25 > 0 else 0.0
-        share = self._share(peak)
-        if self._mode is Mode.SEMANTIC:
-            share = 0.0
-        elif self._alone(candidate):
+        share = self._words
+        if self._mode is not Mode.SEMANTIC and self._alone(candidate):
             share = 1.0
         return self._coded(candidate, peak.relevance * ((1 - share) * meaning + share * words))
 
@@ -243,4 +241,4 @@ def in_order(scored: Iterable[Scored]) -> list[Scored]:
 
 def clamp(value: float) -> float:
     """`value` within 0 and 1."""
-    return min(1.0, max(0.0, value))
+    return 0.0 if value < 0.0 else min(value, 1.0)

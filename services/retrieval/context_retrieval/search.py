@@ -18,7 +18,7 @@ from context_retrieval.model import Filter, Key, Page, Question, Weights
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
 from context_retrieval.remembered import Remembered
-from context_retrieval.store import Passing, Reader, Readers, Size, look, way
+from context_retrieval.store import Passing, Reader, Readers, Size, look, sought, way
 from context_retrieval.store.statement import Plan, Way
 from context_retrieval.vocabulary import Vocabulary
 
@@ -169,11 +169,12 @@ def plan_for(request: Request, mode: Mode, size: Size, passing: Passing, most: i
     """How to search, and how far the vector index is to look at once where it is asked."""
     wanted, lexical = request.filter, mode is not Mode.SEMANTIC
     vouched, unvouched = passing.documents - passing.unvouched, passing.unvouched
+    many = sought(most, bundle=request.bundle)
     plan = Plan(
         dense=mode is not Mode.KEYWORD,
         lexical=lexical,
-        way=way(size, vouched, passing.documents, most, lexical=lexical, whole=not wanted.narrow),
-        way_unvouched=way(size, unvouched, size.unvouched, most, lexical=lexical) if size.unvouched else None,
+        way=way(size, vouched, passing.documents, many, lexical=lexical, whole=not wanted.narrow),
+        way_unvouched=way(size, unvouched, size.unvouched, many, lexical=lexical) if size.unvouched else None,
         marked=not size.prevails,
         named=request.named,
         current=not (wanted.history or wanted.statuses),
@@ -181,7 +182,7 @@ def plan_for(request: Request, mode: Mode, size: Size, passing: Passing, most: i
     )
     sides = ((plan.way, vouched), (plan.way_unvouched, unvouched))
     asked = [size.of(documents) for chosen, documents in sides if chosen is Way.INDEX]
-    return plan, max((look(some, most, lexical=lexical, narrow=wanted.narrow) for some in asked), default=0)
+    return plan, max((look(some, many, lexical=lexical, narrow=wanted.narrow) for some in asked), default=0)
 
 
 def _divide(ranked: Sequence[Scored], least: Bar) -> tuple[list[Scored], list[Scored]]:

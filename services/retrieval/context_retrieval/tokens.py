@@ -24,6 +24,7 @@ SPLIT = "|".join(
     )
 )
 SHORT = 32  # characters
+LONG = 4000  # characters of a part above which it is not remembered what it counts: 16 MB altogether
 LONGEST_TOKEN = 128  # characters: a run of blanks
 # Up to the last place between a letter or digit and punctuation: whatever is around, no token lies over such a place.
 SEAM = re.compile(r'.*[0-9A-Za-z](?=["\[\]{},.:;!?()])', re.DOTALL)
@@ -64,9 +65,10 @@ class Part(NamedTuple):
     @classmethod
     def of(cls, text: str, tokens: int | None = None) -> Self:
         """`text`, whose `tokens` were counted before where they are given."""
-        seam = SEAM.match(text)
-        end = seam.end() if seam else 0
-        return cls(count(text[:end]) if tokens is None else tokens, text[end:])
+        if tokens is not None:
+            return cls(tokens, text[_seam(text) :])
+        end, counted = _up_to_seam(text) if len(text) <= LONG else _counted(text)
+        return cls(counted, text[end:])
 
     def then(self, following: str) -> int:
         """Tokens of this part and of `following`, which ends the text or ends as another part may begin."""
@@ -74,7 +76,7 @@ class Part(NamedTuple):
 
     def joined(self, between: str, other: Self) -> Self:
         """This part, `between` and the `other`, as one."""
-        return self._replace(tokens=self.then(between) + other.tokens, rest=other.rest)
+        return type(self)(self.then(between) + other.tokens, other.rest)
 
 
 def cut(text: str, most: int) -> str:
@@ -86,6 +88,22 @@ def cut(text: str, most: int) -> str:
     shorter = encoding().decode(tokens[: max(most, 0)], errors="ignore")
     blank = max(shorter.rfind(" "), shorter.rfind("\n"))
     return shorter[:blank].rstrip() if blank > len(shorter) * 0.6 else shorter
+
+
+def _seam(text: str) -> int:
+    """Where the last seam of `text` is; 0 where it has none."""
+    found = SEAM.match(text)
+    return found.end() if found else 0
+
+
+def _counted(text: str) -> tuple[int, int]:
+    """Where the last seam of `text` is, and the tokens up to there."""
+    end = _seam(text)
+    return end, count(text[:end])
+
+
+# The same items are shown in answer to many questions.
+_up_to_seam = lru_cache(maxsize=4096)(_counted)
 
 
 def _between(text: str) -> int:

@@ -11,11 +11,11 @@ def size(chunks: int, everywhere: int) -> Size:
 
 
 def whole(of: Size, *, lexical: bool = True) -> Way:
-    return way(of, of.documents, of.documents, 12, lexical=lexical, whole=True)
+    return way(of, of.documents, of.documents, 24, lexical=lexical, whole=True)
 
 
 def filtered(of: Size, documents: int) -> Way:
-    return way(of, documents, documents, 12, lexical=True)
+    return way(of, documents, documents, 24, lexical=True)
 
 
 @pytest.mark.parametrize(
@@ -54,8 +54,8 @@ def test_what_passes_a_filter_is_compared_where_the_index_would_look_longer(
 
 def test_few_among_many_are_left_to_the_index_where_to_find_them_takes_longer() -> None:
     of = size(100_000, 100_000)
-    assert way(of, 100, 100, 12, lexical=True) is Way.PART
-    assert way(of, 100, of.documents * 100, 12, lexical=True) is Way.INDEX
+    assert way(of, 100, 100, 24, lexical=True) is Way.PART
+    assert way(of, 100, of.documents * 100, 24, lexical=True) is Way.INDEX
 
 
 def test_by_meaning_alone_the_index_looks_further_and_pays_later() -> None:
@@ -67,8 +67,8 @@ def test_by_meaning_alone_the_index_looks_further_and_pays_later() -> None:
 def test_the_index_looks_as_far_as_enough_of_what_passes_takes() -> None:
     everything = size(100_000, 100_000)
     tenth = size(10_000, 100_000)
-    assert look(tenth, 12, lexical=True) == 10 * look(everything, 12, lexical=True)
-    assert look(everything.of(5_000), 12, lexical=True) == look(tenth, 12, lexical=True)
-    assert look(everything, 12, lexical=True, narrow=True) > look(everything, 12, lexical=True)
-    assert look(everything, 12, lexical=False) > look(everything, 12, lexical=True, narrow=True)
+    assert look(tenth, 24, lexical=True) == 10 * look(everything, 24, lexical=True)
+    assert look(everything.of(5_000), 24, lexical=True) == look(tenth, 24, lexical=True)
+    assert look(everything, 24, lexical=True, narrow=True) > look(everything, 24, lexical=True)
+    assert look(everything, 24, lexical=False) > look(everything, 24, lexical=True, narrow=True)
     assert look(size(10, 10**9), 100, lexical=False, narrow=True) == 1000  # more it may not

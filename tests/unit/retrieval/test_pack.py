@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from context_retrieval import bundle
 from context_retrieval.answer import new_query_id
 from context_retrieval.bundle import Item, Omission, Style
-from context_retrieval.model import Candidate, Key, Page
+from context_retrieval.model import Candidate, Counts, Document, Key, Page
 from context_retrieval.pack import Packed, Packer, distinct
 from context_retrieval.rank import Scored
 from tests.support.tokens import count
@@ -355,11 +355,14 @@ def test_a_text_cannot_end_its_marks() -> None:
 
 def test_a_count_of_another_text_is_not_believed() -> None:
     payload = {"decision": prose(60)}
-    right = bundle.tally("adr", payload)
-    for tally in (right, right._replace(tokens=1, checksum=right.checksum ^ 1), None):
-        one = item(payload=payload)
-        counted = Item(one.scored, replace(one.page, tally=tally), Style())
+    one = item(payload=payload)
+    right = bundle.counted(Document(Key("web", "ADR-001"), 1, type="adr", title="Title 1", payload=payload))
+    right = right._replace(passage=bundle.counted_passage(one.page.passage))
+    wrong = Counts(*(tally and tally._replace(tokens=1, checksum=tally.checksum ^ 1) for tally in right))
+    for counts in (right, wrong, Counts()):
+        counted = Item(one.scored, replace(one.page, counts=counts), Style())
         assert counted.whole == one.whole
+        assert counted.passage(400) == one.passage(400)
 
 
 def test_what_is_left_out_says_about_what_it_takes() -> None:

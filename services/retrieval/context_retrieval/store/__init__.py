@@ -4,7 +4,7 @@ stand beside it.
 
 from context_retrieval.store.index import Index
 from context_retrieval.store.pool import CHANNEL, SESSION, configure
-from context_retrieval.store.reader import Passing, Reader, Readers, Size, look, way
+from context_retrieval.store.reader import Passing, Reader, Readers, Size, look, sought, way
 from context_retrieval.store.receipts import Receipts
 from context_retrieval.store.status import Status
 
@@ -20,5 +20,6 @@ __all__ = [
     "Status",
     "configure",
     "look",
+    "sought",
     "way",
 ]

@@ -37,7 +37,8 @@ UPDATE documents SET
     updated_at = coalesce(%(updated_at)s, now()), pinned = %(pinned)s, severity = %(severity)s,
     access_count = %(access_count)s, provenance = %(provenance)s, review = %(review)s, author = %(author)s,
     source_uri = %(source_uri)s, payload = %(payload)s, length = %(length)s, text_digest = %(text_digest)s,
-    model_id = %(model_id)s, tokens = %(tokens)s, tokens_of = %(tokens_of)s,
+    model_id = %(model_id)s, tokens = %(tokens)s, tokens_of = %(tokens_of)s, frame_tokens = %(frame_tokens)s,
+    frame_tokens_of = %(frame_tokens_of)s,
     lexemes = %(mark)s::tsvector || setweight(to_tsvector('english', %(title_words)s), 'A')
         || setweight(to_tsvector('english', %(tag_words)s), 'B') || %(identifiers)s::tsvector
         || to_tsvector('english', %(body_words)s)
@@ -54,8 +55,8 @@ USING unnest(%(namespaces)s::text[], %(ids)s::text[], %(ordinals)s::int[]) AS ol
 WHERE chunks.namespace = old.namespace AND chunks.item_id = old.item_id AND chunks.ordinal = old.ordinal"""
 # Not COPY, which row-level security forbids. The vectors are binary.
 ADD_CHUNK = """
-INSERT INTO chunks (namespace, item_id, ordinal, text, token_count, digest, model_id, embedding)
-VALUES (%s, %s, %s, %s, %s, %s, %s, %b)"""
+INSERT INTO chunks (namespace, item_id, ordinal, text, tokens, tokens_of, token_count, digest, model_id, embedding)
+VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %b)"""
 DROP_EDGES = f"DELETE FROM edges WHERE (namespace, from_id) IN ({KEYS})"
 WRITE_EDGE = """
 INSERT INTO edges (namespace, from_id, to_id, type, strength)
@@ -291,7 +292,7 @@ def _identity(chunk: Chunk) -> tuple[bytes, str]:
 
 def _chunk_row(chunk: Chunk) -> tuple[Any, ...]:
     vector = None if chunk.vector is None else HalfVector(chunk.vector)
-    return chunk.text, chunk.token_count, chunk.digest, chunk.model_id, vector
+    return chunk.text, *(chunk.tally or (None, None)), chunk.token_count, chunk.digest, chunk.model_id, vector
 
 
 def _buried(document: Document) -> dict[str, Any]:
@@ -321,8 +322,10 @@ def _written(entry: Entry) -> dict[str, Any]:
         "length": words.length,
         "text_digest": entry.text_digest,
         "model_id": entry.model_id,
-        "tokens": entry.tally and entry.tally.tokens,
-        "tokens_of": entry.tally and entry.tally.checksum,
+        "tokens": entry.counts.fields and entry.counts.fields.tokens,
+        "tokens_of": entry.counts.fields and entry.counts.fields.checksum,
+        "frame_tokens": entry.counts.frame and entry.counts.frame.tokens,
+        "frame_tokens_of": entry.counts.frame and entry.counts.frame.checksum,
         "mark": f"'@{document.key.namespace}'",
         "title_words": words.title,
         "tag_words": words.tags,

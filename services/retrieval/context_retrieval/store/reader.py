@@ -8,11 +8,24 @@ from typing import Any
 from pgvector import HalfVector, SparseVector
 
 from context_common.postgres import Reads, Row, Target
-from context_retrieval.model import Candidate, Counted, Expansion, Filter, Glimpse, Key, Link, Page, Question, Tally
+from context_retrieval.model import (
+    Candidate,
+    Counted,
+    Counts,
+    Expansion,
+    Filter,
+    Glimpse,
+    Key,
+    Link,
+    Page,
+    Question,
+    Tally,
+)
 from context_retrieval.store import sql, statement
 from context_retrieval.store.statement import Plan, Shape, Way
 
-CANDIDATES = 24  # of each kind of evidence, at least
+# Of each kind of evidence: for a bundle, in which what is far behind the best has no place; for a list at least.
+CANDIDATES = 24
 CHUNKS = 2  # looked at for each candidate by meaning: some are of the same document
 # How far the vector index looks at once, at least, where nothing but meaning is asked for, and behind a filter; and at
 # most. docs/performance.md has the recall.
@@ -91,8 +104,8 @@ class Reader:
         """The best `most` by all the evidence that `plan` asks for, as many again of what nobody vouches for; what
         stands beside them in the graph; and the pages of both. `far`: how far the vector index looks at once.
         """
-        near = _near(most)
-        limits = {"most": most, "many": near // CHUNKS, "near": near}
+        many = sought(most, bundle=plan.bundle)
+        limits = {"most": most, "many": many, "near": many * CHUNKS}
         values = {**_filter_values(wanted), **_question_values(question, wanted, plan), **limits}
         settings: dict[str, str] = {}
         if plan.indexed:
@@ -133,16 +146,21 @@ class Readers:
         return Reader(self._reads.target(*namespaces))
 
 
-def way(size: Size, documents: int, among: int, most: int, *, lexical: bool, whole: bool = False) -> Way:
-    """How the best `most` by meaning among so many of the documents are found soonest.
+def sought(most: int, *, bundle: bool) -> int:
+    """How many candidates of each kind of evidence are looked for where at most so many documents are shown."""
+    return CANDIDATES if bundle else max(CANDIDATES, most)
+
+
+def way(size: Size, documents: int, among: int, many: int, *, lexical: bool, whole: bool = False) -> Way:
+    """How the best `many` by meaning among so many of the documents are found soonest.
 
     To compare is exact besides. The index knows neither namespaces nor filters: of few among many it finds little that
     is wanted. `among`: how many documents have to be looked at to find these; `whole`: no filter stands against
     comparing the vectors of all.
     """
     some = size.of(documents)
-    far = look(some, most, lexical=lexical)
-    asking = BEGIN + LOOK * far + GO_ON * max(_given(some, most) - far, 0)
+    far = look(some, many, lexical=lexical)
+    asking = BEGIN + LOOK * far + GO_ON * max(_given(some, many) - far, 0)
     takes = {
         Way.PART: among * PASS + documents * LOOK_UP,
         Way.INDEX: asking * max(size.everywhere / FEW_VECTORS, 1.0) ** SPREAD,
@@ -152,14 +170,14 @@ def way(size: Size, documents: int, among: int, most: int, *, lexical: bool, who
     return min(takes, key=lambda way: takes[way])
 
 
-def look(size: Size, most: int, *, lexical: bool, narrow: bool = False) -> int:
-    """How far the vector index looks at once for the best `most` documents.
+def look(size: Size, many: int, *, lexical: bool, narrow: bool = False) -> int:
+    """How far the vector index looks at once for the best `many` documents.
 
     As far as it has to for so many to be of these, since to go on looking takes longer, and the farther the more it has
     to miss. What it misses is mostly found by words, where they are asked as well; what passes a filter (`narrow`) lies
     farther away.
     """
-    far = _given(size, most)
+    far = _given(size, many)
     if not lexical:
         far = max(far * 2, LOOK_ALONE)
     if narrow:
@@ -167,14 +185,9 @@ def look(size: Size, most: int, *, lexical: bool, narrow: bool = False) -> int:
     return int(min(far * (1 + math.log10(max(size.everywhere / FEW_VECTORS, 1.0))), FARTHEST))
 
 
-def _near(most: int) -> int:
-    """How many chunks are looked at for `most` documents."""
-    return max(CANDIDATES, most) * CHUNKS
-
-
-def _given(size: Size, most: int) -> float:
+def _given(size: Size, many: int) -> float:
     """How many chunks of all namespaces the index gives until there are enough of these."""
-    return _near(most) * max(size.everywhere, size.chunks) / max(size.chunks, 1)
+    return many * CHUNKS * max(size.everywhere, size.chunks) / max(size.chunks, 1)
 
 
 def _filter_values(wanted: Filter) -> dict[str, Any]:
@@ -219,6 +232,10 @@ def _candidate(row: Row) -> Candidate:
     return Candidate(_key(row), *[row[name] for name in EVIDENCE])
 
 
+def _tally(tokens: int | None, checksum: int) -> Tally | None:
+    return None if tokens is None else Tally(tokens, checksum)
+
+
 def _expansion(rows: Sequence[Row]) -> Expansion:
     pages: dict[Key, Page] = {}
     reached: dict[Key, Candidate] = {}
@@ -234,7 +251,11 @@ def _expansion(rows: Sequence[Row]) -> Expansion:
             row["payload"],
             row["passage"] or "",
             row["updated_at"],
-            None if row["tokens"] is None else Tally(row["tokens"], row["tokens_of"]),
+            Counts(
+                fields=_tally(row["tokens"], row["tokens_of"]),
+                frame=_tally(row["frame_tokens"], row["frame_tokens_of"]),
+                passage=_tally(row["passage_tokens"], row["passage_tokens_of"]),
+            ),
         )
         for origin, strength in row["succeeds"] or ():
             successors.append(Link(Key(key.namespace, origin), key, "supersedes", strength))

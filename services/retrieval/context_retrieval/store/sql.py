@@ -6,7 +6,7 @@ from context_retrieval.model import MEANT, TELLING, UNRELATED, WORDS
 
 UNVOUCHED = 24  # candidates that nobody vouches for, where there are some: beside the others, not in their place
 NEIGHBOURS = 12  # edges followed from each of the
-LEADS = 10  # best documents
+LEADS = 6  # best documents
 LEADS_UNVOUCHED = 3
 CHAIN = 10  # supersessions followed from one item
 REFERENCES = 32  # edges that are counted at most
@@ -111,15 +111,14 @@ ranked AS MATERIALIZED (
             (1 - best.words) * coalesce(scored.cosine / nullif(best.cosine, 0), 0)
             + best.words * coalesce(scored.bm25 / nullif(best.bm25, 0), 0) DESC, namespace, item_id
     ) AS place FROM scored, best
-),
-top AS MATERIALIZED (SELECT * FROM ranked WHERE place <= %(most)s)"""
+)"""
 
 # Over `supersedes` edges backwards from what is not in force, until something is; a union ends on cycles by itself.
 SUCCESSION = f"""
 succession AS MATERIALIZED (
     WITH RECURSIVE chain AS (
         SELECT namespace, item_id COLLATE "C" AS origin, item_id COLLATE "C" AS at, false AS holds, 0 AS step
-        FROM top WHERE NOT in_force
+        FROM ranked WHERE place <= %(most)s AND NOT in_force
         UNION
         SELECT chain.namespace, chain.origin, d.item_id, d.in_force, chain.step + 1
         FROM chain
@@ -152,6 +151,25 @@ neighbourhood AS MATERIALIZED (
     ) AS near
     WHERE hit.in_force AND hit.place <= CASE WHEN hit.vouched THEN {LEADS} ELSE {LEADS_UNVOUCHED} END
 )"""
+# What is shown, and what is known of it so far: the best, what holds in place of some, what stands beside others. It
+# comes together in one pass: joined, each is looked for among all the others, since the planner takes every part for a
+# row or two.
+SHOWN = """
+SELECT namespace, item_id, max(cosine) AS cosine, max(bm25) AS bm25, max(ordinal) AS ordinal,
+    coalesce(bool_or(named), false) AS named, coalesce(bool_or(found), false) AS found,
+    jsonb_agg(succeeds) FILTER (WHERE succeeds IS NOT NULL) AS succeeds,
+    jsonb_agg(beside) FILTER (WHERE beside IS NOT NULL) AS neighbours
+FROM ({shown}) AS each GROUP BY namespace, item_id
+HAVING bool_or(found) OR count(succeeds) > 0 OR count(beside) > 0"""
+BEST = """
+SELECT namespace, item_id, cosine, bm25, ordinal, named, place <= %(most)s AS found,
+    NULL::jsonb AS succeeds, NULL::jsonb AS beside
+FROM ranked"""
+SUCCEEDING = """
+SELECT namespace, target, NULL, NULL, NULL, NULL, NULL, jsonb_build_array(origin, strength), NULL FROM succession"""
+BESIDE = """
+SELECT namespace, target, NULL, NULL, NULL, NULL, NULL, NULL, jsonb_build_array(origin, type, strength)
+FROM neighbourhood"""
 # By weight, how much of the question stands in a passage, and in a document.
 ASKED = """
 unnest(%(lexemes)s::text[], %(numbers)s::integer[], %(weights)s::float8[]) AS w (lexeme, number, weight)"""
@@ -160,38 +178,33 @@ SAID = f"""
 COVERED = f"""
 (SELECT least(1.0, coalesce(sum(w.weight), 0) / %(attainable)s) FROM {ASKED}
  WHERE d.impacts <#> ('{{{{' || w.number + 1 || ':1}}}}/{PLACES}')::sparsevec < 0)"""
-# The passage that bears most on the question: where the matter is a code, or meaning is not known, by words.
-BY_MEANING = """
-SELECT c.text FROM chunks c
-WHERE c.namespace = d.namespace AND c.item_id = d.item_id AND c.ordinal = coalesce(ranked.ordinal, near.ordinal, 0)"""
-SAYING = f"""
-SELECT c.text FROM chunks c WHERE c.namespace = d.namespace AND c.item_id = d.item_id
-ORDER BY {SAID} DESC, c.ordinal LIMIT 1"""
 CODED = "coalesce(d.impacts <#> %(codes)s < 0, false)"
+# The passage that bears most on the question: where the matter is a code, or meaning is not known, by words.
+PASSAGE = f"""
+(SELECT c.text, c.tokens, c.tokens_of FROM chunks c
+    WHERE NOT ({{wordy}}) AND c.namespace = d.namespace AND c.item_id = d.item_id
+        AND c.ordinal = coalesce(shown.ordinal, near.ordinal, 0))
+UNION ALL
+(SELECT c.text, c.tokens, c.tokens_of FROM chunks c
+    WHERE {{wordy}} AND c.namespace = d.namespace AND c.item_id = d.item_id
+    ORDER BY {SAID} DESC, c.ordinal LIMIT 1)"""
 FOUND = f"""
 SELECT d.namespace, d.item_id, d.type, d.status, d.in_force, d.item_date, d.pinned, d.severity, d.access_count,
     d.provenance, d.vouched, (SELECT count(*) FROM (
         SELECT FROM edges e WHERE e.namespace = d.namespace AND e.to_id = d.item_id LIMIT {REFERENCES}
     ) AS pointing) AS "references",
-    coalesce(ranked.cosine, 1 - near.distance) AS cosine, coalesce(ranked.bm25, {BM25}) AS bm25,
-    least(1.0, coalesce(ranked.bm25, {BM25}) / %(attainable)s) AS lexical,
-    CASE WHEN {{weak}} THEN {COVERED} ELSE 0 END AS covered, coalesce(ranked.named, false) AS named,
-    {CODED} AS coded, top.place IS NOT NULL AS found,
-    d.version, d.title, d.tags, {{payload}} AS payload, d.tokens, d.tokens_of, d.updated_at,
-    CASE WHEN {{wordy}} THEN ({SAYING}) ELSE ({BY_MEANING}) END AS passage,
-    {{succeeds}} AS succeeds, {{neighbours}} AS neighbours
+    coalesce(shown.cosine, 1 - near.distance) AS cosine, coalesce(shown.bm25, {BM25}) AS bm25,
+    least(1.0, coalesce(shown.bm25, {BM25}) / %(attainable)s) AS lexical,
+    CASE WHEN {{weak}} THEN {COVERED} ELSE 0 END AS covered, shown.named, {CODED} AS coded, shown.found,
+    d.version, d.title, d.tags, {{payload}} AS payload, d.updated_at,
+    d.tokens, d.tokens_of, d.frame_tokens, d.frame_tokens_of,
+    passage.text AS passage, passage.tokens AS passage_tokens, passage.tokens_of AS passage_tokens_of,
+    shown.succeeds, shown.neighbours
 FROM ({{shown}}) AS shown JOIN visible_documents d USING (namespace, item_id)
-    LEFT JOIN ranked USING (namespace, item_id) LEFT JOIN top USING (namespace, item_id)
-    LEFT JOIN LATERAL ({{nearest}}) AS near ON true, best
+    LEFT JOIN LATERAL ({{nearest}}) AS near ON true LEFT JOIN LATERAL ({PASSAGE}) AS passage ON true, best
 WHERE NOT d.deleted"""
 # Nothing of what was found means much: then it counts how much of the question is there at all.
 WEAK = "best.cosine IS NULL OR best.cosine < 0.4"
-SUCCEEDS = """
-(SELECT jsonb_agg(jsonb_build_array(origin, strength)) FROM succession s
- WHERE s.namespace = d.namespace AND s.target = d.item_id)"""
-BESIDE = """
-(SELECT jsonb_agg(jsonb_build_array(origin, type, strength)) FROM neighbourhood n
- WHERE n.namespace = d.namespace AND n.target = d.item_id)"""
 BROWSE = """
 SELECT d.namespace, d.item_id, d.type, d.title, d.status, d.tags, d.item_date, d.provenance, d.vouched,
     (SELECT c.text FROM chunks c WHERE c.namespace = d.namespace AND c.item_id = d.item_id AND c.ordinal = 0) AS passage

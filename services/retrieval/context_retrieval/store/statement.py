@@ -121,7 +121,7 @@ def search(plan: Plan, shape: Shape) -> Numbered:
     """A search."""
     nearest = sql.NEAREST_OF if plan.dense else f"SELECT {sql.UNKNOWN}"
     found = []
-    shown = ["SELECT namespace, item_id FROM top"]
+    shown = [sql.BEST]
     parts = []
     for name, part in _candidates(plan, shape):
         parts.append(f"{name} AS MATERIALIZED ({part})")
@@ -130,18 +130,16 @@ def search(plan: Plan, shape: Shape) -> Numbered:
     parts.append(sql.RANKED.format(found=" UNION ALL ".join(found), nearest=missing))
     if plan.current:
         parts.append(sql.SUCCESSION.format(passes=shape.passes()))
-        shown.append("SELECT namespace, target FROM succession")
+        shown.append(sql.SUCCEEDING)
     if plan.bundle:
         parts.append(sql.NEIGHBOURHOOD.format(passes=shape.passes()))
-        shown.append("SELECT namespace, target FROM neighbourhood")
+        shown.append(sql.BESIDE)
     answer = sql.FOUND.format(
-        nearest=nearest.format(d="d", unknown="ranked.ordinal IS NULL"),
+        nearest=nearest.format(d="d", unknown="shown.ordinal IS NULL"),
         weak=sql.WEAK if plan.dense else "true",
         payload="d.payload" if plan.bundle else "'{}'::jsonb",
         wordy=sql.CODED if plan.dense else "true",
-        succeeds=sql.SUCCEEDS if plan.current else "NULL::jsonb",
-        neighbours=sql.BESIDE if plan.bundle else "NULL::jsonb",
-        shown=" UNION ".join(shown),
+        shown=sql.SHOWN.format(shown=" UNION ALL ".join(shown)),
     )
     return Numbered.of(f"WITH {', '.join(parts)} {answer}")
 
