@@ -105,8 +105,9 @@ class Items:
         drawn = await session.edges.draw(links.of(item))
         ids = {item.id}
         if isinstance(item.body, Adr):
-            await supersession.refuse_cycle(session, item.id, links.cycle_field(item.body))
             standing = (await supersession.standings(session, ids))[item.id]
+            if standing.supersedes:
+                await supersession.refuse_cycle(session, item.id, links.cycle_field(item.body))
             item = standing.apply(item)
             await session.items.insert(item)
             ids |= set(await supersession.settle(session, standing.supersedes, item.date))

@@ -43,23 +43,10 @@ FIND_COMMIT = """
 """
 EXISTING = "SELECT id FROM items WHERE namespace = %(namespace)s AND id = ANY(%(ids)s)"
 SEARCH = sql.SQL("to_tsvector('simple', %(text)s::text) || to_tsvector('english', %(text)s::text)")
-INSERT = sql.SQL("""
-    INSERT INTO items (namespace, id, type, title, tags, author, status, source_uri, provenance, pinned,
-                       item_date, body, search, review, suspicions, version, created_at, updated_at)
-    VALUES (%(namespace)s, %(id)s, %(type)s, %(title)s, %(tags)s, %(author)s, %(status)s, %(source_uri)s,
-            %(provenance)s, %(pinned)s, %(item_date)s, %(body)s, {search}, %(review)s, %(suspicions)s, 1,
-            clock_timestamp(), clock_timestamp())
-""").format(search=SEARCH)
-UPDATE = sql.SQL("""
-    UPDATE items SET title = %(title)s, tags = %(tags)s, author = %(author)s, status = %(status)s,
-           source_uri = %(source_uri)s, provenance = %(provenance)s, pinned = %(pinned)s, item_date = %(item_date)s,
-           body = %(body)s, search = {search}, review = %(review)s, suspicions = %(suspicions)s,
-           version = version + 1, updated_at = clock_timestamp()
-     WHERE namespace = %(namespace)s AND id = %(id)s
-""").format(search=SEARCH)
-# A first version counts from the day the item is about, where it was written down later than that.
-REMEMBER = """
-    WITH kept AS (
+# What becomes of an item, its version and its line in the audit trail: together, since a write waits for every trip. A
+# first version counts from the day the item is about, where it was written down later than that.
+REMEMBERED = sql.SQL("""
+    WITH changed AS ({change}), kept AS (
         INSERT INTO item_versions (namespace, id, version, changed_at, changed_by, change, changed_fields,
                                    content, valid_from)
         VALUES (%(namespace)s, %(id)s, %(version)s, clock_timestamp(), %(principal)s, %(change)s, %(fields)s,
@@ -67,8 +54,26 @@ REMEMBER = """
     )
     INSERT INTO audit (namespace, principal, request_id, address, action, item_id, version, detail)
     VALUES (%(namespace)s, %(principal)s, %(request_id)s, %(address)s, %(action)s, %(id)s, %(version)s, %(detail)s)
-"""
-DELETE = "DELETE FROM items WHERE namespace = %(namespace)s AND id = %(id)s"
+""")
+INSERT = REMEMBERED.format(
+    change=sql.SQL("""
+    INSERT INTO items (namespace, id, type, title, tags, author, status, source_uri, provenance, pinned,
+                       item_date, body, search, review, suspicions, version, created_at, updated_at)
+    VALUES (%(namespace)s, %(id)s, %(type)s, %(title)s, %(tags)s, %(author)s, %(status)s, %(source_uri)s,
+            %(provenance)s, %(pinned)s, %(item_date)s, %(body)s, {search}, %(review)s, %(suspicions)s, 1,
+            clock_timestamp(), clock_timestamp())
+""").format(search=SEARCH)
+)
+UPDATE = REMEMBERED.format(
+    change=sql.SQL("""
+    UPDATE items SET title = %(title)s, tags = %(tags)s, author = %(author)s, status = %(status)s,
+           source_uri = %(source_uri)s, provenance = %(provenance)s, pinned = %(pinned)s, item_date = %(item_date)s,
+           body = %(body)s, search = {search}, review = %(review)s, suspicions = %(suspicions)s,
+           version = version + 1, updated_at = clock_timestamp()
+     WHERE namespace = %(namespace)s AND id = %(id)s
+""").format(search=SEARCH)
+)
+DELETE = REMEMBERED.format(change=sql.SQL("DELETE FROM items WHERE namespace = %(namespace)s AND id = %(id)s"))
 # What the audit trail calls a change.
 ACTIONS = {
     Change.CREATED: "create",
@@ -136,8 +141,8 @@ class Items:
 
     async def insert(self, item: Item) -> None:
         """Store a new item and its first version."""
-        await self._connection.execute(INSERT, self._columns(item))
-        await self._remember(item, 1, Change.CREATED, sorted(item.values()), item.date)
+        version = self._version(item, 1, Change.CREATED, sorted(item.values()), item.date)
+        await self._connection.execute(INSERT, self._columns(item) | version)
 
     async def update(
         self, item: Item, change: Change, fields: Sequence[str], since: str = "", detail: str = ""
@@ -146,20 +151,19 @@ class Items:
 
         The audit trail says `detail`, or else which fields were updated.
         """
-        await self._connection.execute(UPDATE, self._columns(item))
         said = detail or (" ".join(fields) if change is Change.UPDATED else "")
-        await self._remember(item, item.version + 1, change, fields, since, said)
+        version = self._version(item, item.version + 1, change, fields, since, said)
+        await self._connection.execute(UPDATE, self._columns(item) | version)
 
     async def delete(self, item: Item) -> None:
         """Remove an item, locked before; a last version of it stays."""
-        await self._connection.execute(DELETE, self._params(id=item.id))
+        await self._connection.execute(DELETE, self._version(item, item.version + 1, Change.DELETED, []))
         await self._connection.execute(FORGET_ACCESS, self._params(id=item.id))
-        await self._remember(item, item.version + 1, Change.DELETED, [])
 
-    async def _remember(
+    def _version(
         self, item: Item, version: int, change: Change, fields: Sequence[str], since: str = "", detail: str = ""
-    ) -> None:
-        row = self._params(
+    ) -> dict[str, Any]:
+        return self._params(
             id=item.id,
             version=version,
             change=change,
@@ -172,7 +176,6 @@ class Items:
             action=ACTIONS[change],
             detail=detail,
         )
-        await self._connection.execute(REMEMBER, row)
 
     def _columns(self, item: Item) -> dict[str, Any]:
         text = "\n".join([item.id, item.title, *references.texts(item)])
