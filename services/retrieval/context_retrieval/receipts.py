@@ -1,6 +1,7 @@
 """Keeps what every question was asked and answered, for those who wonder later; purges what is old.
 
-Receipts are written together, those of a moment in one round trip. A question waits for that only where the queue is full.
+Receipts are written together, those of a moment in one round trip. A question waits for that only where the queue is
+full.
 """
 
 import asyncio
