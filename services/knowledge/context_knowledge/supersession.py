@@ -3,7 +3,7 @@
 Every function here needs `lock_supersession` to be held.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from context_common.errors import Invalid
@@ -71,9 +71,9 @@ async def refuse_cycle(session: Session, item_id: str, name: str) -> None:
         raise Invalid({name: [f"makes {item_id} supersede itself"]})
 
 
-async def settle(session: Session, ids: Collection[str], since: str = "") -> dict[str, Change]:
+async def settle(session: Session, ids: Iterable[str], since: str = "") -> dict[str, Change]:
     """Write a version of each ADR in `ids` that its edges have changed; it counts from the day `since`."""
-    items = await session.items.lock(ids) if ids else {}
+    items = await session.items.lock(ids)
     if not items:
         return {}
     standing = await standings(session, items.keys())

@@ -119,7 +119,10 @@ class Items:
 
     async def lock(self, ids: Iterable[str]) -> dict[str, Item]:
         """Those of the items that exist, locked in one order until the transaction ends."""
-        rows = await (await self._connection.execute(LOCK, self._params(ids=sorted(set(ids))))).fetchall()
+        wanted = sorted(set(ids))
+        if not wanted:
+            return {}
+        rows = await (await self._connection.execute(LOCK, self._params(ids=wanted))).fetchall()
         return {row["id"]: to_item(row) for row in rows}
 
     async def find_source(self, item_type: ItemType, source_uri: str) -> str | None:
