@@ -23,8 +23,7 @@ SPLIT = "|".join(
         r"\s+",
     )
 )
-SHORT = 32  # characters
-LONG = 4000  # characters of a part above which it is not remembered what it counts: 16 MB altogether
+LONG = 4000  # characters above which it is not remembered what a text counts: 16 MB altogether
 LONGEST_TOKEN = 128  # characters: a run of blanks
 # Up to the last place between a letter or digit and punctuation: whatever is around, no token lies over such a place.
 SEAM = re.compile(r'.*[0-9A-Za-z](?=["\[\]{},.:;!?()])', re.DOTALL)
@@ -65,14 +64,13 @@ class Part(NamedTuple):
     @classmethod
     def of(cls, text: str, tokens: int | None = None) -> Self:
         """`text`, whose `tokens` were counted before where they are given."""
-        if tokens is not None:
-            return cls(tokens, text[_seam(text) :])
-        end, counted = _up_to_seam(text) if len(text) <= LONG else _counted(text)
-        return cls(counted, text[end:])
+        seam = SEAM.match(text)
+        end = seam.end() if seam else 0
+        return cls(_again(text[:end]) if tokens is None else tokens, text[end:])
 
     def then(self, following: str) -> int:
         """Tokens of this part and of `following`, which ends the text or ends as another part may begin."""
-        return self.tokens + _between(self.rest + following)
+        return self.tokens + _again(self.rest + following)
 
     def joined(self, between: str, other: Self) -> Self:
         """This part, `between` and the `other`, as one."""
@@ -90,25 +88,9 @@ def cut(text: str, most: int) -> str:
     return shorter[:blank].rstrip() if blank > len(shorter) * 0.6 else shorter
 
 
-def _seam(text: str) -> int:
-    """Where the last seam of `text` is; 0 where it has none."""
-    found = SEAM.match(text)
-    return found.end() if found else 0
-
-
-def _counted(text: str) -> tuple[int, int]:
-    """Where the last seam of `text` is, and the tokens up to there."""
-    end = _seam(text)
-    return end, count(text[:end])
-
-
-# The same items are shown in answer to many questions.
-_up_to_seam = lru_cache(maxsize=4096)(_counted)
-
-
-def _between(text: str) -> int:
-    """Tokens of what stands between parts: mostly short, and always much the same."""
-    return _remembered(text) if len(text) <= SHORT else count(text)
+def _again(text: str) -> int:
+    """Tokens of what comes again: the same items are shown to many questions, with much the same between them."""
+    return _remembered(text) if len(text) <= LONG else count(text)
 
 
 @lru_cache(maxsize=4096)
