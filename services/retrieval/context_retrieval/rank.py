@@ -108,7 +108,7 @@ class Ranker:
 
     def score(self, candidate: Candidate) -> Scored:
         """`candidate` with its score."""
-        scale, semantic, relevance = self._scale, self._semantic(candidate), self.relevance(candidate)
+        scale, relevance = self._scale, self.relevance(candidate)
         recency, importance = self.recency(candidate), importance_of(candidate)
         weight = scale.recency + scale.importance
         prior = (scale.recency * recency + scale.importance * importance) / weight if weight else 1.0
@@ -117,7 +117,8 @@ class Ranker:
         score = self._fit(candidate, relevance) * (1 - nudge + nudge * prior)
         if candidate.named:
             score = 1.0
-        return Scored(candidate, score, relevance, semantic, clamp(candidate.lexical), recency, importance)
+        keyword = clamp(candidate.lexical)
+        return Scored(candidate, score, relevance, self._semantic(candidate), keyword, recency, importance)
 
     def relevance(self, candidate: Candidate) -> float:
         """What it has to do with the question, whatever else was found."""
@@ -241,4 +242,4 @@ def in_order(scored: Iterable[Scored]) -> list[Scored]:
 
 def clamp(value: float) -> float:
     """`value` within 0 and 1."""
-    return 0.0 if value < 0.0 else min(value, 1.0)
+    return min(1.0, max(0.0, value))
