@@ -12,11 +12,11 @@ BETWEEN = "/"  # namespaces: none has one
 # All of them in one round trip. The same one again is what a lost acknowledgement leaves behind.
 KEEP = Numbered.of("""
 INSERT INTO receipts (query_id, namespace, namespaces, asked_at, principal, request_id, receipt)
-SELECT query_id, (string_to_array(namespaces, '/'))[1], string_to_array(namespaces, '/'), asked_at, principal,
-    request_id, receipt
+SELECT query_id, asked[1], asked, asked_at, principal, request_id, receipt
 FROM unnest(%(ids)s::uuid[], %(namespaces)s::text[], %(times)s::timestamptz[], %(principals)s::text[],
-    %(requests)s::text[], %(bodies)s::bytea[])
-    AS kept (query_id, namespaces, asked_at, principal, request_id, receipt)
+        %(requests)s::text[], %(bodies)s::bytea[])
+    AS kept (query_id, namespaces, asked_at, principal, request_id, receipt),
+    string_to_array(namespaces, %(between)s) AS asked
 ON CONFLICT DO NOTHING RETURNING query_id""")
 FIND = """
 SELECT query_id, namespaces, asked_at, principal, request_id, receipt FROM receipts WHERE query_id = %(query_id)s"""
@@ -39,6 +39,7 @@ class Receipts:
         """
         columns = {
             "ids": [one.query_id for one in receipts],
+            "between": BETWEEN,
             "namespaces": [BETWEEN.join(one.namespaces) for one in receipts],
             "times": [one.asked_at for one in receipts],
             "principals": [one.principal for one in receipts],
