@@ -170,7 +170,7 @@ def _staged(entry: Entry) -> Sequence[Any]:
         document.key.namespace, document.key.item_id, document.change_id, document.type, document.title,
         list(document.tags), document.status, document.item_date, document.source_uri, Jsonb(document.payload),
         words.length, entry.text_digest, entry.model_id,
-        *(entry.counts.fields or (None, None)), *(entry.counts.frame or (None, None)),
+        *entry.counts.fields, *entry.counts.frame,
         words.title, words.tags, words.identifiers, words.body,
     )  # fmt: skip
 
@@ -178,7 +178,6 @@ def _staged(entry: Entry) -> Sequence[Any]:
 def _chunk_rows(made: Sequence[Entry]) -> Iterator[Sequence[Any]]:
     for entry in made:
         for ordinal, chunk in enumerate(entry.chunks or ()):
-            counted = chunk.tally or (None, None)
             held = (chunk.token_count, chunk.digest, chunk.model_id)
             vector = None if chunk.vector is None else HalfVector(chunk.vector)
-            yield (*entry.document.key, ordinal, chunk.text, *counted, *held, vector)
+            yield (*entry.document.key, ordinal, chunk.text, *chunk.tally, *held, vector)

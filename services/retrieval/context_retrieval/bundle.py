@@ -87,8 +87,9 @@ class Item:
     @cached_property
     def about(self) -> int:
         """The tokens that it takes whole, near enough to tell how large it is."""
-        counted = self.page.counts.fields if self.vouched else None
-        fields = counted.tokens if counted else len(inside(self._own)) // CHARACTERS
+        fields = self.page.counts.fields.tokens if self.vouched else None
+        if fields is None:
+            fields = len(inside(self._own)) // CHARACTERS
         return fields + AROUND + len(self.page.title) // CHARACTERS
 
     @cached_property
@@ -155,7 +156,7 @@ class Item:
         return self._frame(title, tags=False, why=False)
 
     def _with_content(self, frame: Rendered, content: str) -> Rendered:
-        text = self._inside(_cut(content))
+        text = self._inside(_shortened(content))
         return frame.beside(text, known(self.page.counts.passage, text) if content is self.page.passage else None)
 
     def _with_fields(self, shown: Rendered, passage: str, room: int) -> Rendered:
@@ -273,12 +274,12 @@ def counted(document: Document) -> Counts:
 
 def counted_passage(passage: str) -> Tally:
     """The same of a passage that is shown for its item."""
-    return _tally(inside(_cut(passage)))
+    return _tally(inside(_shortened(passage)))
 
 
-def known(tally: Tally | None, text: str) -> int | None:
+def known(tally: Tally, text: str) -> int | None:
     """The tokens of `text` up to its last seam, where it is what `tally` counted."""
-    return tally.tokens if tally and tally.checksum == crc32(text.encode()) else None
+    return tally.tokens if tally.checksum == crc32(text.encode()) else None
 
 
 def _tally(text: str) -> Tally:
@@ -299,7 +300,7 @@ def _lasting(of: Candidate | Document, title: str, tags: Sequence[str], *, vouch
     }
 
 
-def _cut(content: str) -> dict[str, Any]:
+def _shortened(content: str) -> dict[str, Any]:
     """What is shown of an item beside what it is, where it is cut to `content`."""
     return {"content": content, "truncated": True}
 

@@ -27,21 +27,24 @@ class Key(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """The tokens of a part of an item in a bundle, and the checksum of the text that was counted."""
+    """The tokens of a part of an item in a bundle, and the checksum of the text that was counted; None: none was."""
 
-    tokens: int
-    checksum: int
+    tokens: int | None = None
+    checksum: int | None = None
+
+
+NO_TALLY = Tally()
 
 
 class Counts(NamedTuple):
     """What was counted of an item when it was stored: its own fields, what says which item it is, and a passage."""
 
-    fields: Tally | None = None
-    frame: Tally | None = None
-    passage: Tally | None = None
+    fields: Tally = NO_TALLY
+    frame: Tally = NO_TALLY
+    passage: Tally = NO_TALLY
 
 
-UNCOUNTED = Counts()
+NO_COUNTS = Counts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class Chunk:
     token_count: int = 0
     model_id: str = ""
     vector: Vector | None = None
-    tally: Tally | None = None  # of its text
+    tally: Tally = NO_TALLY  # of its text
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +122,7 @@ class Entry:
     text_digest: bytes
     chunks: tuple[Chunk, ...] | None
     model_id: str = ""  # the model of every vector; empty where one is missing
-    counts: Counts = UNCOUNTED
+    counts: Counts = NO_COUNTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +239,7 @@ class Page:
     payload: Mapping[str, Any]
     passage: str
     updated_at: datetime
-    counts: Counts = UNCOUNTED
+    counts: Counts = NO_COUNTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -421,7 +421,7 @@ async def test_what_an_item_takes_in_a_bundle_is_counted_when_it_is_stored(
 ) -> None:
     counted: list[tuple[str, int | None]] = []
 
-    def known(tally: Tally | None, text: str) -> int | None:
+    def known(tally: Tally, text: str) -> int | None:
         counted.append((text, _known(tally, text)))
         return counted[-1][1]
 

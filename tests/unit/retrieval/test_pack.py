@@ -358,7 +358,7 @@ def test_a_count_of_another_text_is_not_believed() -> None:
     one = item(payload=payload)
     right = bundle.counted(Document(Key("web", "ADR-001"), 1, type="adr", title="Title 1", payload=payload))
     right = right._replace(passage=bundle.counted_passage(one.page.passage))
-    wrong = Counts(*(tally and tally._replace(tokens=1, checksum=tally.checksum ^ 1) for tally in right))
+    wrong = Counts(*(tally._replace(tokens=1, checksum=(tally.checksum or 0) ^ 1) for tally in right))
     for counts in (right, wrong, Counts()):
         counted = Item(one.scored, replace(one.page, counts=counts), Style())
         assert counted.whole == one.whole

@@ -292,7 +292,7 @@ def _identity(chunk: Chunk) -> tuple[bytes, str]:
 
 def _chunk_row(chunk: Chunk) -> tuple[Any, ...]:
     vector = None if chunk.vector is None else HalfVector(chunk.vector)
-    return chunk.text, *(chunk.tally or (None, None)), chunk.token_count, chunk.digest, chunk.model_id, vector
+    return chunk.text, *chunk.tally, chunk.token_count, chunk.digest, chunk.model_id, vector
 
 
 def _buried(document: Document) -> dict[str, Any]:
@@ -322,10 +322,10 @@ def _written(entry: Entry) -> dict[str, Any]:
         "length": words.length,
         "text_digest": entry.text_digest,
         "model_id": entry.model_id,
-        "tokens": entry.counts.fields and entry.counts.fields.tokens,
-        "tokens_of": entry.counts.fields and entry.counts.fields.checksum,
-        "frame_tokens": entry.counts.frame and entry.counts.frame.tokens,
-        "frame_tokens_of": entry.counts.frame and entry.counts.frame.checksum,
+        "tokens": entry.counts.fields.tokens,
+        "tokens_of": entry.counts.fields.checksum,
+        "frame_tokens": entry.counts.frame.tokens,
+        "frame_tokens_of": entry.counts.frame.checksum,
         "mark": f"'@{document.key.namespace}'",
         "title_words": words.title,
         "tag_words": words.tags,

@@ -232,10 +232,6 @@ def _candidate(row: Row) -> Candidate:
     return Candidate(_key(row), *[row[name] for name in EVIDENCE])
 
 
-def _tally(tokens: int | None, checksum: int) -> Tally | None:
-    return None if tokens is None else Tally(tokens, checksum)
-
-
 def _expansion(rows: Sequence[Row]) -> Expansion:
     pages: dict[Key, Page] = {}
     reached: dict[Key, Candidate] = {}
@@ -252,9 +248,9 @@ def _expansion(rows: Sequence[Row]) -> Expansion:
             row["passage"] or "",
             row["updated_at"],
             Counts(
-                fields=_tally(row["tokens"], row["tokens_of"]),
-                frame=_tally(row["frame_tokens"], row["frame_tokens_of"]),
-                passage=_tally(row["passage_tokens"], row["passage_tokens_of"]),
+                fields=Tally(row["tokens"], row["tokens_of"]),
+                frame=Tally(row["frame_tokens"], row["frame_tokens_of"]),
+                passage=Tally(row["passage_tokens"], row["passage_tokens_of"]),
             ),
         )
         for origin, strength in row["succeeds"] or ():
