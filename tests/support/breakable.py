@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -46,14 +45,9 @@ class Breakable:
                 await asyncio.sleep(0.05)
 
     def _launch(self) -> None:
-        command = self._cluster.command(**self._settings)
-        if self._cluster.user:
-            # Not subprocess's own `user`: with it the child runs what gRPC left for forks, and may die of it.
-            entry = pwd.getpwnam(self._cluster.user)
-            ids = [f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups"]
-            command = ["setpriv", *ids, *command]
+        command, user = self._cluster.command(**self._settings), embedded.as_user(self._cluster.user)
         with (self._directory / "log").open("ab") as output:
-            self._process = subprocess.Popen(command, cwd="/", stdout=output, stderr=output)
+            self._process = subprocess.Popen(command, **user, stdout=output, stderr=output)
 
     def kill(self) -> None:
         """`kill -9` the server and everything it has started."""
