@@ -94,7 +94,7 @@ def decisions(name: str, folders: Sequence[Path]) -> Iterator[Labelled]:
     paths = sorted(path for folder in folders for path in folder.rglob("*.md"))
     found = [one for path in paths if isinstance(one := read(path, path.read_bytes()), Record)]
     whole = [
-        _document(name, "adr", f"ADR-{number:04d}", one.fields["title"], one.fields)
+        document_of(name, "adr", f"ADR-{number:04d}", one.fields["title"], one.fields)
         for number, one in enumerate(found, 1)
     ]
     by_title = [_asked(document, document.title) for document in whole]
@@ -112,7 +112,7 @@ def postmortems(folder: Path) -> Labelled:
     for number, path in enumerate(sorted(folder.glob("*.md"))):
         _, front, body = path.read_text().split("---", 2)
         facts = yaml.safe_load(front)
-        document = _document(
+        document = document_of(
             "post-mortem", "failure", f"FAIL-{number:04d}", facts.get("title") or "", {"root_cause": body.strip()}
         )
         documents.append(document)
@@ -132,7 +132,7 @@ def postmortem_list(file: Path) -> Labelled:
         said = [one for one in ENTRY_SENTENCE.split(LINK.sub(r"\1", entry[2])) if one]
         wanted = said[len(said) // 2] if len(said) > 2 else ""
         rest = " ".join(one for one in said if one != wanted)
-        document = _document("list", "failure", f"FAIL-{len(documents):04d}", entry[1], {"root_cause": rest})
+        document = document_of("list", "failure", f"FAIL-{len(documents):04d}", entry[1], {"root_cause": rest})
         documents.append(document)
         if len(wanted.split()) >= LEAST:
             asked.append(_asked(document, wanted))
@@ -153,9 +153,9 @@ def conversations(file: Path) -> Iterator[Labelled]:
             session = f"S-{len(sessions):05d}"
             for turn, line in zip(said, lines, strict=True):
                 place[turn["dia_id"]] = f"T-{len(turns):05d}", session
-                turns.append(_document("turns", "meeting", f"T-{len(turns):05d}", "", {"decisions": [line]}))
+                turns.append(document_of("turns", "meeting", f"T-{len(turns):05d}", "", {"decisions": [line]}))
             when = talk["conversation"][f"{key}_date_time"]
-            sessions.append(_document("sessions", "meeting", session, when, {"decisions": lines}))
+            sessions.append(document_of("sessions", "meeting", session, when, {"decisions": lines}))
         for row in talk["qa"]:
             found = [place[one] for one in row["evidence"] if one in place]
             if row["category"] in ANSWERABLE and found:
@@ -167,6 +167,23 @@ def conversations(file: Path) -> Iterator[Labelled]:
 def asked_of(namespace: str, question: str, *wanted: str, unwanted: Iterable[str] = ()) -> Asked:
     """`question`, asked of all of `namespace`."""
     return Asked(question, frozenset(wanted), Filter((namespace,)), frozenset(unwanted))
+
+
+def document_of(namespace: str, kind: str, item_id: str, title: str, fields: Mapping[str, Any]) -> Document:
+    """An item in force of that `kind`, with those of `fields` that its kind has."""
+    payload = {name: fields[name] for name in OWN_FIELDS[kind] if fields.get(name) and name not in DATES.values()}
+    return Document(
+        Key(namespace, item_id),
+        1,
+        version=1,
+        type=kind,
+        title=title,
+        tags=tuple(fields.get("tags", ())),
+        status="active",
+        in_force=True,
+        provenance="human",
+        payload=payload,
+    )
 
 
 def _ids(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -181,7 +198,7 @@ def _recorded(item_id: str, row: Mapping[str, Any], ids: Sequence[str], rows: Se
     gone = any(item_id in other.get("supersedes", ()) for other in rows)
     status = "superseded" if gone else row.get("status", "active")
     return replace(
-        _document("records", row["type"], item_id, title, row),
+        document_of("records", row["type"], item_id, title, row),
         status=status,
         in_force=status not in NOT_IN_FORCE,
         item_date=date.fromisoformat(row[DATES[row["type"]]]),
@@ -195,22 +212,6 @@ def _mentions(item_id: str, row: Mapping[str, Any], ids: Sequence[str]) -> tuple
     """Edges to what the texts of `row` name by its id."""
     said = _text([text for name, text in row.items() if name not in ("id", "supersedes")])
     return tuple(Edge(one, "references", 1.0) for one in ids if one != item_id and one in said)
-
-
-def _document(namespace: str, kind: str, item_id: str, title: str, fields: Mapping[str, Any]) -> Document:
-    payload = {name: fields[name] for name in OWN_FIELDS[kind] if fields.get(name) and name not in DATES.values()}
-    return Document(
-        Key(namespace, item_id),
-        1,
-        version=1,
-        type=kind,
-        title=title,
-        tags=tuple(fields.get("tags", ())),
-        status="active",
-        in_force=True,
-        provenance="human",
-        payload=payload,
-    )
 
 
 def _named(namespace: str, documents: Sequence[Document], asked: Sequence[Asked]) -> Labelled:

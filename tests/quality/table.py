@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tests.quality.arena import Arena, Encoding, arena
+from tests.quality.crowds import Crowd, crowds
 from tests.quality.kinds import Floor, kinds
 from tests.quality.measure import false_answers, measure, spend
 from tests.quality.sets import Asked, Labelled, given, ours
@@ -25,6 +26,7 @@ MOST = 400  # questions of a set that a variant is asked, evenly taken from larg
 MOST_BUNDLED = 100  # for which bundles are packed
 LINKED = "linked"
 FLOOR = ("real unanswered", "off-topic answered", "traps answered")
+FLOORS = ("all of it", "one floor")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,10 @@ class Chosen:
         with switched(cutting(cut)):
             await where.fill(cut_documents(documents, cut))
 
+    def crowds(self) -> Iterator[Crowd]:
+        """What the questions for the floor are asked of."""
+        return crowds(self.ours, self.given)
+
     def bundled(self) -> Iterator[tuple[str, list[Asked]]]:
         """The questions for which bundles are packed, by group."""
         yield "ours", [each for one in self.ours for each in _sampled(one.asked, MOST_BUNDLED)]
@@ -103,6 +109,18 @@ async def show_ablation(where: Arena, chosen: Chosen, variants: Mapping[str, Var
             _row(name, *cells)
 
 
+async def show_crowds(where: Arena, chosen: Chosen) -> None:
+    """Print what the floor takes and lets through in ever more documents."""
+    _header("floor", "documents", *FLOOR)
+    for crowd in chosen.crowds():
+        await where.fill(crowd.documents)
+        floor = chosen.floor.each(crowd.asked)
+        if not crowd.answers:
+            floor = replace(floor, real=())
+        for name in FLOORS:
+            _row(f"{crowd.name}: {name}", len(crowd.documents), *await _floor(where, floor, VARIANTS[name]))
+
+
 async def show_bundles(where: Arena, chosen: Chosen, variants: Mapping[str, Variant]) -> None:
     """Print what bundles are filled with: of the budget what is used, how many hold what was wanted, and of their
     tokens how many are its.
@@ -126,6 +144,8 @@ async def run(options: argparse.Namespace, url: str) -> None:
         await show_sets(where, chosen)
         await show_ablation(where, chosen, variants)
         await show_bundles(where, chosen, BUNDLES if options.ablation else {"all of it": BUNDLES["all of it"]})
+        if not options.only:
+            await show_crowds(where, chosen)
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ LEAST = {
 MOST_UNANSWERED = 0.02  # of questions about the records
 MOST_FALSE = 0.05  # of those that nothing on record answers;
 MOST_TRAPPED = 0.35  # and that have words of ours in another sense
+MOST_CROWDED = 0.07  # of the former, among four times as many documents: it was 0.09 with one floor for all
 LEAST_HOLDING = {500: 0.9, 1000: 0.93, 4000: 0.95}  # of bundles by their budget: those with what was wanted in them
 LINKED_BUDGET, LEAST_LINKED = 1000, 0.9  # of bundles of so many tokens: those with what stands beside the match
 WORTH = ("no exact codes", "no ids")  # without which fewer codes are found
@@ -55,6 +56,8 @@ class Measured:
     real: Result
     off_topic: list[str]
     traps: list[str]
+    crowded: Result  # real questions among everything of ours
+    crowded_off_topic: list[str]
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +74,10 @@ def measured(chosen: Chosen, postgres_url: str, model_dir: Path) -> Measured:
         scale, floor = Scale(), chosen.floor
         asked = [each for one in chosen.ours for each in one.asked][::2]  # for bundles: half of them are enough
         codes = named(chosen, "codes").asked
+        crowd = list(chosen.crowds())[-1]
         async with arena(url, Encoding()) as where:
             await chosen.fill(where)
+            await where.fill(crowd.documents)
             without = {}
             for name in WORTH:
                 with switched(VARIANTS[name].switches):
@@ -92,6 +97,8 @@ def measured(chosen: Chosen, postgres_url: str, model_dir: Path) -> Measured:
                 await measure(where, floor.real, scale),
                 await false_answers(where, floor.off_topic, scale),
                 await false_answers(where, floor.traps, scale),
+                await measure(where, crowd.asked(floor.real), scale),
+                await false_answers(where, crowd.asked(floor.off_topic), scale),
             )
 
     with scratch_database(postgres_url) as url:
@@ -126,6 +133,11 @@ def test_what_is_on_record_is_answered(measured: Measured) -> None:
 def test_what_is_not_on_record_is_not_answered(measured: Measured, chosen: Chosen) -> None:
     assert len(measured.off_topic) <= MOST_FALSE * len(chosen.floor.off_topic), measured.off_topic
     assert len(measured.traps) <= MOST_TRAPPED * len(chosen.floor.traps), measured.traps
+
+
+def test_among_more_documents_no_more_is_answered_that_is_not_on_record(measured: Measured, chosen: Chosen) -> None:
+    assert measured.crowded.nothing <= MOST_UNANSWERED * measured.crowded.asked
+    assert len(measured.crowded_off_topic) <= MOST_CROWDED * len(chosen.floor.off_topic), measured.crowded_off_topic
 
 
 @pytest.mark.parametrize("budget", LEAST_HOLDING)

@@ -15,6 +15,7 @@ from context_retrieval.rank import Ranker, Scale, Scored
 from tests.quality.sets import Asked
 
 OFF = 9.0  # above whatever a share can be
+ONE_FLOOR = 0.19  # for few documents and for many
 
 
 class Switch(NamedTuple):
@@ -82,7 +83,8 @@ VARIANTS: Mapping[str, Variant] = {
     "nothing above a passage": Variant(cut="bare"),
     "one passage each": Variant(cut="whole"),
     "no nudge": Variant((replace(Scale(), nudge=0.0),)),
-    "no floor": Variant((replace(Scale(), floor=0.0, narrow_floor=0.0),)),
+    "no floor": Variant((replace(Scale(), most_floor=0.0),)),
+    "one floor": Variant((replace(Scale(), chance=ONE_FLOOR, scatter=0.0),)),
     "no coverage": Variant((replace(Scale(), covered=OFF),)),
     "no tail": Variant((replace(Scale(), rest=0.0),)),
 }

@@ -9,8 +9,8 @@ from context_retrieval.rank import Scored
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """The score that a hit must have. What is vouched for is held against its like alone, so that no copy of the
-    question raises the bar for it.
+    """What a hit must have. What is vouched for is held against its like alone, so that neither a copy of the question
+    nor a crowd of anything raises the bar for it.
     """
 
     vouched: float
@@ -21,19 +21,20 @@ class Bar:
         return self.vouched if scored.candidate.vouched else self.unvouched
 
 
-def bar(ranked: Sequence[Scored], floor: float, tail: float) -> Bar:
+def bar(ranked: Sequence[Scored], floor: Bar, tail: float) -> Bar:
     """A share `tail` of the best score, or more than there is where not even the best has `floor` as its relevance.
 
     What is named by its id is no measure for the others.
     """
 
-    def least(scored: Sequence[Scored]) -> float:
+    def least(scored: Sequence[Scored], floor: float) -> float:
         found = [one for one in scored if not one.candidate.named]
         if max((one.relevance for one in found), default=0.0) < floor:
             return math.inf
         return tail * max(one.score for one in found)
 
-    return Bar(least([scored for scored in ranked if scored.candidate.vouched]), least(ranked))
+    vouched = [scored for scored in ranked if scored.candidate.vouched]
+    return Bar(least(vouched, floor.vouched), least(ranked, floor.unvouched))
 
 
 def thinned(ranked: Sequence[Scored], most: int, share: float) -> list[Scored]:

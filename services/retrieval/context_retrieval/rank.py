@@ -55,8 +55,9 @@ class Scale:
     importance: float = 0.2
     nudge: float = 0.05  # of relevance, at most
     half_life: float = 180.0  # days
-    floor: float = 0.19  # of the best's relevance: below, nothing is an answer
-    narrow_floor: float = 0.17  # the same behind a filter: of fewer items, less comes near to anything by chance
+    chance: float = 0.065  # relevance of an item that has nothing to do with the question, on the mean,
+    scatter: float = 0.045  # and how far it scatters from there
+    most_floor: float = 0.25  # however many items there are: most of what many say is of one field
     degraded_floor: float = 0.2  # where words must do, though meaning was asked for
     keyword_floor: float = 0.05  # where words were asked for
     covered: float = 0.7  # share of the question from which an item that has its words is an answer,
@@ -64,6 +65,13 @@ class Scale:
     tail: float = 0.35  # of the best's score, which in a bundle everything else must have,
     rest: float = 0.1  # and in a list of results
     coded: float = 0.75  # relevance of what has an exact code of the question, at least
+
+    def floor(self, documents: int) -> float:
+        """The relevance that the best of so many documents must have for there to be an answer.
+
+        As much as the highest of so many comes to by chance: the more there are, the nearer something is to anything.
+        """
+        return min(self.most_floor, self.chance + self.scatter * math.sqrt(2 * math.log(documents + 1)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +108,13 @@ class Scored:
 
 
 class Ranker:
-    """Scores candidates as of `today`: in proportion to `peak`, or each for itself where there is none."""
+    """Scores candidates as of `today`: in proportion to `peak`, or each for itself where there is none.
 
-    def __init__(self, scale: Scale, mode: Mode, today: date, peak: Peak | None = None) -> None:
-        self._scale, self._mode, self._today, self._peak = scale, mode, today, peak
+    `floor` is the relevance that an answer must have.
+    """
+
+    def __init__(self, scale: Scale, mode: Mode, today: date, floor: float, peak: Peak | None = None) -> None:
+        self._scale, self._mode, self._today, self._floor, self._peak = scale, mode, today, floor, peak
         self._words = self._share(peak) if peak and mode is not Mode.SEMANTIC else 0.0
 
     def score(self, candidate: Candidate) -> Scored:
@@ -131,7 +142,7 @@ class Ranker:
         relevance = keyword if alone else scale.dense * semantic + scale.lexical * keyword
         meant = alone or semantic > 0 or keyword >= scale.worded
         if candidate.covered >= scale.covered and meant:
-            relevance = max(relevance, scale.floor, scale.degraded_floor if alone else 0.0)
+            relevance = max(relevance, self._floor, scale.degraded_floor if alone else 0.0)
         return self._coded(candidate, relevance)
 
     def _semantic(self, candidate: Candidate) -> float:
@@ -174,7 +185,7 @@ class Ranker:
             max((candidate.bm25 for candidate in vouched), default=0.0),
             max(relevances, default=0.0) or 1.0,
         )
-        return Ranker(self._scale, self._mode, self._today, peak)
+        return Ranker(self._scale, self._mode, self._today, self._floor, peak)
 
     def recency(self, candidate: Candidate) -> float:
         """1 today, half of it after each half-life; a decision in force does not age, a date to come gains nothing."""

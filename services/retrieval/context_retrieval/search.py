@@ -114,9 +114,10 @@ class Searcher:
             plan, far = plan_for(request, mode, size, passing, most)
             candidates, expansion = await reader.search(question, wanted, plan, most, far)
         with timings.stage("ranking"):
-            ranker = Ranker(self._scale, mode, today()).beside(candidates)
+            floor = self._floor(request, mode, passing)
+            ranker = Ranker(self._scale, mode, today(), floor.unvouched).beside(candidates)
             ranked = ranker.rank(candidates)
-            least = self._least(request, mode, ranked)
+            least = self._least(request, ranked, floor)
             hits, nearly = _divide(ranked, least)
             gone = [hit for hit in hits if plan.current and not hit.candidate.in_force]
             kept = {hit.key for hit in hits} - {hit.key for hit in gone if not (request.named and hit.candidate.named)}
@@ -153,16 +154,19 @@ class Searcher:
             return Passing(size.documents, size.unvouched)
         return await self._passing.get(wanted, PASSING_KEPT, lambda: reader.passing(wanted, COUNTED))
 
-    def _least(self, request: Request, mode: Mode, ranked: Sequence[Scored]) -> Bar:
-        """What a hit must have."""
+    def _floor(self, request: Request, mode: Mode, passing: Passing) -> Bar:
+        """The relevance that an answer must have, by how many documents it is chosen from."""
         scale = self._scale
-        if request.floor is not None:
-            return Bar(request.floor, request.floor)
         if mode is Mode.KEYWORD:
             floor = scale.keyword_floor if request.mode is Mode.KEYWORD else scale.degraded_floor
-        else:
-            floor = scale.narrow_floor if request.filter.narrow else scale.floor
-        return bar(ranked, floor, scale.tail if request.bundle else scale.rest)
+            return Bar(floor, floor)
+        return Bar(scale.floor(passing.documents - passing.unvouched), scale.floor(passing.documents))
+
+    def _least(self, request: Request, ranked: Sequence[Scored], floor: Bar) -> Bar:
+        """The score that a hit must have."""
+        if request.floor is not None:
+            return Bar(request.floor, request.floor)
+        return bar(ranked, floor, self._scale.tail if request.bundle else self._scale.rest)
 
 
 def plan_for(request: Request, mode: Mode, size: Size, passing: Passing, most: int) -> tuple[Plan, int]:

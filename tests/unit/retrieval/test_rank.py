@@ -1,5 +1,6 @@
 """Relevance decides; everything else only nudges, within its bound."""
 
+import math
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -7,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from context_retrieval.crowd import Bar, bar
 from context_retrieval.model import Candidate, Expansion, Key, Link
 from context_retrieval.rank import Mode, Ranker, Scale, importance_of
 
 TODAY = date(2026, 11, 23)
 SCALE = Scale()
+FLOOR = SCALE.floor(60)
 BASE = Candidate(
     key=Key("web", "FAIL-001"),
     type="failure",
@@ -52,7 +55,7 @@ CANDIDATES = st.builds(
 
 
 def ranker(mode: Mode = Mode.HYBRID) -> Ranker:
-    return Ranker(SCALE, mode, TODAY)
+    return Ranker(SCALE, mode, TODAY, FLOOR)
 
 
 def score(**changes: object) -> float:
@@ -68,7 +71,7 @@ def test_every_part_of_a_score_is_from_0_to_1(candidate: Candidate, mode: Mode) 
 
 @given(CANDIDATES, CANDIDATES)
 def test_recency_and_importance_never_beat_a_clear_lead_in_relevance(one: Candidate, other: Candidate) -> None:
-    bare = Ranker(replace(SCALE, nudge=0.0), Mode.HYBRID, TODAY)
+    bare = Ranker(replace(SCALE, nudge=0.0), Mode.HYBRID, TODAY, FLOOR)
     if bare.score(one).score * (1 - SCALE.nudge) > bare.score(other).score and not other.named:
         assert ranker().score(one).score > ranker().score(other).score
 
@@ -87,12 +90,12 @@ def test_agreement_of_both_kinds_of_evidence_counts_for_more_than_either() -> No
 
 def test_a_match_by_either_kind_alone_is_above_the_floor() -> None:
     for evidence in ({"cosine": 0.5, "lexical": 0.0}, {"cosine": 0.11, "lexical": 0.2, "covered": 0.9}):
-        assert ranker().score(replace(BASE, **evidence)).relevance >= SCALE.floor  # type: ignore[arg-type]
+        assert ranker().score(replace(BASE, **evidence)).relevance >= FLOOR  # type: ignore[arg-type]
 
 
 def test_common_words_count_for_less_where_the_meaning_is_another() -> None:
-    assert ranker().score(replace(BASE, cosine=0.05, lexical=0.45)).relevance < SCALE.floor
-    assert ranker().score(replace(BASE, cosine=0.3, lexical=0.45)).relevance > SCALE.floor
+    assert ranker().score(replace(BASE, cosine=0.05, lexical=0.45)).relevance < FLOOR
+    assert ranker().score(replace(BASE, cosine=0.3, lexical=0.45)).relevance > FLOOR
 
 
 def test_what_has_no_vector_yet_is_judged_by_its_words() -> None:
@@ -100,7 +103,31 @@ def test_what_has_no_vector_yet_is_judged_by_its_words() -> None:
 
 
 def test_what_has_little_to_do_with_the_question_is_below_the_floor() -> None:
-    assert ranker().score(replace(BASE, cosine=0.2, lexical=0.1)).relevance < SCALE.floor
+    assert ranker().score(replace(BASE, cosine=0.2, lexical=0.1)).relevance < FLOOR
+
+
+@given(st.integers(0, 10**7), st.integers(0, 10**7))
+def test_of_more_documents_the_best_has_to_be_better_up_to_a_bound(one: int, other: int) -> None:
+    few, many = sorted((one, other))
+    assert 0 < SCALE.floor(few) <= SCALE.floor(many) <= SCALE.most_floor
+
+
+def test_the_floor_is_where_it_was_calibrated() -> None:
+    assert [round(SCALE.floor(documents), 2) for documents in (1, 10, 100, 1000, 10_000)] == [
+        0.08,
+        0.14,
+        0.19,
+        0.23,
+        0.25,
+    ]
+
+
+def test_a_crowd_of_what_nobody_vouches_for_raises_no_floor_for_the_rest() -> None:
+    weak = ranker().score(replace(BASE, cosine=0.28, lexical=0.1))
+    least = bar([weak], Bar(vouched=0.18, unvouched=0.25), 0.1)
+    assert 0.18 <= weak.relevance < 0.25
+    assert least.vouched <= weak.score
+    assert least.unvouched == math.inf
 
 
 def test_a_newer_incident_comes_before_an_older_equal_one() -> None:
