@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from context_retrieval.model import Document, Filter, Key
+from tests.quality.figures import mean
+from tests.quality.kinds import NARROWED, passes
 from tests.quality.sets import Asked, Labelled, document_of
 from tests.support.postgres import ROOT
 
@@ -19,28 +21,43 @@ ADDED = ("adr title", "post-mortem", "list")  # sets of others' text
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """Documents in a namespace of their own."""
+    """Documents to find an answer among.
+
+    Attributes:
+        within: Where they are: a namespace of their own, or several filters that leave some of them, one by one.
+        answers: Real questions have one there: our records are among them, and no filter stands before them.
+    """
 
     name: str
     documents: Sequence[Document]
-    answers: bool  # real questions: our records are among them
+    within: Sequence[Filter]
+    answers: bool
+
+    @property
+    def size(self) -> int:
+        """How many a question is asked of, on the mean."""
+        return round(mean([sum(passes(one, each) for one in self.documents) for each in self.within]))
 
     def asked(self, asked: Sequence[Asked]) -> list[Asked]:
         """The questions of `asked`, asked of these documents."""
-        return [replace(one, within=Filter((self.name,))) for one in asked]
+        return [replace(one, within=each) for each in self.within for one in asked]
 
 
 def crowds(ours: Sequence[Labelled], given: Sequence[Labelled]) -> Iterator[Crowd]:
-    """From the fewest documents to the most."""
-    named = {one.name: one.documents for one in (*ours, *given)}
-    together = [*named["records"], *named["own title"], *sections()]
-    yield _crowd("our records", [named["records"]], answers=True)
+    """From the fewest documents to the most, those of others between ours and all."""
+    named = {one.name: one for one in (*ours, *given)}
+    records = named["records"].documents
+    for share in reversed(NARROWED):
+        filters = list(dict.fromkeys(one.within for one in named[f"filter {share}"].asked))
+        yield Crowd(f"our records, filter {share}", records, filters, answers=False)
+    yield _crowd("our records", [records], answers=True)
+    together = [*records, *named["own title"].documents, *sections()]
     yield _crowd("ours together", [together], answers=True)
-    others = [named[name] for name in ADDED if name in named]
-    for name, documents in zip((name for name in ADDED if name in named), others, strict=True):
-        yield _crowd(f"crowd of {name}", [documents], answers=False)
+    others = {name: named[name].documents for name in ADDED if name in named}
+    for name, documents in others.items():
+        yield _crowd(f"only {name}", [documents], answers=False)
     if others:
-        yield _crowd("all together", [together, *others], answers=True)
+        yield _crowd("all together", [together, *others.values()], answers=True)
 
 
 def sections() -> Iterator[Document]:
@@ -66,7 +83,7 @@ def _crowd(name: str, groups: Sequence[Sequence[Document]], *, answers: bool) ->
         for number, group in enumerate(groups)
         for one in group
     ]
-    return Crowd(name, documents, answers)
+    return Crowd(name, documents, [Filter((name,))], answers)
 
 
 def _numbered(group: int, item_id: str) -> str:

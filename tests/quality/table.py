@@ -118,7 +118,7 @@ async def show_crowds(where: Arena, chosen: Chosen) -> None:
         if not crowd.answers:
             floor = replace(floor, real=())
         for name in FLOORS:
-            _row(f"{crowd.name}: {name}", len(crowd.documents), *await _floor(where, floor, VARIANTS[name]))
+            _row(f"{crowd.name}: {name}", crowd.size, *await _floor(where, floor, VARIANTS[name]))
 
 
 async def show_bundles(where: Arena, chosen: Chosen, variants: Mapping[str, Variant]) -> None:
