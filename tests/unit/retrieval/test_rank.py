@@ -112,16 +112,6 @@ def test_of_more_documents_the_best_has_to_be_better_up_to_a_bound(one: int, oth
     assert 0 < SCALE.floor(few) <= SCALE.floor(many) <= SCALE.most_floor
 
 
-def test_the_floor_is_where_it_was_calibrated() -> None:
-    assert [round(SCALE.floor(documents), 2) for documents in (1, 10, 100, 1000, 10_000)] == [
-        0.08,
-        0.14,
-        0.19,
-        0.23,
-        0.25,
-    ]
-
-
 def test_a_crowd_of_what_nobody_vouches_for_raises_no_floor_for_the_rest() -> None:
     weak = ranker().score(replace(BASE, cosine=0.28, lexical=0.1))
     least = bar([weak], Bar(vouched=0.18, unvouched=0.25), 0.1)
