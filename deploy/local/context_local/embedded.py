@@ -19,6 +19,9 @@ from urllib.parse import quote
 
 USER = "pgserver"  # the system user that Postgres runs as where we are root, as which it refuses to run
 SOCKET = ".s.PGSQL.5432"
+# The first message of version 3.0 of the protocol, without its length.
+HELLO = b"\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00"
+CANNOT_CONNECT_NOW = b"\x00C57P03\x00"  # the code of an error, among its fields
 LONGEST_SOCKET = 103  # bytes that every Unix allows in the path of a socket
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
@@ -62,10 +65,16 @@ class Cluster:
         return [str(binary("postgres")), "-D", str(self.data), *(f"--{key}={value}" for key, value in merged.items())]
 
     def answers(self) -> bool:
-        """Whether somebody listens on the socket."""
+        """Whether the server takes connections; while it starts, recovers or stops, it listens and refuses them."""
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(0.5)
-            return client.connect_ex(str(self.socket)) == 0
+            try:
+                client.connect(str(self.socket))
+                client.sendall((len(HELLO) + 4).to_bytes(4) + HELLO)
+                said = client.recv(1024)
+            except OSError:
+                return False
+        return bool(said) and CANNOT_CONNECT_NOW not in said
 
 
 def prepare(data: Path, *, sync: bool = True) -> Cluster:

@@ -43,7 +43,7 @@ def running(cluster: embedded.Cluster, log: Path) -> Iterator[None]:
         )
     try:
         until = time.monotonic() + STARTS_WITHIN
-        while not _answers(cluster):
+        while not cluster.answers():
             if process.poll() is not None or time.monotonic() > until:
                 raise CommandFailed(f"the server for the drill did not start: {log.read_text()[-2000:]}")
             time.sleep(0.05)
@@ -55,10 +55,3 @@ def running(cluster: embedded.Cluster, log: Path) -> Iterator[None]:
         if process.poll() is None:
             process.kill()
             process.wait()
-
-
-def _answers(cluster: embedded.Cluster) -> bool:
-    try:
-        return cluster.answers()
-    except OSError:
-        return False

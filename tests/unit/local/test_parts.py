@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,11 +10,12 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from context_common.settings import SettingsError
 from context_local import demo, health, lock, migrations, table
-from context_local.embedded import LONGEST_SOCKET, SOCKET, prepare
+from context_local.embedded import LONGEST_SOCKET, SOCKET, as_user, prepare
 from context_local.settings import Settings
 from context_local.tail import Tail
 
@@ -171,6 +173,20 @@ def test_what_an_interrupted_first_start_left_is_begun_anew(scratch: Path) -> No
     (data / "postgresql.conf").touch()
     prepare(data, sync=False)
     assert (data / "PG_VERSION").read_text().strip() >= "18"
+
+
+def test_the_server_answers_only_once_it_takes_connections(scratch: Path) -> None:
+    cluster = prepare(scratch / "postgres", sync=False)
+    for end in (signal.SIGKILL, signal.SIGQUIT):  # after the first it listens and recovers
+        server = subprocess.Popen(cluster.command(fsync="off"), **as_user(cluster.user), stderr=subprocess.DEVNULL)
+        try:
+            while not cluster.answers():
+                assert server.poll() is None
+            psycopg.connect(cluster.url).close()
+        finally:
+            server.send_signal(end)
+            server.wait(30)
+    assert not cluster.answers()
 
 
 def test_an_answer_is_described_by_its_first_items() -> None:
