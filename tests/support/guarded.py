@@ -73,6 +73,7 @@ def first_key(stack: Stack) -> str:
 @pytest.fixture(scope="module")
 def guarded(postgres_url: str, model_dir: Path) -> Iterator[Guarded]:
     """A stack of a module's own, since it differs from that of the others by its settings."""
-    settings = {"MODEL_DIR": str(model_dir), "AUTH_REQUIRED": "true", "SECRET_KEY_BASE": SECRET}
+    # A change is given up after 3 attempts: 5 take a minute and a half.
+    settings = {"MODEL_DIR": str(model_dir), "AUTH_REQUIRED": "true", "SECRET_KEY_BASE": SECRET, "FEED_ATTEMPTS": "3"}
     with scratch_database(postgres_url) as url, run_stack(url, **settings) as stack:
         yield Guarded(stack, first_key(stack))
