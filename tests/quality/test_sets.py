@@ -38,6 +38,12 @@ MOST_TRAPPED = 0.35  # and that have words of ours in another sense
 MOST_CROWDED = 0.07  # of the former, among four times as many documents: it was 0.09 with one floor for all
 LEAST_HOLDING = {500: 0.9, 1000: 0.93, 4000: 0.95}  # of bundles by their budget: those with what was wanted in them
 LINKED_BUDGET, LEAST_LINKED = 1000, 0.9  # of bundles of so many tokens: those with what stands beside the match
+# Questions about our decisions whose verb stands in many of them, and what answers each.
+CHOSEN = {
+    "why did we choose Postgres?": "ADR-0003",
+    "why was pgvector chosen?": "ADR-0003",
+    "who decided on the floor?": "ADR-0034",
+}
 WORTH = ("no exact codes", "no ids")  # without which fewer codes are found
 SHARES = {"half": (0.35, 0.65), "tenth": (0.05, 0.16), "two": (0.0, 2.5)}
 WORDS = (60, 200)  # of a long question
@@ -58,6 +64,7 @@ class Measured:
     traps: list[str]
     crowded: Result  # real questions among everything of ours
     crowded_off_topic: list[str]
+    chosen: list[list[str]]  # what is answered to each of CHOSEN
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +106,7 @@ def measured(chosen: Chosen, postgres_url: str, model_dir: Path) -> Measured:
                 await false_answers(where, floor.traps, scale),
                 await measure(where, crowd.asked(floor.real), scale),
                 await false_answers(where, crowd.asked(floor.off_topic), scale),
+                [await where.ask(one, named(chosen, "own title").asked[0].within, scale) for one in CHOSEN],
             )
 
     with scratch_database(postgres_url) as url:
@@ -149,6 +157,10 @@ def test_bundles_hold_what_was_wanted_within_their_budget(measured: Measured, bu
 def test_a_bundle_holds_what_stands_beside_the_match(measured: Measured) -> None:
     assert measured.linked.holding >= LEAST_LINKED
     assert measured.alone.holding < measured.linked.holding
+
+
+def test_a_question_is_about_what_was_chosen_not_about_choosing(measured: Measured) -> None:
+    assert [found[0] for found in measured.chosen] == list(CHOSEN.values())
 
 
 @pytest.mark.parametrize("name", WORTH)

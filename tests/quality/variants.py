@@ -78,6 +78,7 @@ VARIANTS: Mapping[str, Variant] = {
     "rank fusion": Variant((WORDS, MEANING)),
     "words always": Variant((replace(Scale(), telling=0.0),)),
     "no pairs": Variant(switches=(Switch(vocabulary, "PAIR", 0.0),)),
+    "asking counts too": Variant(switches=(Switch(vocabulary, "ASIDE", 1.0),)),
     "no exact codes": Variant(switches=(Switch(search, "CODES", 0),)),
     "no ids": Variant(switches=(Switch(search, "ids_in", lambda _: ()),)),
     "nothing above a passage": Variant(cut="bare"),

@@ -17,6 +17,15 @@ SLASH = re.compile(r"[/\\:@]+")
 JOINT = re.compile(r"[/\\:@.]+")
 HASH = re.compile(r"(?=[0-9a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{7,40}")
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+# Words with which a question begins, and such as only say in one what is asked for: among records of what was chosen
+# and what happened, any may have them.
+BEGINS = frozenset(
+    "are can could did do does had has have how is may must should was were what when where which who why".split()  # noqa: SIM905
+)
+ASKED_FOR = frozenset(
+    """choice choose chose chosen choosing decide decided deciding decision decisions ever explain happen happened
+    happens know known pick picked reason reasons remember said say see seen tell""".split()  # noqa: SIM905
+)
 LONGEST = 120  # characters of an identifier that is kept whole
 MOST_BYTES = 200_000  # of words, and again of identifiers: a tsvector holds 1 MB
 SHORT_HASH = 7
@@ -39,6 +48,12 @@ class Analysis:
 
     plain: str
     identifiers: tuple[str, ...]
+
+    @property
+    def asking(self) -> frozenset[str]:
+        """Those words of a question that only say what is asked for: `choose` in `why did we choose Postgres?`."""
+        first, *rest = self.plain.split() or ("",)
+        return ASKED_FOR.intersection(rest) if first in BEGINS else frozenset()
 
     @property
     def length(self) -> int:

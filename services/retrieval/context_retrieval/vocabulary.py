@@ -21,6 +21,7 @@ from context_retrieval.store import Reader
 TERMS = 32  # of a question, the rarest
 TERMS_COUNTED = 8  # of which the weightiest make up what a document can attain
 ABSENT = 0.75  # weight of a word that stands nowhere: no document can have it, but it tells what was asked
+ASIDE = 0.3  # of its weight, what a word has that only says what is asked for
 PAIR = 0.3  # of the weight of two words, where they follow each other
 PAIR_GAP = 3  # places between them at most: stop words stand there
 REACH = 200  # documents that the words which choose candidates may stand in, all together; the others only score;
@@ -80,7 +81,9 @@ class Vocabulary:
         lexemes = dict.fromkeys(lexeme for stem in stems for lexeme in stem)
         # An identifier that stands nowhere says nothing, since its parts are asked for as well.
         lexemes |= dict.fromkeys(whole for whole in identifiers if counts[whole][0])
-        terms = sorted((_term(one, counts[one][0], documents) for one in lexemes), key=_rarest)[:TERMS]
+        asking = {lexeme for word in said.asking for lexeme in known[word]}
+        every = (_term(one, counts[one][0], documents, aside=one in asking) for one in lexemes)
+        terms = sorted(every, key=_rarest)[:TERMS]
         exact = {lexeme for code in codes for lexeme in (code, *known.get(code, ()))}
         most = max(RARE, RARE_SHARE * documents)
         coded = [term for term in terms if term.lexeme in exact and 0 < term.documents <= most]
@@ -127,9 +130,9 @@ def _lasts(documents: int) -> float:
     return REMEMBERED if documents else REMEMBERED_ABSENT
 
 
-def _term(lexeme: str, documents: int, corpus: int) -> Term:
+def _term(lexeme: str, documents: int, corpus: int, *, aside: bool) -> Term:
     rarity = math.log(1 + (max(corpus - documents, 0) + 0.5) / (documents + 0.5))
-    return Term(lexeme, documents, rarity if documents else rarity * ABSENT)
+    return Term(lexeme, documents, rarity * (1.0 if documents else ABSENT) * (ASIDE if aside else 1.0))
 
 
 def _rarest(term: Term) -> tuple[bool, int, str]:

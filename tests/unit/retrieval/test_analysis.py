@@ -78,6 +78,21 @@ def test_codes_stand_for_one_thing(text: str, codes: list[str]) -> None:
     assert list(codes_in(text)) == codes
 
 
+@pytest.mark.parametrize(
+    ("text", "asking"),
+    [
+        ("Why did we choose Postgres?", {"choose"}),
+        ("have we seen this timeout before?", {"seen"}),
+        ("What was the reason for the decision on ids?", {"reason", "decision"}),
+        ("We choose Postgres, for a reason.", set()),
+        ("decision records", set()),
+        ("", set()),
+    ],
+)
+def test_some_words_of_a_question_only_say_what_is_asked_for(text: str, asking: set[str]) -> None:
+    assert analyse(text).asking == asking
+
+
 def test_identifiers_become_a_tsvector() -> None:
     assert lexeme_literal([(["a-b", "c.d"], "A"), (["a-b"], "D")]) == "'a-b':1A,3D 'c.d':2A"
     assert lexeme_literal([]) == ""

@@ -13,7 +13,17 @@ from context_retrieval.model import Counted, Weights
 from context_retrieval.store import Reader
 from context_retrieval.vocabulary import Vocabulary
 
-DOCUMENTS = {"postgr": 10, "pool": 50, "timeout": 5, "common": 900, "often": 800, "adr-7": 1, "adr": 300, "7": 9}
+DOCUMENTS = {
+    "postgr": 10,
+    "pool": 50,
+    "timeout": 5,
+    "common": 900,
+    "often": 800,
+    "adr-7": 1,
+    "adr": 300,
+    "7": 9,
+    "pick": 40,
+}
 
 
 class Counting:
@@ -45,6 +55,13 @@ async def test_rare_words_weigh_more_and_words_that_follow_each_other_count_as_a
     assert number("pool postgr") not in weights.impacts
     assert number("postgr timeout") not in weights.impacts
     assert weights.attainable == pytest.approx(sum(rarities))
+
+
+async def test_what_only_says_what_is_asked_for_weighs_little() -> None:
+    asked = await weigh(Counting(), Vocabulary(), "why did they pick the pool")
+    said = await weigh(Counting(), Vocabulary(), "they pick the pool")
+    assert asked.impacts[number("pick")] == pytest.approx(vocabulary.ASIDE * said.impacts[number("pick")])
+    assert asked.impacts[number("pool")] == said.impacts[number("pool")]
 
 
 async def test_a_word_is_asked_about_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
