@@ -41,7 +41,9 @@ class Breakable:
         """Start it, again where it was killed, and wait until it takes queries."""
         self._launch()
         async with asyncio.timeout(STARTS_WITHIN):
-            while not await self._accepts():
+            while not self._cluster.answers():
+                if self._process and self._process.poll() is not None:
+                    raise RuntimeError(f"Postgres did not start: {(self._directory / 'log').read_text()[-2000:]}")
                 await asyncio.sleep(0.05)
 
     def _launch(self) -> None:
@@ -106,15 +108,6 @@ class Breakable:
         move = sql.SQL("ALTER TABLE {} SET TABLESPACE {}")
         names = [sql.Identifier(*table.split(".")) for table in tables]
         await self.execute(*(move.format(name, sql.Identifier(tablespace)) for name in names))
-
-    async def _accepts(self) -> bool:
-        if self._process and self._process.poll() is not None:
-            raise RuntimeError(f"Postgres did not start: {(self._directory / 'log').read_text()[-2000:]}")
-        try:
-            await self.execute("SELECT 1")
-        except psycopg.OperationalError:
-            return False
-        return True
 
 
 @contextmanager
