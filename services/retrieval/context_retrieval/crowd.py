@@ -27,9 +27,9 @@ def bar(ranked: Sequence[Scored], floor: Bar, tail: float) -> Bar:
     What is named by its id is no measure for the others.
     """
 
-    def least(scored: Sequence[Scored], floor: float) -> float:
+    def least(scored: Sequence[Scored], relevance: float) -> float:
         found = [one for one in scored if not one.candidate.named]
-        if max((one.relevance for one in found), default=0.0) < floor:
+        if max((one.relevance for one in found), default=0.0) < relevance:
             return math.inf
         return tail * max(one.score for one in found)
 
