@@ -383,6 +383,9 @@ async def _listen(app: Any, settings: Settings) -> AsyncIterator[int]:
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.005)
-    yield server.servers[0].sockets[0].getsockname()[1]
-    server.should_exit = True
-    await serving
+    try:
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        # A test that fails has its socket closed too: left open, it fails whichever test it is collected in.
+        server.should_exit = True
+        await serving

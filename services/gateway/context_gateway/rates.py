@@ -75,6 +75,11 @@ class Limiter:
         self._away: asyncio.Task[None] | None = None
         self._suspects: OrderedDict[str, float] = OrderedDict()  # until when, in Unix time
 
+    async def connect(self) -> None:
+        """Reach Redis before a request has to: what connecting takes is no part of a first request's patience."""
+        if self._shared and not await self._reached(self._shared):
+            self._leave_alone(self._shared, "not reached at the start")
+
     async def failed(self, address: str) -> Standing | None:
         """Count a failed authentication."""
         who = network_of(address)
@@ -118,26 +123,30 @@ class Limiter:
                 async with asyncio.timeout(self._patience):
                     return await self._shared.incr(key, window, cost), await self._shared.get_expiry(key)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with it, requests are served
-                self._leave_alone(self._shared, error)
+                self._leave_alone(self._shared, type(error).__name__)
         return await self._here.incr(key, window, cost), await self._here.get_expiry(key)
 
-    def _leave_alone(self, shared: RedisStorage, error: Exception) -> None:
+    def _leave_alone(self, shared: RedisStorage, reason: str) -> None:
         """Count here until Redis answers again."""
         if not self._away:
-            log.warning("rate_limit_store_away", reason=type(error).__name__)
+            log.warning("rate_limit_store_away", reason=reason)
             metrics.RATE_STORE_AWAY.set(1)
             self._away = asyncio.create_task(self._return(shared))
 
     async def _return(self, shared: RedisStorage) -> None:
         while True:
             await asyncio.sleep(PAUSE)
-            with suppress(Exception):  # it is away still, for whatever reason
-                async with asyncio.timeout(self._patience):
-                    if await shared.check():
-                        break
+            if await self._reached(shared):
+                break
         log.info("rate_limit_store_back")
         metrics.RATE_STORE_AWAY.set(0)
         self._away = None
+
+    async def _reached(self, shared: RedisStorage) -> bool:
+        with suppress(Exception):  # it is away, for whatever reason
+            async with asyncio.timeout(self._patience):
+                return await shared.check()
+        return False
 
 
 @asynccontextmanager
@@ -145,6 +154,7 @@ async def open_limiter(limits: Limits) -> AsyncIterator[Limiter]:
     """A limiter, closed when the block ends."""
     limiter = Limiter(limits)
     try:
+        await limiter.connect()
         yield limiter
     finally:
         await limiter.aclose()

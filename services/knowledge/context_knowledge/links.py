@@ -78,9 +78,12 @@ async def _resupersede(session: Session, before: Adr, redrawn: Redrawn, *, exact
         for target in removed:
             await session.edges.erase(item.id, target, RelationshipType.SUPERSEDES)
     released: set[str] = set()
+    corrected = False
     if exact and body.superseded_by != before.superseded_by:
         standing = (await supersession.standings(session, [item.id]))[item.id]
         released = standing.superseders - superseders
+        # Another name for what is still to come says nothing about a status that was set by hand.
+        corrected = bool(superseders) and not standing.live
         for superseder in released:
             await session.edges.erase(superseder, item.id, RelationshipType.SUPERSEDES)
     asked = [*superseding(item), *(supersession.edge(by, item.id) for by in superseders)]
@@ -88,8 +91,8 @@ async def _resupersede(session: Session, before: Adr, redrawn: Redrawn, *, exact
     if drawn:
         await supersession.refuse_cycle(session, item.id, _new_field(item.id, drawn))
     standing = (await supersession.standings(session, [item.id]))[item.id]
-    # `superseded_by` as it was, so that losing the last superseder is seen.
-    earlier = item.replace({"superseded_by": before.superseded_by})
+    # `superseded_by` as it was, so that losing the one that superseded it is seen.
+    earlier = item if corrected else item.replace({"superseded_by": before.superseded_by})
     return Redrawn(
         standing.apply(earlier),
         redrawn.drawn + drawn,

@@ -43,7 +43,8 @@ class Standing:
     def _status(self, item: Item, body: Adr) -> str:
         if self.live and item.status not in OUTRANKS_SUPERSEDED:
             return SUPERSEDED
-        released = bool(body.superseded_by) and not self.superseders
+        # Whoever it was superseded by let go of it; what may still come to supersede it does not hold it yet.
+        released = bool(body.superseded_by) and body.superseded_by not in self.superseders
         return item.kind.statuses[0] if released and item.status == SUPERSEDED else item.status
 
 

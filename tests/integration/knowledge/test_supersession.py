@@ -2,9 +2,10 @@
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from context.v1 import knowledge_pb2 as pb
@@ -160,6 +161,31 @@ async def test_a_status_set_by_hand_stays_without_an_edge(knowledge: Knowledge) 
     assert (await standing(knowledge, "ADR-001"))[0] == "superseded"
 
 
+async def test_a_status_set_by_hand_stays_while_the_superseder_is_still_to_come(knowledge: Knowledge) -> None:
+    await knowledge.create(adr(status="superseded", superseded_by="ADR-008"))
+    assert await standing(knowledge, "ADR-001") == ("superseded", [], "ADR-008")
+    await knowledge.update(types.Item(id="ADR-001", adr=types.Adr(superseded_by="ADR-009")), ["adr.superseded_by"])
+    assert await standing(knowledge, "ADR-001") == ("superseded", [], "ADR-009")
+
+
+@pytest.mark.parametrize("back", BACK, ids=lambda back: back.__name__)
+async def test_a_superseder_that_goes_is_not_replaced_by_one_still_to_come(knowledge: Knowledge, back: Any) -> None:
+    await knowledge.create(adr(superseded_by="ADR-009"))
+    await knowledge.create(adr(supersedes=["ADR-001"]))
+    assert await standing(knowledge, "ADR-001") == ("superseded", [], "ADR-002")
+    await back(knowledge)
+    left = "" if back is clear_the_other_end else "ADR-009"
+    assert await standing(knowledge, "ADR-001") == ("active", [], left)
+
+
+async def test_naming_one_still_to_come_instead_restores_the_target(knowledge: Knowledge) -> None:
+    await by_create(knowledge)
+    await knowledge.update(types.Item(id="ADR-001", adr=types.Adr(superseded_by="ADR-003")), ["adr.superseded_by"])
+    assert await standing(knowledge, "ADR-001") == ("active", [], "ADR-003")
+    await knowledge.create(adr(id="ADR-003"))
+    assert await standing(knowledge, "ADR-001") == ("superseded", [], "ADR-003")
+
+
 async def test_an_edge_is_stronger_than_a_status(knowledge: Knowledge) -> None:
     await by_create(knowledge)
     with pytest.raises(Invalid) as caught:
@@ -255,6 +281,8 @@ OPERATION = st.tuples(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(operations=st.lists(OPERATION, max_size=12), seed=st.uuids())
+@example(operations=[("create", 2, [1]), ("create", 1, []), ("superseded_by", 1, [3])], seed=UUID(int=1))
+@example(operations=[("create", 3, []), ("create", 2, [3]), ("superseded_by", 3, [1])], seed=UUID(int=2))
 async def test_whatever_is_done_edges_fields_and_status_agree(
     knowledge: Knowledge, operations: list[tuple[str, int, list[int]]], seed: Any
 ) -> None:

@@ -81,10 +81,12 @@ def issuing() -> Iterator[Issuer]:
     one = Issuer(f"http://127.0.0.1:{server.server_port}/keys")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    yield one
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield one
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def public(kid: str, key: Any, **more: Any) -> dict[str, Any]:
