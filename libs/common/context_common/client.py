@@ -32,6 +32,8 @@ CHANNEL_OPTIONS = (
     ("grpc.min_reconnect_backoff_ms", 1000),  # for one attempt to connect
     # A name is asked for again when a connection ends, but no sooner than this after the last time (30 s by default).
     ("grpc.dns_min_time_between_resolutions_ms", 2000),
+    # Each channel by itself: one that waits before it connects again would make another wait, and fail, that is new.
+    ("grpc.use_local_subchannel_pool", 1),
     # A peer that is frozen or cut off without a word is noticed, and the connection made anew.
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", 2000),

@@ -1,6 +1,7 @@
 """Errors, callers and deadlines cross a real gRPC wire and come out as they went in."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -105,6 +106,22 @@ async def test_each_kind_of_error_arrives_as_it_was_raised(error: AppError) -> N
     assert caught.value.message == error.message
     assert caught.value.retry_after == error.retry_after
     assert getattr(caught.value, "fields", None) == getattr(error, "fields", None)
+
+
+async def test_a_new_channel_does_not_wait_for_what_another_could_not_reach() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        addr = f"127.0.0.1:{free.getsockname()[1]}"
+    caller.bind(WHO)
+    async with connect(addr, SERVICE, trust=trust("gateway"), to="embedding") as before:
+        for _ in range(5):  # until it waits for longer than a call is tried again
+            with pytest.raises(Unavailable):
+                await call(rpc.EmbeddingServiceStub(before).DescribeModel, pb.DescribeModelRequest(), within=2)
+            await asyncio.sleep(0.2)
+        server = Server(addr, trust=trust("embedding"), ready=fine, ready_every=0.2)
+        server.add(rpc.add_EmbeddingServiceServicer_to_server, Scripted(fine), SERVICE)
+        async with server, connect(addr, SERVICE, trust=trust("gateway"), to="embedding") as after:
+            answer = await call(rpc.EmbeddingServiceStub(after).DescribeModel, pb.DescribeModelRequest(), within=2)
+    assert answer.name == "fine"
 
 
 async def test_what_is_not_ours_arrives_without_its_detail() -> None:
