@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -41,6 +42,14 @@ class Attempt:
 
 
 @dataclass(slots=True)
+class Change:
+    """A change of an item: when it was first sent and when acknowledged, in monotonic seconds; None: it never was."""
+
+    sent: float
+    acknowledged: float | None = None
+
+
+@dataclass(slots=True)
 class Written:
     """An acknowledged item as it must be found afterwards."""
 
@@ -48,11 +57,20 @@ class Written:
     type: str
     marker: str
     id: str
-    step: int = 0  # the last change that was acknowledged
-    tried: int = 0  # the last change that was sent
+    changes: list[Change] = field(default_factory=list)  # the first is step 1
     deleting: bool = False  # a deletion was sent
     deleted: bool = False  # and acknowledged
     searchable: bool = False
+
+    def may_stand(self, step: int) -> bool:
+        """Whether that change may be what is found: one that was sent after it was acknowledged would have replaced it.
+
+        Of changes that were under way at once any may come last. Step 0 is the item as it was created.
+        """
+        if step > len(self.changes):
+            return False
+        ended = self.changes[step - 1].acknowledged if step else -math.inf
+        return ended is None or not any(one.acknowledged is not None and one.sent > ended for one in self.changes)
 
 
 @dataclass
@@ -187,12 +205,12 @@ class Writer:
 
     async def _change(self) -> None:
         written = self._rng.choice(self._own)
-        written.tried += 1
-        step, written.searchable = written.tried, False
+        change, written.searchable = Change(time.monotonic()), False
+        written.changes.append(change)
         path = f"/api/{written.type}/{written.id}"
-        body = {"tags": ["chaos", f"step-{step}"]}
+        body = {"tags": ["chaos", f"step-{len(written.changes)}"]}
         await self._until(lambda: self._caller.send("change", "PATCH", path, self._namespace, json=body))
-        written.step = step
+        change.acknowledged = time.monotonic()
 
     async def _relate(self) -> None:
         one, other = self._rng.sample(self._own, 2)

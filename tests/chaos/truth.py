@@ -80,12 +80,12 @@ def _compare_writes(journal: Journal, items: Sequence[tuple[Any, ...]], report: 
     undead = [w for w in journal.written if w.deleted and (w.namespace, w.id) in found]
     known = {w.marker for w in journal.written} | set(journal.unsettled)
     stray = [marker for marker in holders if marker not in known]
-    back = [w for w in standing if (w.namespace, w.id) in found and _step(found[w.namespace, w.id]) not in _steps(w)]
+    back = [w for w in standing if (w.namespace, w.id) in found and not w.may_stand(_step(found[w.namespace, w.id]))]
     swapped = [
         w for w in standing if (w.namespace, w.id) in found and not found[w.namespace, w.id][2].endswith(w.marker)
     ]
     report.tell("acknowledged creates", len(journal.written))
-    report.tell("acknowledged changes", sum(w.step for w in journal.written))
+    report.tell("acknowledged changes", sum(c.acknowledged is not None for w in journal.written for c in w.changes))
     report.tell("acknowledged deletions", sum(w.deleted for w in journal.written))
     for name, wrong in (
         ("acknowledged items lost", lost),
@@ -97,11 +97,6 @@ def _compare_writes(journal: Journal, items: Sequence[tuple[Any, ...]], report: 
     ):
         report.ask(name, len(wrong), "0", ok=not wrong)
         report.details[name] = [str(one) for one in wrong][:20]
-
-
-def _steps(written: Written) -> range:
-    """The changes that may stand last: from what was acknowledged to what was sent."""
-    return range(written.step, written.tried + 1)
 
 
 def _step(item: tuple[Any, ...]) -> int:
