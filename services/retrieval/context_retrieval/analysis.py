@@ -33,12 +33,15 @@ SHORT_HASH = 7
 ID = re.compile(
     r"(?<![^\W_])(adr|fail(?:ure)?|meet(?:ing)?|snap(?:shot)?)[\s_#-]{0,2}0*([0-9]{1,12})(?![^\W_])", re.IGNORECASE
 )
-# What stands for one exact thing: E-names, CONSTANT_NAMES, codes that mix letters and digits, names of code.
+NAMED_BY_MACHINES = r"(?=[a-z0-9]{6})(?:(?:[a-z]+[0-9]+){2,}[a-z]*|(?:[0-9]+[a-z]+){2,}[0-9]*)"  # by turns
+# What stands for one exact thing: E-names, CONSTANT_NAMES, codes that mix letters and digits, names of code, names of
+# pods and requests.
 CODE = re.compile(
     r"E[A-Z]{4,}|[A-Z]{8,}|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{1,8}-?[0-9]{2,}(?:-[0-9]+)*"
     r"|[0-9]+[A-Z][0-9A-Z]*|0x[0-9a-fA-F]+"
     r"|(?:[A-Z]+[a-z]+){3,}|[A-Z][A-Za-z]+(?:Error|Exception|Failure|Fault|Killed|Timeout)"
     r"|[a-z0-9]+(?:_[a-z0-9]+)+|[A-Za-z]\w*(?:\.[A-Za-z]\w*){2,}"
+    rf"|(?:[a-z0-9]+-)*{NAMED_BY_MACHINES}(?:-[a-z0-9]+)*"
 )
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from context.v1 import embedding_pb2, embedding_pb2_grpc
 from context.v1 import retrieval_pb2 as pb
+from context.v1 import types_pb2 as types
 from context_common import caller
 from context_common.client import call, connect
 from context_retrieval.service import EMBEDDING
@@ -121,6 +122,26 @@ async def test_passages_fit_the_models_own_window(database_url: str, embedding_a
     assert all(row["chunks"] > 2 for row in sizes.values())
     # Full windows are cut off at exactly this: one below it says that nothing was.
     assert all(150 < row["most"] < 256 for row in sizes.values()), sizes
+
+
+@pytest.mark.parametrize("name", ["mk002x00001z", "web-7d9f8c6b5x-x2x4z", "3f2504e0-4f89-11d3-9a0c-0305e82c3301"])
+async def test_what_machines_call_a_thing_finds_it_among_a_few_that_are_nearer(
+    database_url: str, embedding_addr: str, name: str
+) -> None:
+    others = [f"{name[:-1]}{end}" for end in "abcdef"] + [f"mk10{n}x0000{n}z" for n in range(6)]
+    async with running(database_url, embedding_addr=embedding_addr) as retrieval:
+        assert await retrieval.search(name) == []  # so that it is remembered to stand nowhere
+        text = "Take part {} because it was measured to be enough."
+        decision = types.MeetingDecision(decision=text.format(name))
+        await retrieval.put(
+            *(
+                items.adr(title=f"Choice {one}", decision=text.format(one), id=f"ADR-{n}")
+                for n, one in enumerate(others, 1)
+            ),
+            items.meeting(f"Choice {name}", decisions=[decision], id="MEET-001"),
+        )
+        await retrieval.filled()
+        assert (await retrieval.search(name))[0] == "MEET-001"
 
 
 async def test_a_question_longer_than_the_window_is_read_to_its_end(retrieval: Retrieval) -> None:

@@ -71,6 +71,9 @@ def test_ids_are_found_as_people_write_them(text: str, ids: list[str]) -> None:
         ("java.lang.NullPointerException", ["java.lang.nullpointerexception", "nullpointerexception"]),
         ("CrashLoopBackOff", ["crashloopbackoff"]),
         ("a TimeoutError", ["timeouterror"]),
+        ("pod web-7d9f8c6b5x-x2x4z of request mk002x00001z", ["web-7d9f8c6b5x-x2x4z", "mk002x00001z"]),
+        ("trace 3f2504e0-4f89-11d3-9a0c-0305e82c3301", ["3f2504e0-4f89-11d3-9a0c-0305e82c3301"]),
+        ("k8s 1.31 with ipv6, sha256 and utf-8, up after 2h30m, in eu-west-1", []),
         ("AWS and RDS in 2024, GitHub, example.com, e.g. plain words", []),
     ],
 )
