@@ -141,7 +141,8 @@ async def test_what_machines_call_a_thing_finds_it_among_a_few_that_are_nearer(
             items.meeting(f"Choice {name}", decisions=[decision], id="MEET-001"),
         )
         await retrieval.filled()
-        assert (await retrieval.search(name))[0] == "MEET-001"
+        for most in (1, 3, 10):
+            assert (await retrieval.search(name, top_k=most))[0] == "MEET-001"
 
 
 async def test_a_question_longer_than_the_window_is_read_to_its_end(retrieval: Retrieval) -> None:

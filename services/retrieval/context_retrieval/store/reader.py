@@ -212,6 +212,7 @@ def _question_values(question: Question, wanted: Filter, plan: Plan) -> dict[str
         chosen = f"({marks}) & ({chosen})"
     return {
         "words": SparseVector(dict(weights.impacts), sql.PLACES),
+        "coding": bool(weights.codes),
         "codes": SparseVector(dict.fromkeys(weights.codes, 1.0), sql.PLACES),
         "attainable": weights.attainable,
         "lexemes": ["", *weights.lexemes],

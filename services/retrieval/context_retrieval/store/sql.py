@@ -23,6 +23,8 @@ FROM (
 ) AS term"""
 
 BM25 = "coalesce(-(d.impacts <#> %(words)s), 0)"
+# Whether it has one of the exact codes of the question, if that has some.
+CODED = "(%(coding)s AND coalesce(d.impacts <#> %(codes)s < 0, false))"
 # Where rows are found by one condition, whatever else is asked of them, it stands in a subquery of its own: the planner
 # takes every namespace for an equal share of everything, and else reads all of a large one out of a second index.
 BY_WORDS = "(SELECT * FROM visible_documents d WHERE d.lexemes @@ %(chosen)s::tsquery OFFSET 0)"
@@ -31,7 +33,7 @@ BY_TRUST = "(SELECT * FROM visible_documents d WHERE d.{namespaces} AND NOT d.vo
 BY_ID = "(SELECT * FROM visible_documents d WHERE d.{namespaces} AND lower(d.item_id) = ANY(%(ids)s) OFFSET 0)"
 # What is known of a candidate so far.
 KNOWN = f"""
-d.namespace, d.item_id, d.in_force, d.vouched, {BM25} AS bm25"""
+d.namespace, d.item_id, d.in_force, d.vouched, {BM25} AS bm25, {CODED} AS coded"""
 UNKNOWN = "NULL::float8 AS distance, NULL::integer AS ordinal"
 # Documents that have some of them.
 WORDED = f"""
@@ -65,7 +67,7 @@ SELECT {KNOWN}, near.distance, near.ordinal FROM (
 # A document is looked up for each chunk that the index gives: joined, the planner may run through all that it takes for
 # few that pass the filter, once for each chunk.
 INDEXED = f"""
-SELECT namespace, item_id, in_force, vouched, bm25, min(distance) AS distance,
+SELECT namespace, item_id, in_force, vouched, bm25, coded, min(distance) AS distance,
     (array_agg(ordinal ORDER BY distance))[1] AS ordinal
 FROM (
     SELECT d.*, near.distance, near.ordinal FROM (
@@ -76,21 +78,23 @@ FROM (
         WHERE d.namespace = near.namespace AND d.item_id = near.item_id AND {{passes}} LIMIT 1
     ) AS d
     ORDER BY near.distance LIMIT %(near)s
-) AS near GROUP BY namespace, item_id, in_force, vouched, bm25 ORDER BY distance, namespace, item_id LIMIT {{limit}}"""
+) AS near GROUP BY namespace, item_id, in_force, vouched, bm25, coded
+ORDER BY distance, namespace, item_id LIMIT {{limit}}"""
 # How many documents pass a filter, and how many of them nobody vouches for; counted no further than `far`.
 PASSING = """
 SELECT count(*) AS documents, count(*) FILTER (WHERE NOT vouched) AS unvouched
 FROM (SELECT d.vouched FROM {documents} AS d WHERE {passes} LIMIT %(far)s) AS passing"""
 NAMED = f"""
 SELECT {KNOWN}, {UNKNOWN} FROM {BY_ID} AS d WHERE {{passes}}"""
-# The candidates, and how each compares with the best of them: by what is vouched for, where there is some.
+# The candidates, and how each compares with the best of them: by what is vouched for, where there is some. What the
+# question names comes first, by its id or by a code.
 RANKED = f"""
 scored AS MATERIALIZED (
-    SELECT namespace, item_id, in_force, vouched, lower(item_id) = ANY(%(ids)s) AS named, bm25,
+    SELECT namespace, item_id, in_force, vouched, lower(item_id) = ANY(%(ids)s) AS named, coded, bm25,
         1 - coalesce(found.distance, near.distance) AS cosine, coalesce(found.ordinal, near.ordinal) AS ordinal
     FROM (
-        SELECT namespace, item_id, in_force, vouched, bm25, min(distance) AS distance, min(ordinal) AS ordinal
-        FROM ({{found}}) AS candidate GROUP BY namespace, item_id, in_force, vouched, bm25
+        SELECT namespace, item_id, in_force, vouched, bm25, coded, min(distance) AS distance, min(ordinal) AS ordinal
+        FROM ({{found}}) AS candidate GROUP BY namespace, item_id, in_force, vouched, bm25, coded
     ) AS found LEFT JOIN LATERAL ({{nearest}}) AS near ON true
 ),
 best AS MATERIALIZED (
@@ -107,7 +111,7 @@ best AS MATERIALIZED (
 ),
 ranked AS MATERIALIZED (
     SELECT scored.*, row_number() OVER (
-        PARTITION BY scored.vouched ORDER BY named DESC,
+        PARTITION BY scored.vouched ORDER BY named DESC, coded DESC,
             (1 - best.words) * coalesce(scored.cosine / nullif(best.cosine, 0), 0)
             + best.words * coalesce(scored.bm25 / nullif(best.bm25, 0), 0) DESC, namespace, item_id
     ) AS place FROM scored, best
@@ -178,7 +182,6 @@ SAID = f"""
 COVERED = f"""
 (SELECT least(1.0, coalesce(sum(w.weight), 0) / %(attainable)s) FROM {ASKED}
  WHERE d.impacts <#> ('{{{{' || w.number + 1 || ':1}}}}/{PLACES}')::sparsevec < 0)"""
-CODED = "coalesce(d.impacts <#> %(codes)s < 0, false)"
 # The passage that bears most on the question: where the matter is a code, or meaning is not known, by words.
 PASSAGE = f"""
 (SELECT c.text, c.tokens, c.tokens_of FROM chunks c
