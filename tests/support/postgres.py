@@ -3,6 +3,7 @@
 import asyncio
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -23,7 +24,16 @@ from context_local import embedded
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ("knowledge", "retrieval")
-FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "300"}
+FAST = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_wal_size": "256MB",
+    "max_connections": "300",
+}
+# Each database is several hundred files: on a disk, to find room for those of the next took a third of all the time.
+MEMORY = "/dev/shm"  # noqa: S108 - where Linux keeps files in memory; a directory of our own is made there
+ROOM = 4 * 2**30  # bytes
 
 
 @pytest.fixture(scope="session")
@@ -91,11 +101,17 @@ def scratch_server(settings: Mapping[str, str] = MappingProxyType({})) -> Iterat
 @contextmanager
 def _embedded(settings: Mapping[str, str]) -> Iterator[str]:
     # Not pytest's own directory: as root, Postgres runs as another user, who may not pass through that one.
-    with tempfile.TemporaryDirectory(prefix="context-test-", ignore_cleanup_errors=True) as scratch:
+    with tempfile.TemporaryDirectory(prefix="context-test-", dir=_in_memory(), ignore_cleanup_errors=True) as scratch:
         Path(scratch).chmod(0o711)
         cluster = embedded.prepare(Path(scratch) / "postgres", sync=False)
         with _running(cluster, Path(scratch) / "postgres.log", settings):
             yield cluster.url
+
+
+def _in_memory() -> str | None:
+    """Where files are kept in memory, if there is room; else None, the usual place."""
+    there = Path(MEMORY).is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
+    return MEMORY if there else None
 
 
 @contextmanager
