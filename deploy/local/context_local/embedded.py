@@ -19,9 +19,7 @@ from urllib.parse import quote
 
 USER = "pgserver"  # the system user that Postgres runs as where we are root, as which it refuses to run
 SOCKET = ".s.PGSQL.5432"
-# The first message of version 3.0 of the protocol, without its length.
-HELLO = b"\x00\x03\x00\x00user\x00postgres\x00database\x00postgres\x00\x00"
-CANNOT_CONNECT_NOW = b"\x00C57P03\x00"  # the code of an error, among its fields
+STATUS = 7  # the line of postmaster.pid, from 0, that says how far the server is
 LONGEST_SOCKET = 103  # bytes that every Unix allows in the path of a socket
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
@@ -65,16 +63,19 @@ class Cluster:
         return [str(binary("postgres")), "-D", str(self.data), *(f"--{key}={value}" for key, value in merged.items())]
 
     def answers(self) -> bool:
-        """Whether the server takes connections; while it starts, recovers or stops, it listens and refuses them."""
-        with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(0.5)
-            try:
+        """Whether the server takes connections; while it starts, recovers or stops, it listens and refuses them.
+
+        Its lock file says so: one that refuses a connection would log that as fatal. The file outlives a server that
+        was killed, so that it has to listen as well.
+        """
+        try:
+            status = (self.data / "postmaster.pid").read_text().splitlines()[STATUS:]
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(0.5)
                 client.connect(str(self.socket))
-                client.sendall((len(HELLO) + 4).to_bytes(4) + HELLO)
-                said = client.recv(1024)
-            except OSError:
-                return False
-        return bool(said) and CANNOT_CONNECT_NOW not in said
+        except OSError:
+            return False
+        return bool(status) and status[0].strip() == "ready"
 
 
 def prepare(data: Path, *, sync: bool = True) -> Cluster:
