@@ -110,7 +110,7 @@ def _embedded(settings: Mapping[str, str]) -> Iterator[str]:
 
 def _in_memory() -> str | None:
     """Where files are kept in memory, if there is room; else None, the usual place."""
-    there = Path(MEMORY).is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
+    there = os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM
     return MEMORY if there else None
 
 

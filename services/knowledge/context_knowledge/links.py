@@ -78,12 +78,12 @@ async def _resupersede(session: Session, before: Adr, redrawn: Redrawn, *, exact
         for target in removed:
             await session.edges.erase(item.id, target, RelationshipType.SUPERSEDES)
     released: set[str] = set()
-    corrected = False
+    held_by = before.superseded_by  # as it was, so that losing the one that superseded it is seen
     if exact and body.superseded_by != before.superseded_by:
         standing = (await supersession.standings(session, [item.id]))[item.id]
         released = standing.superseders - superseders
-        # Another name for what is still to come says nothing about a status that was set by hand.
-        corrected = bool(superseders) and not standing.live
+        if superseders and not standing.live:
+            held_by = body.superseded_by  # another name for what is still to come: a status set by hand stays
         for superseder in released:
             await session.edges.erase(superseder, item.id, RelationshipType.SUPERSEDES)
     asked = [*superseding(item), *(supersession.edge(by, item.id) for by in superseders)]
@@ -91,10 +91,8 @@ async def _resupersede(session: Session, before: Adr, redrawn: Redrawn, *, exact
     if drawn:
         await supersession.refuse_cycle(session, item.id, _new_field(item.id, drawn))
     standing = (await supersession.standings(session, [item.id]))[item.id]
-    # `superseded_by` as it was, so that losing the one that superseded it is seen.
-    earlier = item if corrected else item.replace({"superseded_by": before.superseded_by})
     return Redrawn(
-        standing.apply(earlier),
+        standing.apply(item.replace({"superseded_by": held_by})),
         redrawn.drawn + drawn,
         redrawn.changed or bool(removed) or any(edge.from_id == item.id for edge in drawn),
         removed | released | {end for edge in drawn for end in (edge.from_id, edge.to_id)} - {item.id},

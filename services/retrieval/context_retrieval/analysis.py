@@ -33,7 +33,8 @@ SHORT_HASH = 7
 ID = re.compile(
     r"(?<![^\W_])(adr|fail(?:ure)?|meet(?:ing)?|snap(?:shot)?)[\s_#-]{0,2}0*([0-9]{1,12})(?![^\W_])", re.IGNORECASE
 )
-NAMED_BY_MACHINES = r"(?=[a-z0-9]{6})(?:(?:[a-z]+[0-9]+){2,}[a-z]*|(?:[0-9]+[a-z]+){2,}[0-9]*)"  # by turns
+# Letters and digits by turns.
+NAMED_BY_MACHINES = r"(?=[a-z0-9]{6})(?:(?:[a-z]+[0-9]+){2,}[a-z]*|(?:[0-9]+[a-z]+){2,}[0-9]*)"
 # What stands for one exact thing: E-names, CONSTANT_NAMES, codes that mix letters and digits, names of code, names of
 # pods and requests.
 CODE = re.compile(

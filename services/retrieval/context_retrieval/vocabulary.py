@@ -84,13 +84,15 @@ class Vocabulary:
         asking = {lexeme for word in said.asking for lexeme in known[word]}
         every = (_term(one, counts[one][0], documents, aside=one in asking) for one in lexemes)
         terms = sorted(every, key=_rarest)[:TERMS]
-        exact = dict.fromkeys(lexeme for code in codes for lexeme in (code, *known.get(code, ())))
+        exact = {lexeme for code in codes for lexeme in (code, *known.get(code, ()))}
         most = max(RARE, RARE_SHARE * documents)
         impacts = {_number(term.lexeme): term.weight for term in terms}
         return Weights(
             impacts=_pairs(stems, {term.lexeme: term for term in terms if term.documents}) | impacts,
             # What stands nowhere as far as we know may stand in a document that has just come.
-            codes=tuple(_number(one) for one in exact if one in counts and counts[one][0] <= most),
+            codes=tuple(
+                _number(one) for one in lexemes | dict.fromkeys(identifiers) if one in exact and counts[one][0] <= most
+            ),
             attainable=max(sum(sorted((term.weight for term in terms), reverse=True)[:TERMS_COUNTED]), 1e-9),
             lexemes={term.lexeme: (_number(term.lexeme), term.weight) for term in terms if term.documents},
             chosen=(_chosen(terms, documents, REACH, MOST), _chosen(terms, documents, REACH_ALONE, math.inf)),

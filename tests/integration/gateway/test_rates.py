@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from ipaddress import ip_network
 
 import httpx2
@@ -131,7 +132,7 @@ async def test_many_texts_to_embed_count_as_bulk() -> None:
 
 
 async def test_replicas_count_together_and_never_let_in_one_too_many(redis: RedisServer) -> None:
-    shared = limits(redis.url, default="50/hour")
+    shared = replace(limits(redis.url, default="50/hour"), redis_seconds=10)
     async with serve(limits=shared) as one, serve(limits=shared) as two:
         answers = []
         for _ in range(5):
