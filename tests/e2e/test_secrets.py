@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -133,18 +135,20 @@ BROKEN = {
 }
 
 
+SPEAKS_WITHIN, HEARD_FOR = 60.0, 12.0  # seconds
+CASES = [(module, name) for module in ("context_knowledge", "context_retrieval") for name in BROKEN]
+
+
 @pytest.fixture(scope="module")
 def printed() -> dict[tuple[str, str], str]:
     """What processes print that cannot start; all at once, since most of them try for as long as they are let."""
-    cases = [(module, name) for module in ("context_knowledge", "context_retrieval") for name in BROKEN]
     common = {**os.environ, "LISTEN": "127.0.0.1:0", "LOG_LEVEL": "debug"}
-    with ThreadPoolExecutor(len(cases)) as threads:
-        texts = threads.map(lambda case: run(case[0], {**common, "DATABASE_URL": BROKEN[case[1]]}), cases)
-        return dict(zip(cases, texts, strict=True))
+    with ThreadPoolExecutor(len(CASES)) as threads:
+        texts = threads.map(lambda case: run(case[0], {**common, "DATABASE_URL": BROKEN[case[1]]}), CASES)
+        return dict(zip(CASES, texts, strict=True))
 
 
-@pytest.mark.parametrize("name", BROKEN)
-@pytest.mark.parametrize("module", ["context_knowledge", "context_retrieval"])
+@pytest.mark.parametrize(("module", "name"), CASES)
 def test_a_process_that_cannot_start_does_not_say_why_in_full(
     printed: dict[tuple[str, str], str], module: str, name: str
 ) -> None:
@@ -161,13 +165,19 @@ def test_the_gateway_refuses_its_settings_without_showing_them() -> None:
     assert_clean(printed)
 
 
-def run(module: str, environ: dict[str, str], seconds: float = 12) -> str:
-    """Everything that a process prints until it ends, or for `seconds`."""
+def run(module: str, environ: dict[str, str]) -> str:
+    """Everything that a process prints until it ends, or for some seconds from the first of it."""
     command = [sys.executable, "-m", module]
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
-        try:
-            printed, _ = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            printed, _ = process.communicate()
-    return printed
+    with (
+        tempfile.TemporaryFile("w+") as output,
+        subprocess.Popen(command, env=environ, stdout=output, stderr=subprocess.STDOUT) as process,
+    ):
+        spoken, until = False, time.monotonic() + SPEAKS_WITHIN
+        while process.poll() is None and time.monotonic() < until:
+            if not spoken and os.fstat(output.fileno()).st_size:
+                spoken, until = True, time.monotonic() + HEARD_FOR
+            time.sleep(0.1)
+        process.kill()
+        process.wait()
+        output.seek(0)
+        return output.read()
