@@ -14,6 +14,7 @@ from pathlib import Path
 
 import httpx2
 
+from context_local.health import free_ports
 from tests.support.certificates import Authority
 
 CONFIGURATION = Path(__file__).parents[2] / "deploy" / "nginx"
@@ -57,7 +58,7 @@ class Nginx:
 
 def prepare(folder: Path, gateway: str, resolver: str = "127.0.0.1") -> Nginx:
     """The configuration in `folder` as a container has it, but for the ports and where it writes."""
-    http, https = _free_ports(2)
+    http, https = free_ports(2)
     authority = Authority("tests")
     (folder / "ssl").mkdir(parents=True)
     certificate, key = authority.issue(DOMAIN)
@@ -97,11 +98,3 @@ def run(folder: Path, gateway: str, resolver: str = "127.0.0.1") -> Iterator[Ngi
     finally:
         process.terminate()
         process.wait(10)
-
-
-def _free_ports(count: int) -> list[int]:
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(server.getsockname()[1]) for server in taken]
-    for server in taken:
-        server.close()
-    return ports

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from context_local.health import free_ports
+
 STARTS_WITHIN = 10.0  # seconds
 
 
@@ -18,8 +20,7 @@ class RedisServer:
     """One redis-server process, in memory only."""
 
     def __init__(self, password: str = "") -> None:
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            self.port = int(found.getsockname()[1])
+        (self.port,) = free_ports(1)
         self._password = password
         self.url = f"redis://{f':{password}@' if password else ''}127.0.0.1:{self.port}/0"
         self._process: subprocess.Popen[bytes] | None = None

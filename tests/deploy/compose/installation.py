@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import ssl
 import subprocess
 from collections.abc import Mapping
@@ -10,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
+
+from context_local.health import free_ports
 
 ROOT = Path(__file__).parents[3]
 DOMAIN = "context.test"
@@ -32,7 +33,7 @@ class Installation:
     """Its project, secrets, ports and certificate; `settings` go to Compose's environment."""
 
     def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
-        self.http, self.https, self.prometheus, self.alertmanager = _free_ports(4)
+        self.http, self.https, self.prometheus, self.alertmanager = free_ports(4)
         self._project = "context-check"
         self.certificate = folder / "ssl" / "fullchain.pem"
         self._environ = {
@@ -127,11 +128,3 @@ def _mebibytes(text: str) -> float:
     units = {"GiB": 1024.0, "MiB": 1.0, "KiB": 1 / 1024, "B": 1 / 1024**2}
     unit = next(unit for unit in units if text.endswith(unit))
     return float(text.removesuffix(unit)) * units[unit]
-
-
-def _free_ports(count: int) -> list[int]:
-    taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(server.getsockname()[1]) for server in taken]
-    for server in taken:
-        server.close()
-    return ports

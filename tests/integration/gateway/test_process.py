@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,14 +12,10 @@ import httpx2
 import pytest
 from cryptography import x509
 
+from context_local.health import free_ports
 from tests.support.certificates import Authority
 
 COMMAND = (sys.executable, "-m", "context_gateway")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def wait_for(url: str, process: "subprocess.Popen[str]") -> None:
@@ -39,7 +34,7 @@ def wait_for(url: str, process: "subprocess.Popen[str]") -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_answers_until_a_signal_and_then_ends_in_order(number: signal.Signals) -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     environ = os.environ | {"PORT": str(port), "HOST": "127.0.0.1"}
     with subprocess.Popen(COMMAND, env=environ, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -56,7 +51,7 @@ def test_it_shows_when_the_certificate_of_the_proxy_before_it_ends(tmp_path: Pat
     issued, _ = Authority("public").issue("context.example.org")
     shown = tmp_path / "fullchain.pem"
     shown.write_bytes(issued)
-    port, metrics = free_port(), free_port()
+    port, metrics = free_ports(2)
     environ = os.environ | {"PORT": str(port), "HOST": "127.0.0.1", "METRICS_LISTEN": f"127.0.0.1:{metrics}"}
     with subprocess.Popen(COMMAND, env=environ | {"PUBLIC_CERT_FILE": str(shown)}, text=True) as process:
         try:
@@ -86,7 +81,7 @@ def test_prod_refuses_to_serve_strangers_and_says_why() -> None:
 
 
 def test_it_is_not_ready_but_still_answers_while_it_drains() -> None:
-    port = free_port()
+    (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
     environ = os.environ | {"PORT": str(port), "HOST": "127.0.0.1", "DRAIN": "2"}
     with (

@@ -1,7 +1,6 @@
 """A replica that came later is called too, without anybody being told of it."""
 
 import asyncio
-import socket
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from context.v1 import embedding_pb2_grpc as rpc
 from context_common import caller
 from context_common.client import call, connect
 from context_common.server import Server
+from context_local.health import free_ports
 from tests.support.names import Names
 from tests.support.trust import admin, trust
 
@@ -40,8 +40,7 @@ def serve(replica: Replica, address: str, port: int) -> Server:
 
 @pytest.mark.asyncio
 async def test_a_new_replica_gets_its_share_when_connections_have_aged() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    (port,) = free_ports(1)
     first, second = Replica(), Replica()  # type: ignore[abstract]  # one method is enough
     caller.bind(admin())
     with Names("127.0.0.1") as names:

@@ -1,7 +1,6 @@
 """Errors, callers and deadlines cross a real gRPC wire and come out as they went in."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -29,6 +28,7 @@ from context_common.errors import (
     to_status,
 )
 from context_common.server import Server
+from context_local.health import free_ports
 from tests.support.trust import admin, trust
 
 SERVICE = pb.DESCRIPTOR.services_by_name["EmbeddingService"]
@@ -109,8 +109,7 @@ async def test_each_kind_of_error_arrives_as_it_was_raised(error: AppError) -> N
 
 
 async def test_a_new_channel_does_not_wait_for_what_another_could_not_reach() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        addr = f"127.0.0.1:{free.getsockname()[1]}"
+    addr = f"127.0.0.1:{free_ports(1)[0]}"
     caller.bind(WHO)
     async with connect(addr, SERVICE, trust=trust("gateway"), to="embedding") as before:
         for _ in range(5):  # until it waits for longer than a call is tried again
