@@ -23,8 +23,9 @@ from context_retrieval.store.statement import Plan, Way
 from context_retrieval.vocabulary import Vocabulary
 
 EMBED_WAIT = 1.0  # seconds, at most, that a question's vector is waited for before words must do
-SIZE_KEPT = 5.0  # seconds for which a namespace's size is remembered,
-PASSING_KEPT = 30.0  # and how many documents pass a filter
+SIZE_KEPT = 5.0  # seconds for which a namespace's size is remembered, at most,
+PASSING_KEPT = 30.0  # and how many documents pass a filter;
+KEPT_A_DOCUMENT = 0.05  # seconds a document: what is small may soon be many times as much
 COUNTED = 20_000  # of them, at most
 MOST = 40  # hits that are shown or packed
 MOST_SHARE = 0.5  # of them, at most, to what nobody vouches for while there are others
@@ -83,8 +84,8 @@ class Searcher:
     def __init__(self, readers: Readers, embedder: Embedder, scale: Scale) -> None:
         self._readers, self._embedder, self._scale = readers, embedder, scale
         self._vocabulary = Vocabulary()
-        self._sizes = Remembered[tuple[str, ...], Size]()
-        self._passing = Remembered[Filter, Passing]()
+        self._sizes = Remembered[tuple[str, ...], Size](lambda size: _kept(size.documents, SIZE_KEPT))
+        self._passing = Remembered[Filter, Passing](lambda passing: _kept(passing.documents, PASSING_KEPT))
 
     async def find(self, request: Request, timings: Timings) -> Found:
         """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
@@ -94,7 +95,7 @@ class Searcher:
         embedding = asyncio.create_task(self._vector(request, timings))
         try:
             spaces = wanted.namespaces
-            size = await self._sizes.get(spaces, SIZE_KEPT, lambda: reader.size(spaces))
+            size = await self._sizes.get(spaces, lambda: reader.size(spaces))
             analysis = analyse(request.query)
             if request.mode is Mode.SEMANTIC and await embedding:
                 weights = Weights()  # so that words take no part in what is looked at
@@ -152,7 +153,7 @@ class Searcher:
         wanted = request.filter
         if not wanted.narrow or request.mode is Mode.KEYWORD:
             return Passing(size.documents, size.unvouched)
-        return await self._passing.get(wanted, PASSING_KEPT, lambda: reader.passing(wanted, COUNTED))
+        return await self._passing.get(wanted, lambda: reader.passing(wanted, COUNTED))
 
     def _floor(self, request: Request, mode: Mode, passing: Passing) -> Bar:
         """The relevance that an answer must have, by how many documents it is chosen from."""
@@ -187,6 +188,11 @@ def plan_for(request: Request, mode: Mode, size: Size, passing: Passing, most: i
     sides = ((plan.way, vouched), (plan.way_unvouched, unvouched))
     asked = [size.of(documents) for chosen, documents in sides if chosen is Way.INDEX]
     return plan, max((look(some, many, lexical=lexical, narrow=wanted.narrow) for some in asked), default=0)
+
+
+def _kept(documents: int, most: float) -> float:
+    """Seconds for which it is remembered that there are so many documents."""
+    return min(most, documents * KEPT_A_DOCUMENT)
 
 
 def _divide(ranked: Sequence[Scored], least: Bar) -> tuple[list[Scored], list[Scored]]:

@@ -87,6 +87,17 @@ async def test_off_topic_questions_get_nothing(retrieval: Retrieval) -> None:
     assert answers == {question: [] for question in OFF_TOPIC}
 
 
+async def test_what_was_empty_when_it_was_asked_is_not_taken_for_empty_once_it_is_filled(
+    database_url: str, embedding_addr: str
+) -> None:
+    by_chance = "which key is this song in?"  # as near to the vault for secrets as would do among none
+    async with running(database_url, embedding_addr=embedding_addr) as service:
+        assert await service.search(by_chance) == []
+        await service.put(*RECORDS)
+        await service.filled()
+        assert await service.search(by_chance) == []
+
+
 @pytest.mark.parametrize("budget", [200, 500, 4000])
 async def test_the_best_match_is_in_the_bundle_at_any_budget(retrieval: Retrieval, budget: int) -> None:
     for question, item_id in QUESTIONS.items():
