@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from context_knowledge import references, supersession
-from context_knowledge.model import Adr, Edge, Item, Origin, Recorded, RelationshipType
+from context_knowledge.model import NEVER_HELD, Adr, Edge, Item, Origin, Recorded, RelationshipType
 from context_knowledge.store import Session
 
 
@@ -62,14 +62,14 @@ async def redraw(session: Session, old: Item, new: Item, *, exact: bool) -> Redr
     erased = await session.edges.erase_derived(new.id, wanted)
     drawn = await session.edges.draw(wanted)
     redrawn = Redrawn(new, drawn, erased or bool(drawn), set())
-    if isinstance(old.body, Adr) and touch_supersession(supersession.changed_fields(old, new)):
-        return await _resupersede(session, old.body, redrawn, exact=exact)
+    if touch_supersession(supersession.changed_fields(old, new)):
+        return await _resupersede(session, old, redrawn, exact=exact)
     return redrawn
 
 
-async def _resupersede(session: Session, before: Adr, redrawn: Redrawn, *, exact: bool) -> Redrawn:
-    item, body = redrawn.item, redrawn.item.body
-    if not isinstance(body, Adr):
+async def _resupersede(session: Session, old: Item, redrawn: Redrawn, *, exact: bool) -> Redrawn:
+    item, before, body = redrawn.item, old.body, redrawn.item.body
+    if not isinstance(before, Adr) or not isinstance(body, Adr):
         return redrawn
     targets, superseders = set(body.supersedes), {body.superseded_by} - {""}
     removed: set[str] = set()
@@ -91,11 +91,15 @@ async def _resupersede(session: Session, before: Adr, redrawn: Redrawn, *, exact
     if drawn:
         await supersession.refuse_cycle(session, item.id, _new_field(item.id, drawn))
     standing = (await supersession.standings(session, [item.id]))[item.id]
+    settled = standing.apply(item.replace({"superseded_by": held_by}))
+    others = removed | released | {end for edge in drawn for end in (edge.from_id, edge.to_id)} - {item.id}
+    if (old.status in NEVER_HELD) != (settled.status in NEVER_HELD):
+        others |= standing.supersedes  # which it lets go of, or holds again
     return Redrawn(
-        standing.apply(item.replace({"superseded_by": held_by})),
+        settled,
         redrawn.drawn + drawn,
         redrawn.changed or bool(removed) or any(edge.from_id == item.id for edge in drawn),
-        removed | released | {end for edge in drawn for end in (edge.from_id, edge.to_id)} - {item.id},
+        others,
     )
 
 

@@ -67,8 +67,9 @@ class Review(StrEnum):
 
 
 SUPERSEDED = "superseded"
+NEVER_HELD = ("rejected", "retracted")  # such a decision supersedes nothing: it was turned down, or was wrong
 # What an item may be while another supersedes it: "superseded was true once; retracted was wrong".
-OUTRANKS_SUPERSEDED = ("retracted", "archived")
+OUTRANKS_SUPERSEDED = (*NEVER_HELD, "archived")
 NOT_IN_FORCE = ("archived", "rejected", "superseded", "retracted", "cancelled")
 PROVENANCES = ("human", "agent", "import", "event")
 SEVERITIES = ("low", "medium", "high", "critical")

@@ -148,7 +148,33 @@ async def test_one_of_two_superseders_is_enough(knowledge: Knowledge) -> None:
     assert await standing(knowledge, "ADR-001") == ("superseded", [], "ADR-002")
 
 
-@pytest.mark.parametrize("status", ["retracted", "archived"])
+@pytest.mark.parametrize("status", ["rejected", "retracted"])
+async def test_what_never_held_supersedes_nothing(knowledge: Knowledge, status: str) -> None:
+    await knowledge.create(adr())
+    await knowledge.create(adr(supersedes=["ADR-001"], status=status))
+    assert await standing(knowledge, "ADR-001") == ("active", [], "")
+    assert await standing(knowledge, "ADR-002") == (status, ["ADR-001"], "")
+
+
+@pytest.mark.parametrize("status", ["rejected", "retracted"])
+async def test_turning_a_superseder_down_restores_the_target_for_as_long(knowledge: Knowledge, status: str) -> None:
+    await by_create(knowledge)
+    await knowledge.drain()
+    await knowledge.update(types.Item(id="ADR-002", status=status), ["status"])
+    assert await standing(knowledge, "ADR-001") == ("active", [], "")
+    assert {change.item_id for change in await knowledge.lease()} == {"ADR-001", "ADR-002"}
+    await knowledge.update(types.Item(id="ADR-002", status="active"), ["status"])
+    assert await standing(knowledge, "ADR-001") == ("superseded", [], "ADR-002")
+
+
+async def test_turning_one_of_two_superseders_down_changes_nothing(knowledge: Knowledge) -> None:
+    await by_create(knowledge)
+    await knowledge.create(adr(supersedes=["ADR-001"]))
+    await knowledge.update(types.Item(id="ADR-003", status="retracted"), ["status"])
+    assert await standing(knowledge, "ADR-001") == ("superseded", [], "ADR-002")
+
+
+@pytest.mark.parametrize("status", ["rejected", "retracted", "archived"])
 async def test_what_was_wrong_is_not_made_true_once(knowledge: Knowledge, status: str) -> None:
     await knowledge.create(adr(status=status))
     await knowledge.create(adr(supersedes=["ADR-001"]))
@@ -273,7 +299,7 @@ async def test_an_item_arriving_while_it_is_named_is_superseded_too(knowledge: K
 
 
 OPERATION = st.tuples(
-    st.sampled_from(["create", "supersedes", "superseded_by", "delete", "edge", "no edge"]),
+    st.sampled_from(["create", "supersedes", "superseded_by", "delete", "edge", "no edge", "reject", "accept"]),
     st.integers(1, 5),
     st.lists(st.integers(1, 5), max_size=3),
 )
@@ -300,9 +326,11 @@ async def test_whatever_is_done_edges_fields_and_status_agree(
     for item_id, item in items.items():
         assert set(item.adr.supersedes) == {e["to_id"] for e in edges if e["from_id"] == item_id}
         by = {e["from_id"] for e in edges if e["to_id"] == item_id}
+        by -= {other for other in by & items.keys() if items[other].status == "rejected"}
         live = by & items.keys()
         assert item.adr.superseded_by == max(live or by, default="")
-        assert item.status == ("superseded" if live else "active")
+        if item.status != "rejected":
+            assert item.status == ("superseded" if live else "active")
 
 
 async def _do(knowledge: Knowledge, what: str, number: int, others: list[int]) -> None:
@@ -318,6 +346,9 @@ async def _do(knowledge: Knowledge, what: str, number: int, others: list[int]) -
             await knowledge.update(types.Item(id=item_id, adr=types.Adr(superseded_by=first)), ["adr.superseded_by"])
         case "delete":
             await knowledge.delete(item_id)
+        case "reject" | "accept":
+            status = "rejected" if what == "reject" else "active"
+            await knowledge.update(types.Item(id=item_id, status=status), ["status"])
         case "edge":
             await relate(knowledge, "CreateRelationship", **edge)
         case _:

@@ -6,7 +6,7 @@ from typing import Any
 
 from context_common.caller import Caller
 from context_common.postgres import Row, Statements
-from context_knowledge.model import Edge, ItemType, Origin, RelationshipType
+from context_knowledge.model import NEVER_HELD, Edge, ItemType, Origin, RelationshipType
 
 # A text's edge becomes a field's where both name it, and the other way round; an explicit one stays explicit.
 DRAW = """
@@ -43,8 +43,9 @@ ERASE_ALL = """
     RETURNING from_id, to_id, type, strength, origin
 """
 SUPERSESSION = """
-    SELECT r.from_id, r.to_id, i.id IS NOT NULL AND i.review NOT IN ('held', 'rejected') AS live,
-           coalesce(i.review = 'rejected', false) AS rejected
+    SELECT r.from_id, r.to_id, i.id IS NOT NULL AND i.review NOT IN ('held', 'rejected')
+               AND i.status <> ALL(%(never_held)s) AS live,
+           coalesce(i.review = 'rejected' OR i.status = ANY(%(never_held)s), false) AS rejected
       FROM relationships r LEFT JOIN items i ON i.namespace = r.namespace AND i.id = r.from_id
      WHERE r.namespace = %(namespace)s AND r.type = 'supersedes'
        AND (r.from_id = ANY(%(ids)s) OR r.to_id = ANY(%(ids)s))
@@ -89,7 +90,12 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Superseding:
-    """A supersedes edge; `live`: the item that it starts from exists and is not withheld."""
+    """A supersedes edge.
+
+    Attributes:
+        live: The item that it starts from exists, is not withheld, and holds or once did.
+        rejected: That item was turned down, by its review or by its own status.
+    """
 
     from_id: str
     to_id: str
@@ -146,7 +152,7 @@ class Edges:
 
     async def supersession(self, ids: Collection[str]) -> list[Superseding]:
         """The supersedes edges at `ids`."""
-        rows = await (await self._connection.execute(SUPERSESSION, self._params(ids=sorted(ids)))).fetchall()
+        rows = await (await self._connection.execute(SUPERSESSION, self._params(ids=sorted(ids), never_held=list(NEVER_HELD)))).fetchall()
         return [Superseding(**row) for row in rows]
 
     async def supersedes_itself(self, item_id: str) -> bool:
