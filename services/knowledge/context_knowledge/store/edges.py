@@ -152,7 +152,8 @@ class Edges:
 
     async def supersession(self, ids: Collection[str]) -> list[Superseding]:
         """The supersedes edges at `ids`."""
-        rows = await (await self._connection.execute(SUPERSESSION, self._params(ids=sorted(ids), never_held=list(NEVER_HELD)))).fetchall()
+        params = self._params(ids=sorted(ids), never_held=list(NEVER_HELD))
+        rows = await (await self._connection.execute(SUPERSESSION, params)).fetchall()
         return [Superseding(**row) for row in rows]
 
     async def supersedes_itself(self, item_id: str) -> bool:
