@@ -30,8 +30,12 @@ LONGEST = 120  # characters of an identifier that is kept whole
 MOST_BYTES = 200_000  # of words, and again of identifiers: a tsvector holds 1 MB
 SHORT_HASH = 7
 
+# `failure 3 times in a row` and `meeting 2 hours` name nothing: with a blank between, the number has to be written
+# as an id's, or nothing may follow in its sentence.
 ID = re.compile(
-    r"(?<![^\W_])(adr|fail(?:ure)?|meet(?:ing)?|snap(?:shot)?)[\s_#-]{0,2}0*([0-9]{1,12})(?![^\W_])", re.IGNORECASE
+    r"(?<![^\W_])(?:(adr)[\s_#-]{0,2}|(fail(?:ure)?|meet(?:ing)?|snap(?:shot)?)"
+    r"(?:[\s_]?[_#-]|(?=[0-9])|\s(?=0[0-9]{2}|[0-9]+[\s\"')\]]*(?:[.?!](?![0-9])|$))))0*([0-9]{1,12})(?![^\W_])",
+    re.IGNORECASE,
 )
 # Letters and digits by turns.
 NAMED_BY_MACHINES = r"(?=[a-z0-9]{6})(?:(?:[a-z]+[0-9]+){2,}[a-z]*|(?:[0-9]+[a-z]+){2,}[0-9]*)"
@@ -84,7 +88,7 @@ def analyse(text: str) -> Analysis:
 
 def ids_in(text: str) -> tuple[str, ...]:
     """The ids that `text` may name, lower case: `ADR 12` is adr-012; other ids only as they are written."""
-    named = [f"{match[1][:4].lower()}-{int(match[2]):03d}" for match in ID.finditer(text)]
+    named = [f"{(match[1] or match[2])[:4].lower()}-{int(match[3]):03d}" for match in ID.finditer(text)]
     written = [match[0].lower() for match in TOKEN.finditer(text) if "-" in match[0] and len(match[0]) <= LONGEST]
     return tuple(dict.fromkeys([*named, *written]))
 
