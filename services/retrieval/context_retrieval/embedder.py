@@ -18,7 +18,7 @@ from context_retrieval.model import DIMENSION, Vector
 REST = 1.0  # seconds for which a service that did not answer is not asked again
 PROBE_WAIT = 2.0  # seconds to answer what costs it next to nothing
 QUESTIONS, BULK = "questions", "bulk"
-FAIR = 0.25  # seconds in which a service that is well answers a question
+FAIR = 0.25  # seconds in which a service that is well answers a question, for each of its windows
 SHARE = 0.4  # of what a request has left may go by before words alone have to do
 GROUP = 16  # texts in one message of the stream
 REMEMBERED = 2000  # questions whose vectors are kept, 3 MB
@@ -74,7 +74,7 @@ class Embedder:
         if remembered:
             return remembered
         within = min(most, deadline.remaining(60.0) * SHARE)
-        with self._watched(QUESTIONS, hurried=within < FAIR):
+        with self._watched(QUESTIONS, hurried=within < FAIR * len(asked)):
             answer = await call(self._stub.Embed, pb.EmbedRequest(texts=asked), within=within)
         model = self._learn(answer.model)
         found = _middle([_embedded(embedding, model) for embedding in answer.embeddings])
@@ -109,7 +109,8 @@ class Embedder:
     def _watched(self, lane: str, *, hurried: bool = False) -> Iterator[None]:
         """Leave a service alone for a moment after it did not answer, so that not everybody waits for it in turn.
 
-        Bulk work that is slow says nothing about questions, which go before it; nor does a caller who had no time.
+        Bulk work that is slow says nothing about questions, which go before it; nor does a caller who had no time,
+        or asked too much for it.
         """
         if time.monotonic() < self._rest_until[lane]:
             raise Unavailable("the embedding service did not answer a moment ago")

@@ -65,8 +65,12 @@ async def test_a_question_is_answered_by_words_before_its_time_is_over(retrieval
     assert [entry.id for entry in answer.entries] == ["ADR-001"]
 
 
-@pytest.mark.parametrize(("left", "rests"), [(0.3, False), (30.0, True)])
-async def test_a_caller_in_a_hurry_does_not_make_the_others_do_without_meaning(left: float, rests: bool) -> None:
+@pytest.mark.parametrize(
+    ("left", "windows", "rests"), [(0.3, 1, False), (30.0, 1, True), (30.0, 4, False)], ids=["hurry", "away", "long"]
+)
+async def test_who_asks_too_much_for_the_time_does_not_make_the_others_do_without_meaning(
+    left: float, windows: int, rests: bool
+) -> None:
     fake = FakeEmbedding()
     fake.hanging = True
     register = embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server
@@ -78,7 +82,7 @@ async def test_a_caller_in_a_hurry_does_not_make_the_others_do_without_meaning(l
         caller.bind(caller.Caller("web", "ada", "request-1", scopes=frozenset({caller.READ})))
         deadline.bind(left)
         with pytest.raises(TooLate):
-            await embedder.question(["invoices"], 0.4)
+            await embedder.question(["invoices"] * windows, 0.4)
         fake.hanging = False
         deadline.bind(30)
         if rests:
