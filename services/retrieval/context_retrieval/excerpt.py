@@ -2,26 +2,32 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import NamedTuple
 
 from context_retrieval.chunks import SENTENCE
 
 STEM = 5  # characters by which two forms of a word are taken for the same
-LEAST = 40  # characters of a snippet, where there are so many
+LABEL = 40  # characters of one, at most
+BORDER = "· "  # between two fields
 
 
 def excerpt(passage: str, question: Iterable[str], most: int) -> str:
-    """At most `most` characters of `passage`: its sentence with most words of `question`, and what follows it."""
+    """At most `most` characters of `passage`: its sentence with most words of `question`, and what follows it.
+
+    Between two fields stands a dot, or they would read as one sentence.
+    """
     sentences = _sentences(passage)
     if not sentences:
         return ""
     stems = _stems(tuple(question))
-    said = [sum(map(sentence.lower().__contains__, stems)) for sentence in sentences]
+    said = [sum(map(sentence.text.lower().__contains__, stems)) for sentence in sentences]
     start = said.index(max(said))
-    text = sentences[start]
+    text = sentences[start].text
     for following in sentences[start + 1 :]:
-        if len(text) + 1 + len(following) > most:
+        longer = f"{text} {BORDER if following.first else ''}{following.text}"
+        if len(longer) > most:
             break
-        text = f"{text} {following}"
+        text = longer
     return shorten(text, most)
 
 
@@ -34,15 +40,25 @@ def shorten(text: str, most: int) -> str:
     return (head[:blank] if blank > most // 2 else head).rstrip() + "…"
 
 
-def _sentences(passage: str) -> list[str]:
+class Sentence(NamedTuple):
+    """A sentence of a passage; `first`: of its field."""
+
+    text: str
+    first: bool
+
+
+def _sentences(passage: str) -> list[Sentence]:
     """The sentences of `passage` without the labels of its fields, which stand on lines of their own."""
-    parts: list[str] = []
-    at = 0
-    for match in SENTENCE.finditer(passage):
-        parts.append(passage[at : match.end()].strip())
-        at = match.end()
-    parts.append(passage[at:].strip())
-    return [part for part in parts if part and not (part.endswith(":") and len(part) < LEAST)]
+    found: list[Sentence] = []
+    at, labelled = 0, False
+    for end in (*(match.end() for match in SENTENCE.finditer(passage)), len(passage)):
+        text, at = passage[at:end].strip(), end
+        if text.endswith(":") and len(text) < LABEL:
+            labelled = True
+        elif text:
+            found.append(Sentence(text, labelled))
+            labelled = False
+    return found
 
 
 @lru_cache(maxsize=256)
