@@ -49,7 +49,10 @@ def _omissions(found: Found, style: Style) -> list[Omission]:
     """What is left out before packing: what something else replaced, and what was nearly good enough."""
 
     def listed(hits: Sequence[Scored], reason: str) -> list[Omission]:
-        return [Omission(hit.key.item_id, reason, Item(hit, found.pages[hit.key], style).about) for hit in hits]
+        return [
+            Item(hit, found.pages[hit.key], style).left_out(reason, superseded_by=found.elsewhere.get(hit.key, ""))
+            for hit in hits
+        ]
 
     # An off-topic question gets nothing at all, not a list of what it nearly met.
     nearly = found.nearly if found.hits else ()

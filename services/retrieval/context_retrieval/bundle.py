@@ -10,9 +10,10 @@ from zlib import crc32
 import orjson
 
 from context_retrieval import fence
-from context_retrieval.document import OWN_FIELDS
+from context_retrieval.chunks import lay_out
+from context_retrieval.document import OWN_FIELDS, TELLING, label, shown_sections
 from context_retrieval.excerpt import excerpt
-from context_retrieval.model import Candidate, Counts, Document, Page, Tally
+from context_retrieval.model import Candidate, Counts, Document, Page, Section, Tally
 from context_retrieval.rank import Scored
 from context_retrieval.tokens import Part, cut
 
@@ -25,6 +26,8 @@ MOST_CHARACTERS = 6  # and seldom more
 DOUBTFUL = 1.3  # times more than there is room for: so far off is no guess
 AROUND = 84  # tokens of what stands around an item's own fields, about
 CONTENT = 28  # that are kept for its content, at least
+LEAST_FIELD = 16  # tokens of a field, below which its beginning says nothing
+JOINT = 2  # tokens between two fields
 TRIES = 6
 
 
@@ -116,32 +119,74 @@ class Item:
         return self.if_whole(room) or self.passage(room)
 
     def passage(self, room: int) -> Rendered | None:
-        """Cut to the passage that matched, within `room` tokens; and those of its fields that still fit.
+        """Cut to the passage that matched, within `room` tokens; with the beginning of what tells most of it, and those
+        of its other fields that still fit.
 
         None where not even a cut title fits.
         """
-        passage = self.page.passage or self._first()
         frame = self._fitting(room - CONTENT - self._fence)
         empty = self._with_content(frame, "")
+        telling = self._telling(room - empty.tokens - self._fence)
+        shown = self._filled(frame, empty, room - sum(count for _, count in telling))
+        if shown is None:
+            return empty if empty.tokens <= room else None
+        for text, _ in telling:
+            more = shown.beside(text)
+            shown = more if more.tokens <= room else shown
+        return self._with_fields(shown, room)
+
+    def _filled(self, frame: Rendered, empty: Rendered, room: int) -> Rendered | None:
+        """The frame with as much of the passage as `room` holds."""
         allowed = room - empty.tokens - self._fence
-        if allowed > 0 and len(passage) <= MOST_CHARACTERS * allowed:
-            shown = self._with_content(frame, passage)
+        if allowed > 0 and len(self._passage) <= MOST_CHARACTERS * allowed:
+            shown = self._with_content(frame, self._passage)
             if shown.tokens <= room:
-                return self._with_fields(shown, passage, room)
+                return shown
             allowed -= 1
         for _ in range(TRIES):
             if allowed < 0:
                 break
-            shown = self._with_content(frame, cut(passage, allowed))
+            shown = self._with_content(frame, cut(self._passage, allowed))
             if shown.tokens <= room:
                 return shown
             allowed = min(allowed - 1, allowed - (shown.tokens - room))
-        return empty if empty.tokens <= room else None
+        return None
+
+    def _telling(self, room: int) -> list[tuple[str, int]]:
+        """The beginnings of its most telling fields as they are shown, with what each takes: of `room` tokens what the
+        passage leaves, or a third.
+        """
+        names = [name for name in TELLING[self.scored.candidate.type] if name in self._own and not self._begun(name)]
+        allowed = max(room // 3, room - self._about_passage)
+        found = []
+        for left, name in zip(range(len(names), 0, -1), names, strict=True):
+            text = self._beginning(name, allowed // left)
+            if text:
+                taken = Part.of(text).then(f"}}{NEXT}") + JOINT
+                allowed -= taken
+                found.append((text, taken))
+        return found
+
+    def _beginning(self, name: str, room: int) -> str:
+        """A field as it is shown within `room` tokens: whole, or of a text the beginning; empty where neither fits."""
+        value = self._own[name]
+        text = self._inside({name: value})
+        room -= JOINT + self._fence
+        if len(text) <= MOST_CHARACTERS * room and Part.of(text).then("}") <= room:
+            return text
+        if not isinstance(value, str) or room < LEAST_FIELD:
+            return ""
+        return self._inside({name: f"{cut(value[: MOST_CHARACTERS * room], room - LEAST_FIELD // 2)}…"})
 
     @property
     def bare(self) -> Rendered:
         """No more than that it is there."""
         return self._with_content(self._frame("", tags=False, why=False), "")
+
+    def left_out(self, reason: str, superseded_by: str = "") -> "Omission":
+        """What says that it is left out."""
+        namespace = self.scored.key.namespace if self._style.namespaces else ""
+        return Omission(self.scored.key.item_id, reason, self.about, superseded_by, namespace)
 
     def _fitting(self, room: int) -> Rendered:
         """Which item it is, within `room` tokens: if need be without its tags, without its reasons, its title cut."""
@@ -159,10 +204,10 @@ class Item:
         text = self._inside(_shortened(content))
         return frame.beside(text, known(self.page.counts.passage, text) if content is self.page.passage else None)
 
-    def _with_fields(self, shown: Rendered, passage: str, room: int) -> Rendered:
-        """The passage as `shown`, and each field that still fits and is not said by it already."""
+    def _with_fields(self, shown: Rendered, room: int) -> Rendered:
+        """`shown` with each field that still fits, and is neither there already nor said by the passage."""
         for name, value in self._own.items():
-            if isinstance(value, str) and value in passage:
+            if name in TELLING[self.scored.candidate.type] or self._said(name):
                 continue
             text = self._inside({name: value})
             if len(text) > MOST_CHARACTERS * (room - shown.tokens):  # not worth counting
@@ -171,6 +216,38 @@ class Item:
             if more.tokens <= room:
                 shown = more
         return shown
+
+    @cached_property
+    def _passage(self) -> str:
+        """The passage that matched, under the name of its field where it starts within one."""
+        passage = self.page.passage
+        if not passage:
+            return self._first()
+        if any(passage.startswith(f"{name}:\n") for name in self._texts):
+            return passage
+        layout = lay_out([Section(name, text) for name, text in self._texts.items()])
+        heading = layout.heading(max(layout.text.find(passage), 0))
+        return f"{heading}:\n{passage}" if heading else passage
+
+    @cached_property
+    def _about_passage(self) -> int:
+        """The tokens that the passage takes, rather too many."""
+        return len(self._passage) // CHARACTERS + LEAST_FIELD
+
+    def _said(self, name: str) -> bool:
+        """Whether the passage says all of a field that is text."""
+        text = self._texts.get(label(name))
+        return text is not None and (f"{label(name)}:\n{text}" in self._passage or text == self._passage)
+
+    def _begun(self, name: str) -> bool:
+        """Whether the passage says at least how it begins."""
+        text = self._texts.get(label(name))
+        return text is not None and (f"{label(name)}:\n{text[:GLANCE]}" in self._passage or text == self._passage)
+
+    @cached_property
+    def _texts(self) -> dict[str, str]:
+        """Its fields as text, by the labels under which they stand in passages."""
+        return {section.label: section.text for section in shown_sections(self.scored.candidate.type, self._own)}
 
     def _first(self) -> str:
         lead = next((value for value in self._own.values() if isinstance(value, str)), "")
@@ -210,10 +287,14 @@ class Omission:
     item_id: str
     reason: str
     tokens: int
+    superseded_by: str = ""  # where what holds in its place is kept out by the filter
+    namespace: str = ""  # where several were asked
 
     def json(self) -> dict[str, Any]:
         """As the bundle lists it."""
-        return {"id": self.item_id, "reason": self.reason, "tokens": self.tokens}
+        listed = {"id": self.item_id, "reason": self.reason, "tokens": self.tokens}
+        more = {"superseded_by": self.superseded_by, "namespace": self.namespace}
+        return listed | {name: value for name, value in more.items() if value}
 
 
 def reasons(scored: Scored) -> dict[str, Any]:

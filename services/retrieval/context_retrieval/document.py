@@ -38,6 +38,13 @@ OWN_FIELDS: Mapping[str, tuple[str, ...]] = {
     "meeting": ("decisions", "attendees"),
     "snapshot": ("commit_message", "commit_hash", "commit_type", "changed_files", "references"),
 }
+# What of it an item says even where it is cut: without that, what was weighed reads like what was decided.
+TELLING: Mapping[str, tuple[str, ...]] = {
+    "adr": ("decision",),
+    "failure": ("root_cause", "resolution"),
+    "meeting": ("decisions",),
+    "snapshot": ("commit_message",),
+}
 # Shown, but said by a filter or an edge rather than searched for as words.
 NOT_TEXT = frozenset({"supersedes", "superseded_by", "severity", "occurrence_count", "first_seen", "last_seen"})
 DATES = {"adr": "created_date", "failure": "incident_date", "meeting": "date", "snapshot": "date"}
@@ -87,15 +94,19 @@ def from_change(change: knowledge_pb2.Change) -> Document:
 
 def sections(document: Document) -> Iterator[Section]:
     """The texts of `document`, field by field: those it shows, then those that are only searched."""
-    payload = document.payload
-    for name in OWN_FIELDS.get(document.type, ()):
-        text = "" if name in NOT_TEXT or name not in payload else "\n".join(_lines(payload[name])).strip()
-        if text:
-            yield Section(label(name), text)
+    yield from shown_sections(document.type, document.payload)
     if document.author:
         yield Section("Author", document.author)
     if document.source_uri:
         yield Section("Source", document.source_uri)
+
+
+def shown_sections(item_type: str, payload: Mapping[str, Any]) -> Iterator[Section]:
+    """The texts of those fields of `payload` that an item of this type shows."""
+    for name in OWN_FIELDS.get(item_type, ()):
+        text = "" if name in NOT_TEXT or name not in payload else "\n".join(_lines(payload[name])).strip()
+        if text:
+            yield Section(label(name), text)
 
 
 def label(name: str) -> str:

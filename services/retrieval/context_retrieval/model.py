@@ -250,6 +250,19 @@ class Expansion:
     reached: Mapping[Key, Candidate]
     successors: Sequence[Link]  # origin: what was superseded; target: what holds in its place
     neighbours: Sequence[Link]
+    elsewhere: Mapping[Key, str] = field(
+        default_factory=dict
+    )  # of what was superseded: who by, where no filter lets it in
+
+    def with_(self, other: "Expansion") -> "Expansion":
+        """This one and what the other has."""
+        return Expansion(
+            {**self.pages, **other.pages},
+            {**self.reached, **other.reached},
+            [*self.successors, *other.successors],
+            [*self.neighbours, *other.neighbours],
+            {**self.elsewhere, **other.elsewhere},
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Any
 
 from context_retrieval import fence
 from context_retrieval.bundle import Item, Omission, Rendered, envelope
@@ -18,7 +20,8 @@ PASSAGE = 320  # tokens that each of the others gets at first
 LEAST = 110  # tokens below which an item is not worth showing
 OMITTED_SHARE = 0.08
 MOST_OMITTED = 20
-ALIKE = 0.9  # share of words in common from which two items say the same
+ALIKE = 0.9  # share of words in common from which two items say the same,
+ALIKE_PAIRS = 0.7  # and of pairs of words that follow each other, and of the words of their titles
 # Stands for the real query id while room is shared out, so that the same question gets the same items every time.
 SAMPLE_ID = "01a2082a-69ed-7191-9dc6-80bb6a403f17"
 SMALLEST = 180  # tokens that an item takes: few take less
@@ -26,6 +29,8 @@ FEWEST = 16  # items to choose among, however small the budget
 MARGIN = 8  # tokens that another id and the counts may take more
 ALIKE_TEXT = 3000  # characters compared,
 FIRST, BEGIN_ALIKE = 400, 0.4  # where of the first of them this share of words is in common
+DENIALS = frozenset("cannot never no none nor not without".split())  # noqa: SIM905
+WHERE = ("app_name", "environment")  # the same elsewhere is another failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +105,8 @@ class Packer:
             self._place_sections(placed)
             self._spend(placed)
             placed.room += reserve
-        left = [self._left_out(item, "over_budget") for rank, item in enumerate(items) if rank not in placed.rendered]
-        omitted = [*omissions, *left, *(self._left_out(item, "duplicate") for item in duplicates)]
+        left = [item.left_out("over_budget") for rank, item in enumerate(items) if rank not in placed.rendered]
+        omitted = [*omissions, *left, *(item.left_out("duplicate") for item in duplicates)]
         return self._finish(placed, omitted)
 
     def _place_best(self, placed: Placed) -> None:
@@ -163,9 +168,6 @@ class Packer:
                 if longer and longer.tokens > held.tokens:
                     placed.put(rank, longer)
 
-    def _left_out(self, item: Item, reason: str) -> Omission:
-        return Omission(item.scored.key.item_id, reason, item.about)
-
     def _finish(self, placed: Placed, omitted: Sequence[Omission]) -> Packed:
         """Count what was packed exactly, and give way until it fits: first omissions, then the last items."""
         listed = list(omitted[: min(MOST_OMITTED, max(0, placed.room) // 16)])
@@ -210,13 +212,14 @@ def _around(degraded: bool, note: str) -> int:
 def distinct(ranked: Sequence[Item]) -> tuple[list[Item], list[Item]]:
     """Those that say something of their own, and near-duplicates of one ranked before them.
 
-    What is vouched for never gives way to what is not, or copying an item would be enough to take its place.
+    What is vouched for never gives way to what is not, or copying an item would be enough to take its place. What the
+    question names stays.
     """
     kept: tuple[list[Words], ...] = ([], [], [])  # of each that stays, by section
     of_its_own: set[int] = set()
     for item in sorted(ranked, key=lambda item: not item.vouched):
         words = Words(item)
-        if not any(map(words.alike, kept[item.section])):
+        if item.scored.candidate.named or not any(map(words.alike, kept[item.section])):
             kept[item.section].append(words)
             of_its_own.add(id(item))
     return [i for i in ranked if id(i) in of_its_own], [i for i in ranked if id(i) not in of_its_own]
@@ -227,23 +230,52 @@ class Words:
 
     def __init__(self, item: Item) -> None:
         self._item = item
-        self.first = _words(item, FIRST)
+        self.first = frozenset(_words(item.lead[:FIRST]))
+        self.where = [item.page.payload.get(name) for name in WHERE]
+
+    @cached_property
+    def _in_order(self) -> list[str]:
+        """As far as they are compared."""
+        return _words(self._item.lead[:ALIKE_TEXT])
 
     @cached_property
     def all(self) -> frozenset[str]:
-        """As far as they are compared."""
-        return _words(self._item, ALIKE_TEXT)
+        """Each of them once."""
+        return frozenset(self._in_order)
+
+    @cached_property
+    def pairs(self) -> frozenset[tuple[str, str]]:
+        """Those that follow each other."""
+        return frozenset(pairwise(self._in_order))
+
+    @cached_property
+    def title(self) -> frozenset[str]:
+        """Those of its title."""
+        return frozenset(_words(self._item.page.title))
 
     def alike(self, other: "Words") -> bool:
-        """Whether both say the same: nearly all words are in common, and many of the first, which are soon compared."""
-        return _common(self.first, other.first) >= BEGIN_ALIKE and _common(self.all, other.all) >= ALIKE
+        """Whether both say the same: nearly all words are in common, and many of the first, which are soon compared.
+
+        Not where they differ in a number, in what is denied, in the order of what they say, in what they are called or
+        in where it was: that is what two records of one matter disagree about.
+        """
+        if _common(self.first, other.first) < BEGIN_ALIKE or _common(self.all, other.all) < ALIKE:
+            return False
+        differing = self.all ^ other.all
+        if self.where != other.where or not differing.isdisjoint(DENIALS) or any(map(_has_digit, differing)):
+            return False
+        return _common(self.pairs, other.pairs) >= ALIKE_PAIRS and _common(self.title, other.title) >= ALIKE_PAIRS
 
 
-def _words(item: Item, most: int) -> frozenset[str]:
-    return frozenset(item.lead[:most].lower().split())
+def _words(text: str) -> list[str]:
+    return text.lower().split()
 
 
-def _common(one: frozenset[str], other: frozenset[str]) -> float:
-    """The share of the words of either that both have."""
+def _has_digit(word: str) -> bool:
+    return any(map(str.isdigit, word))
+
+
+def _common(one: frozenset[Any], other: frozenset[Any]) -> float:
+    """The share of the members of either that both have."""
     common = len(one & other)
     return common / max(len(one) + len(other) - common, 1)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -14,7 +14,7 @@ from context_retrieval import metrics
 from context_retrieval.analysis import analyse, codes_in, ids_in
 from context_retrieval.crowd import Bar, bar, thinned
 from context_retrieval.embedder import Embedded, Embedder, unavailable
-from context_retrieval.model import Filter, Key, Page, Question, Weights
+from context_retrieval.model import Candidate, Filter, Key, Page, Question, Weights
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored
 from context_retrieval.remembered import Remembered
@@ -74,6 +74,7 @@ class Found:
     superseded: tuple[Scored, ...]  # matched, but something else holds now
     nearly: tuple[Scored, ...]  # the best of what is below the bar
     pages: dict[Key, Page]
+    elsewhere: Mapping[Key, str]  # of what was superseded: the id of what holds now, where the filter keeps that out
     words: tuple[str, ...]
     degraded: bool
 
@@ -89,14 +90,15 @@ class Searcher:
 
     async def find(self, request: Request, timings: Timings) -> Found:
         """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
-        wanted = request.filter
+        wanted, analysis = request.filter, analyse(request.query)
+        if not analysis.plain:  # nor does it mean anything to the model, to which all such texts are alike
+            request = replace(request, mode=Mode.KEYWORD)
         reader = self._readers.of(wanted.namespaces)
         # The vector is on its way while the words are weighed.
         embedding = asyncio.create_task(self._vector(request, timings))
         try:
             spaces = wanted.namespaces
             size = await self._sizes.get(spaces, lambda: reader.size(spaces))
-            analysis = analyse(request.query)
             if request.mode is Mode.SEMANTIC and await embedding:
                 weights = Weights()  # so that words take no part in what is looked at
             else:
@@ -114,6 +116,11 @@ class Searcher:
             most = request.limit + (NEARLY if request.bundle else REPLACED)
             plan, far = plan_for(request, mode, size, passing, most)
             candidates, expansion = await reader.search(question, wanted, plan, most, far)
+            if plan.current and _crowded(candidates, request.limit, most, sought(most, bundle=request.bundle)):
+                alone = replace(plan, superseded=False, current=False)
+                others, beside = await reader.search(question, wanted, alone, most, far)
+                candidates = list({one.key: one for one in (*candidates, *others)}.values())
+                expansion = expansion.with_(beside)
         with timings.stage("ranking"):
             floor = self._floor(request, mode, passing)
             ranker = Ranker(self._scale, mode, today(), floor.unvouched).beside(candidates)
@@ -123,11 +130,13 @@ class Searcher:
             gone = [hit for hit in hits if plan.current and not hit.candidate.in_force]
             kept = {hit.key for hit in hits} - {hit.key for hit in gone if not (request.named and hit.candidate.named)}
             final = [hit for hit in ranker.reach(hits, expansion) if hit.key in kept or _arrived(hit, least)]
+        reached = {hit.key for hit in final}
         return Found(
             hits=tuple(thinned(final, request.limit, MOST_SHARE)),
             superseded=tuple(hit for hit in gone if hit.key not in kept),
-            nearly=tuple(hit for hit in nearly if hit.candidate.in_force),
+            nearly=tuple(hit for hit in nearly if hit.candidate.in_force and hit.key not in reached),
             pages=dict(expansion.pages),
+            elsewhere=expansion.elsewhere,
             words=tuple(question.plain.split()),
             degraded=mode is not request.mode,
         )
@@ -188,6 +197,18 @@ def plan_for(request: Request, mode: Mode, size: Size, passing: Passing, most: i
     sides = ((plan.way, vouched), (plan.way_unvouched, unvouched))
     asked = [size.of(documents) for chosen, documents in sides if chosen is Way.INDEX]
     return plan, max((look(some, many, lexical=lexical, narrow=wanted.narrow) for some in asked), default=0)
+
+
+def _crowded(candidates: Sequence[Candidate], limit: int, most: int, many: int) -> bool:
+    """Whether what is superseded may have taken the place of what is in force: there is little of that and much of the
+    other, and there may be more than was looked for.
+    """
+    holding = sum(candidate.in_force for candidate in candidates)
+    return (
+        holding < min(limit, len(candidates))
+        and len(candidates) - holding > most - limit
+        and (len(candidates) >= min(most, many))
+    )
 
 
 def _kept(documents: int, most: float) -> float:

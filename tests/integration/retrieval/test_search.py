@@ -16,6 +16,7 @@ from context.v1 import retrieval_pb2 as pb
 from context.v1 import types_pb2
 from context_common.errors import Invalid, Unavailable
 from context_retrieval import search
+from context_retrieval.crowd import Bar
 from context_retrieval.store.statement import Way
 from tests.support import items
 from tests.support.retrieval import WORD, FakeEmbedding, Retrieval, ids, running
@@ -331,6 +332,69 @@ async def test_an_id_finds_its_item_in_a_search_even_when_superseded(retrieval: 
     assert await retrieval.search("ADR-001") == ["ADR-001", "ADR-003"]
     bundle, _ = await retrieval.query("ADR-001")
     assert ids(bundle) == ["ADR-003"]
+
+
+async def test_a_long_chain_leads_to_what_holds(retrieval: Retrieval) -> None:
+    last = 30
+    for number in range(1, last + 1):
+        text = "Invoices live in ledgers." if number == 1 else f"Way{number} is chosen."
+        status = "active" if number == last else "superseded"
+        item = items.adr(id=f"ADR-{number:03d}", title=f"Way{number}", decision=text, status=status)
+        edges = [("supersedes", f"ADR-{number - 1:03d}")] if number > 1 else []
+        retrieval.knowledge.put(item, edges=edges, namespace="web")
+    await retrieval.settled()
+    bundle, _ = await retrieval.query("where do invoices live: ledgers?")
+    assert [(item["id"], item["replaces"]) for item in bundle["key_decisions"]] == [(f"ADR-{last:03d}", ["ADR-001"])]
+
+
+@pytest.mark.parametrize("kind", ["list", "bundle"])
+async def test_what_was_superseded_takes_no_place_from_what_holds(retrieval: Retrieval, kind: str) -> None:
+    was = [
+        items.adr(id=f"ADR-{number:03d}", title="Harbour ferries", decision="Harbour ferries.", status="superseded")
+        for number in range(1, 61)
+    ]
+    holds = [items.adr(id=f"ADR-1{number:02d}", title="Ferries", decision=f"Ferries {number}.") for number in range(9)]
+    await retrieval.put(*was, *holds)
+    if kind == "list":
+        found = await retrieval.search("harbour ferries", top_k=5)
+        assert len(found) == 5
+        assert set(found) <= {item.id for item in holds}
+    else:
+        bundle, _ = await retrieval.query("harbour ferries", max_tokens=4000)
+        assert set(ids(bundle)) == {item.id for item in holds}
+
+
+async def test_what_holds_is_named_where_a_filter_keeps_it_out(retrieval: Retrieval) -> None:
+    queue = items.adr(id="ADR-001", title="Rabbit", decision="Jobs queue.", tags=["queue"], status="superseded")
+    await retrieval.put(queue)
+    nats = items.adr(id="ADR-002", title="Nats", decision="Subjects.", tags=["messaging"])
+    await retrieval.put(nats, edges=[("supersedes", "ADR-001")])
+    bundle, _ = await retrieval.query("jobs queue", tags=["queue"])
+    assert ids(bundle) == []
+    (left,) = bundle["omitted"]
+    assert (left["id"], left["reason"], left["superseded_by"]) == ("ADR-001", "superseded", "ADR-002")
+    assert await retrieval.search("jobs queue", tags=["queue"]) == []
+
+
+async def test_what_came_over_an_edge_is_not_left_out_as_well(
+    retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "bar", lambda ranked, *_: Bar(ranked[0].score, ranked[0].score))
+    monkeypatch.setattr(search, "_arrived", lambda *_: True)
+    await retrieval.put(items.adr(id="ADR-001", title="Invoices", decision="Invoices are archive files."))
+    await retrieval.put(
+        items.adr(id="ADR-002", title="Invoices too", decision="Invoices are archive files, and more than that."),
+        edges=[("references", "ADR-001")],
+    )
+    bundle, _ = await retrieval.query("invoices archive files")
+    assert set(ids(bundle)) == {"ADR-001", "ADR-002"}
+    assert bundle["omitted"] == []
+
+
+async def test_what_has_no_words_finds_nothing(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", title="🍕🍕", decision="🍕"))
+    found = await retrieval.hits("🍕 …")
+    assert (list(found.results), found.degraded) == ([], False)
 
 
 async def test_items_that_supersede_each_other_end(retrieval: Retrieval) -> None:

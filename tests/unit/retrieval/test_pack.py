@@ -169,8 +169,43 @@ def test_a_long_item_is_cut_to_the_passage_that_matched() -> None:
     shown = bundle["key_decisions"][0]
     assert shown["truncated"] is True
     assert shown["content"] == "This is what was asked about."
-    assert "decision" not in shown
     assert shown["outcome"] == "Fine."
+
+
+@pytest.mark.parametrize("budget", [300, 400, 700, 1000])
+def test_a_cut_decision_says_what_was_decided_and_what_its_passage_is_of(budget: int) -> None:
+    weighed = "MongoDB: We store all documents of the catalogue in MongoDB. " * 30
+    payload = {
+        "decision": "Documents stay in Postgres. " + prose(900),
+        "options_considered": {"a": prose(200), "b": weighed},
+    }
+    shown = check(pack([item(payload=payload, passage=weighed[:600])], budget), budget)["key_decisions"][0]
+    assert shown["truncated"] is True
+    assert shown["content"].startswith("Options considered:\nMongoDB: We store all")
+    assert shown["decision"].startswith("Documents stay in Postgres.")
+    assert shown["decision"].endswith("…")
+
+
+def test_a_cut_failure_says_why_and_what_helped() -> None:
+    payload = {"root_cause": prose(900), "resolution": "Limit it. " + prose(900, 3), "symptoms": prose(900, 5)}
+    bundle = check(pack([item("failure", payload=payload, passage=prose(80, 5))], 600), 600)
+    shown = bundle["known_issues"][0]
+    assert shown["root_cause"][:40] == payload["root_cause"][:40]
+    assert shown["resolution"].startswith("Limit it.")
+
+
+def test_what_the_passage_says_under_its_name_is_not_said_twice() -> None:
+    payload = {"decision": "Use it.", "context": "We must.", "consequences": prose(2000)}
+    passage = f"Decision:\nUse it.\n\nContext:\nWe must.\n\nConsequences:\n{payload['consequences'][:800]}"
+    shown = check(pack([item(payload=payload, passage=passage)], 800), 800)["key_decisions"][0]
+    assert not {"decision", "context", "consequences"} & shown.keys()
+
+
+def test_a_field_is_shown_though_its_word_stands_in_the_passage() -> None:
+    payload = {"root_cause": prose(3000), "severity": "high", "app_name": "queue"}
+    passage = "A high queue of jobs while a node was drained. " * 5
+    shown = check(pack([item("failure", payload=payload, passage=passage)], 1000), 1000)["known_issues"][0]
+    assert (shown["severity"], shown["app_name"]) == ("high", "queue")
 
 
 def test_an_oversize_item_stops_nothing() -> None:
@@ -227,6 +262,41 @@ def test_items_that_only_share_a_form_are_no_duplicates() -> None:
         for number, name in enumerate(("redis", "nginx", "postgres"), 1)
     ]
     assert len(distinct(items)[0]) == 3
+
+
+LONG = prose(80)
+CONFLICTS = {
+    "a number": ({"decision": f"It is 15 minutes. {LONG}"}, {"decision": f"It is 30 minutes. {LONG}"}),
+    "a denial": ({"decision": f"We do use it. {LONG}"}, {"decision": f"We do not use it. {LONG}"}),
+    "order": (
+        {"decision": "We take Postgres over MySQL for the order service"},
+        {"decision": "We take MySQL over Postgres for the order service"},
+    ),
+    "app_name": ({"decision": LONG, "app_name": "checkout"}, {"decision": LONG, "app_name": "billing"}),
+}
+
+
+@pytest.mark.parametrize("between", CONFLICTS)
+def test_what_disagrees_is_no_duplicate(between: str) -> None:
+    items = [item(number=number, title="Same", payload=payload) for number, payload in enumerate(CONFLICTS[between])]
+    assert len(distinct(items)[0]) == 2
+
+
+def test_what_is_called_otherwise_is_no_duplicate() -> None:
+    items = [
+        item(number=number, title=f"Kafka cluster of {name}", payload={"decision": LONG})
+        for number, name in enumerate(("payments", "analytics"))
+    ]
+    assert len(distinct(items)[0]) == 2
+
+
+def test_what_the_question_names_is_shown_though_another_says_the_same() -> None:
+    items = [item(number=number, title="Same", payload={"decision": LONG}) for number in (1, 2)]
+    named = Item(
+        replace(items[1].scored, candidate=replace(items[1].scored.candidate, named=True)), items[1].page, Style()
+    )
+    assert len(distinct([items[0], items[1]])[0]) == 1
+    assert len(distinct([items[0], named])[0]) == 2
 
 
 def test_what_found_no_room_is_named_with_its_size() -> None:

@@ -238,6 +238,7 @@ def _expansion(rows: Sequence[Row]) -> Expansion:
     reached: dict[Key, Candidate] = {}
     successors: list[Link] = []
     neighbours: list[Link] = []
+    elsewhere: dict[Key, str] = {}
     for row in rows:
         key = _key(row)
         pages[key] = Page(
@@ -254,10 +255,13 @@ def _expansion(rows: Sequence[Row]) -> Expansion:
                 passage=Tally(row["passage_tokens"], row["passage_tokens_of"]),
             ),
         )
-        for origin, strength in row["succeeds"] or ():
-            successors.append(Link(Key(key.namespace, origin), key, "supersedes", strength))
+        for origin, passes in row["succeeds"] or ():
+            if passes:
+                successors.append(Link(Key(key.namespace, origin), key, "supersedes", 1.0))
+            else:
+                elsewhere[Key(key.namespace, origin)] = key.item_id
         for origin, kind, strength in row["neighbours"] or ():
             neighbours.append(Link(Key(key.namespace, origin), key, kind, strength))
         if row["succeeds"] or row["neighbours"]:
             reached[key] = _candidate(row)
-    return Expansion(pages, reached, successors, neighbours)
+    return Expansion(pages, reached, successors, neighbours, elsewhere)

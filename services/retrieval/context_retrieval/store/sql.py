@@ -8,7 +8,7 @@ UNVOUCHED = 24  # candidates that nobody vouches for, where there are some: besi
 NEIGHBOURS = 12  # edges followed from each of the
 LEADS = 6  # best documents
 LEADS_UNVOUCHED = 3
-CHAIN = 10  # supersessions followed from one item
+CHAIN = 100  # supersessions followed from one item
 REFERENCES = 32  # edges that are counted at most
 PLACES = 268435456  # of a document's impacts: see the migration
 
@@ -117,7 +117,7 @@ ranked AS MATERIALIZED (
     ) AS place FROM scored, best
 )"""
 
-# Over `supersedes` edges backwards from what is not in force, until something is; a union ends on cycles by itself.
+# Over `supersedes` edges backwards from what is not in force, until something is; and whether that passes the filter.
 SUCCESSION = f"""
 succession AS MATERIALIZED (
     WITH RECURSIVE chain AS (
@@ -133,9 +133,9 @@ succession AS MATERIALIZED (
         JOIN visible_documents d ON d.namespace = chain.namespace AND d.item_id = e.from_id AND NOT d.deleted
         WHERE NOT chain.holds AND chain.step < {CHAIN}
     )
-    SELECT DISTINCT chain.namespace, origin, at AS target, 'supersedes'::text AS type, 1.0::float8 AS strength
+    SELECT DISTINCT chain.namespace, origin, at AS target, {{passes}} AS passes
     FROM chain JOIN visible_documents d ON d.namespace = chain.namespace AND d.item_id = chain.at
-    WHERE chain.holds AND {{passes}}
+    WHERE chain.holds
 )"""
 NEIGHBOURHOOD = f"""
 neighbourhood AS MATERIALIZED (
@@ -170,7 +170,7 @@ SELECT namespace, item_id, cosine, bm25, ordinal, named, place <= %(most)s AS fo
     NULL::jsonb AS succeeds, NULL::jsonb AS beside
 FROM ranked"""
 SUCCEEDING = """
-SELECT namespace, target, NULL, NULL, NULL, NULL, NULL, jsonb_build_array(origin, strength), NULL FROM succession"""
+SELECT namespace, target, NULL, NULL, NULL, NULL, NULL, jsonb_build_array(origin, passes), NULL FROM succession"""
 BESIDE = """
 SELECT namespace, target, NULL, NULL, NULL, NULL, NULL, NULL, jsonb_build_array(origin, type, strength)
 FROM neighbourhood"""
