@@ -1,6 +1,7 @@
 """Text that gives orders to agents is held, other text is not: labelled texts, disguises, and hostile ones."""
 
 import importlib
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -18,7 +19,8 @@ HOSTILE = (
     "ignore ", "ignore all ", "ignore previous the ", "system: ", "<|", "](", "![a](https://a?b=", "<!-- you ",
     "aa-aa-", "Aaaa", "i g ", "send all the ", "send tokens ", "before you answer ", "a1",
     "```tool_", '"name":"a",', "curl $(",
-    "cat .env ", "you must ", "when the user asks ", "http://a?b=", "0a", "QUJD", "\u200b", "а", "忽略", "human: \n",
+    "cat .env ", "talimat", "you must ", "when the user asks ", "http://a?b=", "0a", "QUJD", "\u200b", "а", "忽略",
+    "human: \n",
 )  # fmt: skip
 
 
@@ -118,11 +120,42 @@ def _unbounded(tree: Any) -> Iterator[str]:
 
 
 def _inner(argument: Any) -> Iterator[str]:
+    for tree in _sequences(argument):
+        yield from _unbounded(tree)
+
+
+def _sequences(argument: Any) -> Iterator[Any]:
+    """The sequences next within a part of a pattern."""
     if isinstance(argument, PARSER.SubPattern):
-        yield from _unbounded(argument)
+        yield argument
     elif isinstance(argument, list | tuple):
         for part in argument:
-            yield from _inner(part)
+            yield from _sequences(part)
+
+
+def test_no_rule_reads_the_rest_of_a_word_from_every_place_in_it() -> None:
+    """What begins with letters and takes the word to its end begins at its border: `tala` stands in `talatalatala` at
+    every place, and from each the rest would be read.
+    """
+    for rule in RULES:
+        tree = PARSER.parse(rule.pattern.pattern, rule.pattern.flags & ~re.UNICODE)
+        assert list(_rereading(tree)) == [], rule.name
+    assert list(_rereading(PARSER.parse(r"x|(?:tala\w*+\s|y)")))
+
+
+def _rereading(tree: Any) -> Iterator[str]:
+    """With what a pattern may begin that is letters, and then as many more of a word as there are."""
+    parts = list(tree)
+    letters = list(itertools.takewhile(lambda part: str(part[0]) == "LITERAL", parts))
+    operation, argument = parts[len(letters)] if len(letters) < len(parts) else ("", None)
+    endless = str(operation).endswith("_REPEAT") and argument[1] == PARSER.MAXREPEAT
+    if letters and endless and "CATEGORY_WORD" in str(argument[2]):
+        yield "".join(chr(part[1]) for part in letters)
+    for operation, argument in parts:
+        for sequence in _sequences(argument):
+            yield from _rereading(sequence)
+        if not (str(operation).endswith("_REPEAT") and argument[0] == 0):
+            return  # what follows does not begin it
 
 
 def test_rules_have_names_of_their_own_and_weights_that_make_sense() -> None:
