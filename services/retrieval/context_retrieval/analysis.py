@@ -98,6 +98,8 @@ def codes_in(text: str) -> tuple[str, ...]:
     found: list[str] = []
     for match in TOKEN.finditer(unicodedata.normalize("NFKC", text)):
         for token in (match[0], *JOINT.split(match[0])):
+            if len(token) > LONGEST:
+                continue
             if HASH.fullmatch(token):
                 found.append(token[:SHORT_HASH])
             elif CODE.fullmatch(token):
