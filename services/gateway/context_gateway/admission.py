@@ -11,9 +11,9 @@ from context_common import caller, deadline, topic
 from context_common.errors import TooLate, Unauthenticated
 from context_gateway.access import Operation
 from context_gateway.address import network_of
-from context_gateway.exchange import STREAMS, Exchange, check_length, check_query
+from context_gateway.exchange import STREAMS, Exchange, check_length, check_query, whole
 from context_gateway.identity import Gate, Identity
-from context_gateway.lanes import lanes
+from context_gateway.lanes import Streams, lanes
 from context_gateway.rates import Limiter, TooMany
 from context_gateway.settings import Settings
 from context_gateway.web import check_origin
@@ -29,6 +29,7 @@ class Admission:
         self._seconds = settings.request_timeout
         self._origins: Collection[str] = settings.cors_origins
         self._lanes = lanes(settings.limits)
+        self._streams = Streams()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or say why not."""
@@ -67,7 +68,8 @@ class Admission:
         """Hold the caller to their rate, by address where there is no credential."""
         if who.operation.name in UNCOUNTED:
             return
-        shown = "authorization" in exchange.headers
+        # An open operation asks for no credential, so that what is shown may be anything.
+        shown = "authorization" in exchange.headers and not who.operation.open
         counted_as = who.caller.principal if shown else network_of(exchange.address)
         exchange.scope["state"]["charge"] = partial(self._limiter.count, "bulk", counted_as)
         standing = await self._limiter.count(who.operation.rate, counted_as)
@@ -78,16 +80,24 @@ class Admission:
 
     async def _serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         lane = self._lanes[operation.rate]
-        entered = await lane.enter()
+        if scope["path"] in STREAMS:
+            with self._streams.place(scope["state"]["identity"].caller.principal):
+                entered = await lane.enter()
+                try:
+                    await self._app(scope, receive, send)
+                finally:
+                    lane.leave(entered, operation.name)
+            return
         try:
-            if scope["path"] in STREAMS:
-                await self._app(scope, receive, send)
-                return
-            deadline.bind(self._seconds)
+            # A body that comes slowly takes nobody's place meanwhile.
+            async with asyncio.timeout(self._seconds):
+                receive = await whole(scope, receive)
+            entered = await lane.enter()
             try:
+                deadline.bind(self._seconds)
                 async with asyncio.timeout(self._seconds):
                     await self._app(scope, receive, send)
-            except TimeoutError as error:
-                raise TooLate from error
-        finally:
-            lane.leave(entered, operation.name)
+            finally:
+                lane.leave(entered, operation.name)
+        except TimeoutError as error:
+            raise TooLate from error

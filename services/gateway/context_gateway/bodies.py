@@ -13,6 +13,7 @@ from context_gateway.access import confirm
 from context_gateway.problems import Refused
 
 DEPTH = 32  # levels of nesting
+MEMBERS = 10_000  # names of all objects in a body: each may be wrong, and would be named
 
 
 class JsonRequest(Request):
@@ -59,7 +60,7 @@ def parse(raw: bytes) -> Any:
     """The JSON value in `raw`.
 
     Raises:
-        Refused: 400, it is not UTF-8 or not JSON, names something twice or nests too deep.
+        Refused: 400, it is not UTF-8 or not JSON, names something twice, nests too deep or has too many names.
     """
     try:
         value = DECODER.decode(raw.decode())
@@ -71,6 +72,8 @@ def parse(raw: bytes) -> Any:
         raise Refused(400, {"body": [f"is not JSON: {error}"]}) from error
     except ValueError as error:
         raise Refused(400, {"body": [str(error)]}) from error
+    if raw.count(b":") > MEMBERS and _members(value) > MEMBERS:
+        raise Refused(400, {"body": [f"has more than {MEMBERS:,} fields"]})
     if raw.count(b"[") + raw.count(b"{") > DEPTH and _deeper(value, DEPTH):
         raise Refused(400, {"body": ["nests too deep"]})
     return value
@@ -83,6 +86,19 @@ def _deeper(value: Any, depth: int) -> bool:
         inner = [one for one in level if isinstance(one, dict | list)]
         level = [part for one in inner for part in (one.values() if isinstance(one, dict) else one)]
     return bool(inner)
+
+
+def _members(value: Any) -> int:
+    """How many names its objects have, all together."""
+    count, left = 0, [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, dict):
+            count += len(one)
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
+    return count
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -73,11 +73,14 @@ class Denials:
             return
         problem = describe(error)
         state = scope["state"]
+        principal = state.get("principal", "")
+        # What a stranger asks for would make as many kinds as they like.
+        unknown = f"{scope['method'][:16]} (none)" if principal else "(none)"
         kind = Kind(
             address=address,
-            principal=state.get("principal", ""),
-            namespace=_namespace(scope),
-            operation=state.get("operation") or f"{scope['method'][:16]} (none)",
+            principal=principal,
+            namespace=_namespace(scope) if principal else "",
+            operation=state.get("operation") or unknown,
             status=problem.status,
             reason=problem.code,
         )

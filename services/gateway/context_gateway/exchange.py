@@ -106,6 +106,24 @@ class Exchange:
             self.task.cancel()
 
 
+async def whole(scope: Scope, receive: Receive) -> Receive:
+    """What gives the body that `receive` gives, all of which has come."""
+    if not {b"content-length", b"transfer-encoding"}.intersection(name for name, _ in scope["headers"]):
+        return receive
+    body = bytearray()
+    while (message := await receive())["type"] == "http.request":
+        body += message.get("body", b"")
+        if not message.get("more_body", False):
+            message = {"type": "http.request", "body": bytes(body), "more_body": False}
+            break
+    kept: list[Message] = [message]
+
+    async def again() -> Message:
+        return kept.pop() if kept else await receive()
+
+    return again
+
+
 def too_large(limit: int) -> Refused:
     """The refusal of a body, or a line, of more than `limit` bytes."""
     return Refused(413, detail=f"the limit is {limit // MIB} MiB")

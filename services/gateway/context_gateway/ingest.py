@@ -102,10 +102,10 @@ class Terms:
 
 
 class Ingest:
-    """One bulk request. `charge` counts its items against a rate."""
+    """One bulk request. `charge` counts its items against a rate; `check` raises where its caller may write no more."""
 
-    def __init__(self, clients: Clients, charge: Charge, terms: Terms) -> None:
-        self._clients, self._charge, self._terms = clients, charge, terms
+    def __init__(self, clients: Clients, charge: Charge, check: Callable[[], Awaitable[None]], terms: Terms) -> None:
+        self._clients, self._charge, self._check, self._terms = clients, charge, check, terms
         self._entries: asyncio.Queue[Entry | None] = asyncio.Queue(BATCH)
         self._settling: asyncio.Queue[asyncio.Task[list[Json]] | None] = asyncio.Queue(WAITING)
         self._answers: asyncio.Queue[bytes | None] = asyncio.Queue()
@@ -157,6 +157,10 @@ class Ingest:
 
     async def _record(self, batch: Sequence[Entry]) -> list[knowledge.Recorded | Problem]:
         """What became of each entry, in their order. Nothing that goes wrong with one batch stops the next."""
+        try:
+            await self._check()
+        except AppError as error:
+            return [describe(error)] * len(batch)
         items = [entry for entry in batch if entry.item]
         standing = await self._charge(len(batch))
         over = min(standing.over, len(items)) if standing else 0

@@ -4,8 +4,9 @@ Each class of route has a lane of its own, so that none can crowd out another an
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 from context_common.errors import Unavailable
@@ -17,7 +18,8 @@ LEAST = 16  # that it never goes below: as many agents, and as many waiting, are
 SHRINK = 0.9
 SEVERAL = 3.0  # times its best that an operation may take
 MEMORY = 60.0  # seconds for which, and up to twice that, the best is remembered
-STREAMS = 8  # bulk calls at once
+STREAMS = 8  # bulk calls at once,
+STREAMS_EACH = 4  # and of one caller
 SIDE = 16  # requests at once to health, metrics and administration
 NEVER = float("inf")
 
@@ -125,6 +127,31 @@ class Lane:
     def _give_up(self, waiter: "asyncio.Future[bool]") -> None:
         if not waiter.done():
             waiter.set_result(False)
+
+
+class Streams:
+    """Sees to it that no caller holds the lane of bulk calls alone, which last as long as their callers like."""
+
+    def __init__(self) -> None:
+        self._held = Counter[str]()
+
+    @contextmanager
+    def place(self, caller: str) -> Iterator[None]:
+        """One of those that a caller may hold at once.
+
+        Raises:
+            Busy: They hold them all.
+        """
+        if self._held[caller] >= STREAMS_EACH:
+            metrics.SHED.labels("bulk").inc()
+            raise Busy
+        self._held[caller] += 1
+        try:
+            yield
+        finally:
+            self._held[caller] -= 1
+            if not self._held[caller]:
+                del self._held[caller]
 
 
 def lanes(limits: Limits) -> dict[str, Lane]:

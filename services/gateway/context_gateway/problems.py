@@ -80,6 +80,7 @@ PUBLIC = {
     "until": "to",
     "overlap": "overlap_seconds",
 }
+MOST_NAMED = 100  # faults of one request
 BODIES = ("item.", "adr.", "failure.", "meeting.", "snapshot.", "relationship.", "filter.")
 
 
@@ -218,11 +219,13 @@ def _validation(complaints: Sequence[Any]) -> Problem:
     if "path" in places:
         return _refused(404, "Nothing is stored under that id.", {})
     details: dict[str, list[str]] = {}
-    for complaint in complaints:
+    for complaint in complaints[:MOST_NAMED]:
         loc = complaint["loc"]
         if len(loc) > 1 and loc[0] in ("body", "query"):
             loc = loc[1:]
         details.setdefault(field_name(loc) or "body", []).append(_reason(complaint))
+    if len(complaints) > MOST_NAMED:
+        details["body"] = [f"has {len(complaints):,} faults, of which these are the first {MOST_NAMED}"]
     if "query" in places:
         return _refused(400, phrase(details), details)
     return _kind(errors.Invalid(), phrase(details), details)

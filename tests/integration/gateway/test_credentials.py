@@ -214,6 +214,42 @@ async def test_a_revoked_key_is_refused_once_it_is_asked_about_again(
     assert await status(gateway, bearer(key)) == 401
 
 
+async def test_a_stream_ends_with_the_key_that_opened_it(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = gateway.admin.make(WRITE)
+    recorded = asyncio.Event()
+
+    async def lines() -> AsyncIterator[bytes]:
+        yield json.dumps({"type": "adr", **ADR}).encode() + b"\n"
+        async with asyncio.timeout(10):
+            while not gateway.knowledge.requests:
+                await asyncio.sleep(0.01)
+        gateway.admin.keys.clear()
+        monkeypatch.setattr(keys, "FRESH", 0.0)
+        recorded.set()
+        yield json.dumps({"type": "adr", **ADR}).encode() + b"\n"
+
+    headers = bearer(key, content_type="application/x-ndjson")
+    answer = await gateway.http.post("/api/bulk", content=lines(), headers=headers)
+    told = [json.loads(line) for line in answer.text.splitlines()]
+    assert recorded.is_set()
+    assert [(one["status"], one.get("code")) for one in told] == [("created", None), ("error", "unauthenticated")]
+
+
+async def test_a_stranger_makes_no_more_kinds_of_denials_than_there_are(gateway: Gateway) -> None:
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        stranger = bearer("nonsense", x_context_namespace=f"junk-{method.lower()}")
+        assert await status(gateway, stranger, method, "/nowhere") == 401
+    expected = ("", "(none)", 401, "unauthenticated")
+
+    def told() -> list[pb.Denial]:
+        return [one for one in gateway.admin.denials if one.operation == "(none)"]
+
+    async with asyncio.timeout(10):
+        while sum(one.count for one in told()) < 5:
+            await asyncio.sleep(0.02)
+    assert {(one.namespace, one.operation, one.status, one.reason) for one in told()} == {expected}
+
+
 async def test_a_key_that_ended_meanwhile_is_refused_though_it_is_remembered(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -351,3 +351,28 @@ async def test_nobody_waiting_any_more_stops_the_work(gateway: Gateway) -> None:
 async def test_an_address_of_ours_is_told_to_nobody() -> None:
     async with serve(knowledge_addr="127.0.0.1:1") as gateway:
         assert "127.0.0.1" not in (await gateway.http.get("/api/adr")).text
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "named"),
+    [
+        ({"query": "x", "types": ["adr"] * 51}, 422, {"types": ["has more than 50 entries"]}),
+        (
+            {"query": "x", **{f"a{number}": 1 for number in range(10_001)}},
+            400,
+            {"body": ["has more than 10,000 fields"]},
+        ),
+    ],
+)
+async def test_what_is_wrong_a_thousand_times_over_is_not_looked_at_each_time(
+    gateway: Gateway, content: dict[str, Any], status: int, named: dict[str, list[str]]
+) -> None:
+    answer = await gateway.http.post("/api/search", json=content)
+    assert (answer.status_code, answer.json()["details"]) == (status, named)
+
+
+async def test_of_many_faults_the_first_are_named(gateway: Gateway) -> None:
+    answer = await gateway.http.post("/api/search", json={"query": "x"} | {f"a{number}": 1 for number in range(500)})
+    details = answer.json()["details"]
+    assert len(details) == 101
+    assert details["body"] == ["has 500 faults, of which these are the first 100"]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from context_gateway.lanes import SIDE, START, STREAMS
+from context_gateway.lanes import SIDE, START, STREAMS_EACH
 from context_gateway.limits import Limits
 from tests.support.gateway import Gateway, serve
 
@@ -67,7 +67,7 @@ async def test_each_lane_is_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lane", "path", "most"), [("admin", "/api/admin/index", SIDE), ("bulk", "/api/bulk", STREAMS)]
+    ("lane", "path", "most"), [("admin", "/api/admin/index", SIDE), ("bulk", "/api/bulk", STREAMS_EACH)]
 )
 async def test_every_lane_has_an_end(lane: str, path: str, most: int) -> None:
     async with serve(limits=Limits(queue_seconds=0)) as gateway:
@@ -83,6 +83,21 @@ async def test_every_lane_has_an_end(lane: str, path: str, most: int) -> None:
         await until(lambda: in_flight(lane) == most)
         assert (await send()).status_code == 503
         assert {(await one).status_code for one in sent} == {200}
+
+
+async def test_a_body_that_comes_slowly_takes_nobodys_place() -> None:
+    async with serve(limits=Limits(concurrency=1, queue_seconds=0)) as gateway:
+        head = b"POST /api/search HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        head += b"Content-Length: 16\r\n\r\n"
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.port)
+        writer.write(head + b'{"query": ')
+        await writer.drain()
+        for _ in range(5):
+            assert (await gateway.http.post("/api/search", json=SEARCH)).status_code == 200
+        assert in_flight("read") == 0
+        writer.write(b'"why"}')
+        assert b" 200 OK" in await reader.readline()
+        writer.close()
 
 
 async def test_who_leaves_makes_room() -> None:

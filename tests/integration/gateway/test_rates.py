@@ -73,6 +73,10 @@ async def test_pages_for_anybody_count_by_address() -> None:
     async with serve(limits=limits(default="1/hour"), auth_required=True) as gateway:
         assert await statuses(gateway, 2, "/docs") == [200, 429]
         assert await statuses(gateway, 1, "/openapi.json", **{"X-Forwarded-For": "192.0.2.1"}) == [200]
+        # Nobody looks at a credential here, so that showing one makes nobody else of them either.
+        shown = {"Authorization": "Bearer nonsense"}
+        assert await statuses(gateway, 1, "/docs", **shown) == [429]
+        assert await statuses(gateway, 1, "/docs", **shown, **{"X-Forwarded-For": "192.0.2.3"}) == [200]
 
 
 async def test_many_probes_ask_the_services_once() -> None:

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
+from time import monotonic
 
 import structlog
 from fastapi import Request
@@ -10,13 +12,14 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from context_gateway.answers import MOST_WAIT, Preference, preference
-from context_gateway.api import charge, clients, idempotency_key, identity, router
+from context_gateway.api import charge, clients, gate, idempotency_key, identity, router
 from context_gateway.bodies import require_media_type
+from context_gateway.exchange import Exchange
 from context_gateway.ingest import Ingest, Terms
 from context_gateway.problems import Refused
 
 MEDIA_TYPE = "application/x-ndjson"
-IDLE = 60.0  # seconds that a caller may send nothing
+IDLE = 60.0  # seconds in which a line must end, or a caller who sends next to nothing would hold a place for ever
 
 routes = router("Items")
 log = structlog.get_logger()
@@ -57,7 +60,7 @@ class BulkResponse(Response):
             await send({"type": "http.response.body", "body": part, "more_body": True})
 
         terms = Terms(identity(self._request).imported, self._seconds, self._key)
-        ingest = Ingest(clients(self._request), charge(self._request), terms)
+        ingest = Ingest(clients(self._request), charge(self._request), partial(_still_good, self._request), terms)
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         try:
             await ingest.run(_chunks(self._request), send_part)
@@ -67,20 +70,33 @@ class BulkResponse(Response):
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
+async def _still_good(request: Request) -> None:
+    """Ask the gate again: a stream may outlive the credential that opened it.
+
+    Raises:
+        Unauthenticated: It is not good any more.
+    """
+    exchange: Exchange = request.scope["state"]["exchange"]
+    await gate(request).identify(request.scope, exchange.request_id, exchange.address)
+
+
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
     """The body as it comes.
 
     Raises:
-        Refused: 413 past the limit, 400 where nothing came for too long.
+        Refused: 413 past the limit, 400 where no line ended for too long.
         ClientDisconnect: The caller left.
     """
     chunks = request.stream()
+    until = monotonic() + IDLE
     while True:
         try:
-            async with asyncio.timeout(IDLE):
+            async with asyncio.timeout(max(until - monotonic(), 0)):
                 chunk = await anext(chunks)
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            raise Refused(400, detail=f"nothing came for {IDLE:.0f} seconds") from error
+            raise Refused(400, detail=f"no line ended for {IDLE:.0f} seconds") from error
         yield chunk
+        if b"\n" in chunk:
+            until = monotonic() + IDLE

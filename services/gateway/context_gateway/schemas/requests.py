@@ -82,7 +82,7 @@ class Reading(Parameters):
 class Scope(Body):
     """Where to search; all of it applies inside the search."""
 
-    types: list[ItemTypeName] | None = None
+    types: Annotated[list[ItemTypeName], Field(max_length=50)] | None = None
     namespaces: Namespaces | None = None
     from_date: Annotated[Day | None, Field(alias="from")] = None
     to_date: Annotated[Day | None, Field(alias="to")] = None
