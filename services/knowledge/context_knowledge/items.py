@@ -123,8 +123,7 @@ class Items:
         held = await _holder(session, given)
         if held is None:
             return await self._insert(session, holding.first_look(self._complete(given)))
-        is_adr = isinstance(given.body, Adr)
-        if is_adr and links.touch_supersession(name for name, value in given.values().items() if value):
+        if isinstance(given.body, Adr):
             await session.items.lock_supersession()
         old = await _lock(session, held)
         if given.id not in ("", old.id):
@@ -135,7 +134,7 @@ class Items:
         return await self._rewrite(session, old, holding.second_look(old, new, given.provenance or "human"))
 
     async def _update(self, session: Session, patch: Patch) -> Recorded:
-        if references.type_of(patch.id) is ItemType.ADR and links.touch_supersession(patch.values):
+        if references.type_of(patch.id) is ItemType.ADR:
             await session.items.lock_supersession()
         old = await _lock(session, patch.id, patch.expected_version)
         changed = defaults.rederive(old, old.replace(patch.values), patch.values)
@@ -160,7 +159,8 @@ class Items:
             await session.items.update(new, supersession.change_of(old, new), fields)
             if new.review is Review.HELD:
                 await _tell(session, new, old.version + 1)
-        ids = set(await supersession.settle(session, redrawn.others))
+        let_go = new.id if links.holds(old) and not links.holds(new) else ""
+        ids = set(await supersession.settle(session, redrawn.others, let_go=let_go))
         if fields or redrawn.changed:
             ids.add(new.id)
         changes = await session.feed.mark(ids) if ids else {}

@@ -1,7 +1,7 @@
 """API keys: made, listed, ended, rotated by administrators, and recognised for the gateway."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -17,6 +17,7 @@ from context_knowledge.store import Session, Store
 from context_knowledge.store.keys import Found, NewKey
 
 LONGEST_OVERLAP = timedelta(days=30)
+LATEST = datetime(9999, 12, 31, tzinfo=UTC)  # that a rotated key can end
 FRESH = timedelta(minutes=1)  # how exactly the last use of a key is known
 TOUCH_SECONDS = 10.0
 TOUCHES = 100  # last uses being written down at once; what is beyond is seen at the next use
@@ -108,7 +109,8 @@ class Keys:
             now = await session.keys.now()
             _refuse_ended(old, now)
             lives = old.expires_at - old.created_at if old.expires_at else None
-            new, made = await _insert(session, old.name, old.grants, now + lives if lives else None)
+            ends = now + min(lives, LATEST - now) if lives else None
+            new, made = await _insert(session, old.name, old.grants, ends)
             replaced = await session.keys.replace(old.id, new.id, overlap)
             await _audit(session, "create_key", new)
             await _audit(session, "rotate_key", replaced, f"replaced by {new.id}, ends {_time(replaced.expires_at)}")

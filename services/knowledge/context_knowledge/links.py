@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from context_knowledge import references, supersession
-from context_knowledge.model import NEVER_HELD, Adr, Edge, Item, Origin, Recorded, RelationshipType
+from context_knowledge.model import NEVER_HELD, Adr, Edge, Item, Origin, Recorded, RelationshipType, Review
 from context_knowledge.store import Session
+
+MOST_PENDING = 100  # names still awaited that an answer lists
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ async def redraw(session: Session, old: Item, new: Item, *, exact: bool) -> Redr
     erased = await session.edges.erase_derived(new.id, wanted)
     drawn = await session.edges.draw(wanted)
     redrawn = Redrawn(new, drawn, erased or bool(drawn), set())
-    if touch_supersession(supersession.changed_fields(old, new)):
+    if touch_supersession(supersession.changed_fields(old, new)) or holds(old) != holds(new):
         return await _resupersede(session, old, redrawn, exact=exact)
     return redrawn
 
@@ -93,7 +95,7 @@ async def _resupersede(session: Session, old: Item, redrawn: Redrawn, *, exact: 
     standing = (await supersession.standings(session, [item.id]))[item.id]
     settled = standing.apply(item.replace({"superseded_by": held_by}))
     others = removed | released | {end for edge in drawn for end in (edge.from_id, edge.to_id)} - {item.id}
-    if (old.status in NEVER_HELD) != (settled.status in NEVER_HELD):
+    if holds(old) != holds(settled):
         others |= standing.supersedes  # which it lets go of, or holds again
     return Redrawn(
         settled,
@@ -101,6 +103,11 @@ async def _resupersede(session: Session, old: Item, redrawn: Redrawn, *, exact: 
         redrawn.changed or bool(removed) or any(edge.from_id == item.id for edge in drawn),
         others,
     )
+
+
+def holds(item: Item) -> bool:
+    """Whether an ADR supersedes what it names, going by itself."""
+    return item.status not in NEVER_HELD and item.review not in (Review.HELD, Review.REJECTED)
 
 
 def _new_field(item_id: str, drawn: Iterable[Edge]) -> str:
@@ -120,5 +127,5 @@ async def answer(session: Session, recorded: Recorded, drawn: list[Edge]) -> Rec
         recorded,
         item=item or recorded.item,
         relationships_created=tuple(edge for edge in drawn if {edge.from_id, edge.to_id} <= there),
-        pending_references=tuple(n for n in awaited if n in sure or n == by or references.expected(n)),
+        pending_references=tuple(n for n in awaited if n in sure or n == by or references.expected(n))[:MOST_PENDING],
     )

@@ -8,6 +8,7 @@ from context_knowledge.model import KINDS, Item, ItemType, Snapshot, walk
 
 TYPES = {kind.prefix: item_type for item_type, kind in KINDS.items()}
 PREFIX = "|".join(TYPES)
+MOST = 500  # ids found in one item's text: what names more is a list, and stands beside none of it
 LARGEST_TAIL = 9  # digits that a caller's own number may have, so that the counter can go on from it for ever
 SHAPE = re.compile(rf"({PREFIX})-([A-Za-z0-9][A-Za-z0-9._-]{{0,60}})", re.IGNORECASE)
 NUMBER = re.compile(r"[0-9]{1,12}")
@@ -62,8 +63,9 @@ def named_in(text: str) -> Iterator[str]:
 
 
 def named_by(item: Item) -> list[str]:
-    """The ids that the text of `item` names, each once, in the order they appear; never its own."""
-    return list(dict.fromkeys(found for text in texts(item) for found in named_in(text) if found != item.id))
+    """The ids that the text of `item` names, each once, in the order they appear, the first `MOST`; never its own."""
+    named = dict.fromkeys(found for text in texts(item) for found in named_in(text) if found != item.id)
+    return list(named)[:MOST]
 
 
 def expected(item_id: str) -> bool:

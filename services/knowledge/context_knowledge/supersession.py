@@ -72,14 +72,18 @@ async def refuse_cycle(session: Session, item_id: str, name: str) -> None:
         raise Invalid({name: [f"makes {item_id} supersede itself"]})
 
 
-async def settle(session: Session, ids: Iterable[str], since: str = "") -> dict[str, Change]:
-    """Write a version of each ADR in `ids` that its edges have changed; it counts from the day `since`."""
+async def settle(session: Session, ids: Iterable[str], since: str = "", let_go: str = "") -> dict[str, Change]:
+    """Write a version of each ADR in `ids` that its edges have changed; it counts from the day `since`.
+
+    `let_go` is a superseder that did hold them, and is withheld now.
+    """
     items = await session.items.lock(ids)
     if not items:
         return {}
     standing = await standings(session, items.keys())
     written = {}
     for item_id, old in items.items():
+        standing[item_id].superseders.discard(let_go)
         new = standing[item_id].apply(old)
         fields = changed_fields(old, new)
         if fields:

@@ -9,6 +9,7 @@ right one. Here relevance is a factor: the other two, in that same proportion, t
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -37,6 +38,9 @@ class Mode(Enum):
     HYBRID = "hybrid"
     SEMANTIC = "semantic"
     KEYWORD = "keyword"
+
+
+BESIDE = 3  # neighbours that one hit brings, at most: the best of what may be many commits that only name it
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,12 +206,15 @@ class Ranker:
         found = {hit.key: hit for hit in hits}
         self._succeed(found, expansion)
         leads = dict(found)
-        for link in expansion.neighbours:
-            lead = leads.get(link.origin)
-            if lead and link.target not in leads:
-                other = self._neighbour(lead, link, expansion.reached)
-                if other.score > (found[link.target].score if link.target in found else -1.0):
-                    found[link.target] = other
+        beside = Counter[Key]()
+        linked = ((leads.get(link.origin), link) for link in expansion.neighbours if link.target not in leads)
+        others = in_order(self._neighbour(lead, link, expansion.reached) for lead, link in linked if lead)
+        for other in others:
+            if other.key in found or (other.via and beside[other.via] >= BESIDE):
+                continue
+            found[other.key] = other
+            if other.via:
+                beside[other.via] += 1
         return in_order(found.values())
 
     def _succeed(self, found: dict[Key, Scored], expansion: Expansion) -> None:

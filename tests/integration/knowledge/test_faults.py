@@ -10,7 +10,7 @@ import pytest
 
 from context.v1 import types_pb2 as types
 from context_common import postgres
-from context_common.errors import Unavailable
+from context_common.errors import Invalid, Unavailable
 from context_knowledge.items import Items
 from context_knowledge.model import Adr, Item, ItemType
 from context_knowledge.store import SESSION, Session, Store
@@ -174,3 +174,17 @@ async def test_nobody_holds_up_the_others(server: Breakable, setting: str, state
             with pytest.raises(Unavailable, match=words):
                 await store.run(admin(), work)
         await until_it_works(store.ping)
+
+
+async def test_a_text_that_is_too_much_is_the_callers_fault_and_no_outage(server: Breakable) -> None:
+    async def work(session: Any) -> None:
+        words = "CONCAT_WS(' ', VARIADIC ARRAY(SELECT md5(n::text) FROM generate_series(1, 60000) n))"
+        await session.items._connection.execute(f"SELECT to_tsvector('simple', {words})")
+
+    async with postgres.open_pool(server.url, SESSION, name="test", size=1) as pool:
+        with pytest.raises(Invalid, match="too much for the database"):
+            await Store(pool).run(admin(), work)
+
+
+async def test_a_long_text_of_hyphenated_letters_is_stored(knowledge: Knowledge) -> None:
+    await knowledge.create(adr(decision="𝐚-" * 49_000))

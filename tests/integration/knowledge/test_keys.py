@@ -173,6 +173,13 @@ async def test_after_a_rotation_both_keys_hold_until_the_overlap_is_over(
     assert (await administration.authenticate(rotated.secret)).id == rotated.key.id
 
 
+async def test_a_key_that_ends_with_time_itself_can_be_rotated(administration: Administration) -> None:
+    made = await administration.create_key(expires_at=datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC))
+    await asyncio.sleep(1.1)  # so that as long again would end after that
+    rotated = await administration.rotate(made.key.id, timedelta(0))
+    assert rotated.key.expires_at.ToDatetime(UTC).year == 9999
+
+
 async def test_a_rotation_without_overlap_ends_the_old_key_at_once(administration: Administration) -> None:
     made = await administration.create_key()
     rotated = await administration.rotate(made.key.id)

@@ -147,7 +147,7 @@ def _rereading(tree: Any) -> Iterator[str]:
     """With what a pattern may begin that is letters, and then as many more of a word as there are."""
     parts = list(tree)
     letters = list(itertools.takewhile(lambda part: str(part[0]) == "LITERAL", parts))
-    operation, argument = parts[len(letters)] if len(letters) < len(parts) else ("", None)
+    operation, argument = [*parts, ("", [])][len(letters)]
     endless = str(operation).endswith("_REPEAT") and argument[1] == PARSER.MAXREPEAT
     if letters and endless and "CATEGORY_WORD" in str(argument[2]):
         yield "".join(chr(part[1]) for part in letters)

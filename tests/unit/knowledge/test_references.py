@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from context_knowledge import references
 from context_knowledge.model import Adr, Item, ItemType
 from context_knowledge.references import canonical, expected, named_by, named_in, numbered
 
@@ -76,3 +77,8 @@ def test_a_numbered_id_is_canonical_and_found_in_text(prefix: str, number: int) 
 @given(st.text())
 def test_whatever_is_found_in_a_text_is_an_id(text: str) -> None:
     assert all(canonical(found) == found or expected(found) for found in named_in(text))
+
+
+def test_what_names_more_than_anybody_reads_is_a_list() -> None:
+    text = " ".join(f"ADR-{number:03d}" for number in range(1, 2_000))
+    assert len(references.named_by(Item("", ItemType.ADR, title="List", body=Adr(decision=text)))) == references.MOST

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import psycopg
 from psycopg_pool import PoolClosed, PoolTimeout, TooManyRequests
 
-from context_common.errors import AppError, Conflict, Unavailable
+from context_common.errors import AppError, Conflict, Invalid, Unavailable
 
 NO_WRITES = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.DiskFull)
 BUSY = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, psycopg.errors.LockNotAvailable)
@@ -15,7 +15,8 @@ BUSY = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, ps
 @asynccontextmanager
 async def translate_errors(unique: Mapping[str, AppError] | None = None) -> AsyncIterator[None]:
     """Turn driver errors into ours: a broken constraint named in `unique` into that error, a server that is away,
-    too busy, or takes no writes, and a pool with nothing free, into Unavailable; a bug in our SQL stays what it is.
+    too busy, or takes no writes, and a pool with nothing free, into Unavailable; what is too long into Invalid;
+    a bug in our SQL stays what it is.
     """
     try:
         yield
@@ -26,6 +27,8 @@ async def translate_errors(unique: Mapping[str, AppError] | None = None) -> Asyn
         raise Unavailable("the database was too busy; try again", 0.1) from error
     except NO_WRITES as error:
         raise Unavailable(f"the database takes no writes: {error.diag.message_primary}", 30) from error
+    except psycopg.errors.ProgramLimitExceeded as error:  # an OperationalError to the driver, though the server is well
+        raise Invalid({"body": [f"is too much for the database: {error.diag.message_primary}"]}) from error
     except psycopg.errors.QueryCanceled as error:
         raise Unavailable("the database took too long", 1) from error
     except (PoolTimeout, TooManyRequests) as error:

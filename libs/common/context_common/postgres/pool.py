@@ -50,7 +50,12 @@ class Options:
 
     def __str__(self) -> str:
         """As libpq's `options`."""
-        chosen = {"search_path": f"{self.schema},public", **TIMEOUTS, **({"role": self.role} if self.role else {})}
+        chosen = {
+            "search_path": f"{self.schema},public",
+            "TimeZone": "UTC",
+            **TIMEOUTS,
+            **({"role": self.role} if self.role else {}),
+        }
         return " ".join(f"-c {name}={value}" for name, value in chosen.items())
 
 

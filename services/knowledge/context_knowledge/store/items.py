@@ -14,7 +14,7 @@ from context_knowledge import codec, references
 from context_knowledge.model import Change, Item, ItemType
 from context_knowledge.store.rows import COLUMNS, COUNTS, to_item
 
-SEARCHED = 100_000  # characters; a search vector holds at most 1 MB
+SEARCHED = 250_000  # bytes; a search vector holds at most 1 MB, and a word with hyphens stands in it twice
 
 COUNT_UP = """
     INSERT INTO counters (namespace, type, last) VALUES (%(namespace)s, %(type)s, 1)
@@ -196,7 +196,7 @@ class Items:
             body=Jsonb(codec.dump(item.body)),
             review=item.review,
             suspicions=Jsonb([asdict(suspicion) for suspicion in item.suspicions]),
-            text=text[:SEARCHED],
+            text=text.encode()[:SEARCHED].decode(errors="ignore"),
         )
 
     async def _count(self, query: Any, **params: Any) -> int:
