@@ -1,6 +1,7 @@
 """The database dies, comes back, fills up, takes no writes or loses an answer: knowledge says so, and goes on."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -187,4 +188,7 @@ async def test_a_text_that_is_too_much_is_the_callers_fault_and_no_outage(server
 
 
 async def test_a_long_text_of_hyphenated_letters_is_stored(knowledge: Knowledge) -> None:
-    await knowledge.create(adr(decision="𝐚-" * 49_000))
+    random_ = random.Random(1)
+    letters = [chr(0x10428 + at) for at in range(40)]  # of four bytes each
+    parts = ["a" + "".join(random_.choices(letters, k=18)) + "s" for _ in range(4_700)]
+    await knowledge.create(adr(decision=" ".join(map("-".join, zip(parts[::2], parts[1::2], strict=True)))))
