@@ -54,6 +54,6 @@ class AccessCounter:
             accesses = [pb.Access(namespace=key.namespace, item_id=key.item_id, count=n) for key, n in batch]
             try:
                 await call(self._knowledge.RecordAccess, pb.RecordAccessRequest(accesses=accesses), within=2.0)
-            except AppError as error:
+            except (AppError, RuntimeError) as error:  # whatever it is, the next report may fare better
                 metrics.ACCESSES_LOST.inc(sum(count for _, count in batch))
-                log.info("accesses_lost", items=len(batch), reason=error.message)
+                log.info("accesses_lost", items=len(batch), reason=str(error))

@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from context_retrieval.model import Section
 
@@ -33,6 +34,7 @@ class Layout:
 
     text: str
     fields: tuple[tuple[int, str], ...]
+    headings: tuple[tuple[int, int, str], ...]  # within the text: start, end and words
 
     def heading(self, position: int) -> str:
         """What `position` stands under: its field, and the heading within the text. Empty where the field starts."""
@@ -40,8 +42,10 @@ class Layout:
         if at < 0 or self.fields[at][0] == position:
             return ""
         start, label = self.fields[at]
-        inner = [match for match in HEADING.finditer(self.text, start, position) if match.end() <= position]
-        return f"{label}: {inner[-1][1][:80]}" if inner else label
+        above = bisect_right(self.headings, position, key=itemgetter(1)) - 1
+        if above < 0 or self.headings[above][0] < start:
+            return label
+        return f"{label}: {self.headings[above][2][:80]}"
 
 
 def lay_out(sections: Sequence[Section]) -> Layout:
@@ -54,7 +58,8 @@ def lay_out(sections: Sequence[Section]) -> Layout:
         fields.append((at, section.label))
         parts.append(part)
         at += len(part) + 2
-    return Layout("\n\n".join(parts), tuple(fields))
+    text = "\n\n".join(parts)
+    return Layout(text, tuple(fields), tuple((*match.span(), match[1]) for match in HEADING.finditer(text)))
 
 
 def rough_starts(text: str) -> list[int]:

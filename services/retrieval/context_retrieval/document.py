@@ -49,6 +49,11 @@ TELLING: Mapping[str, tuple[str, ...]] = {
 NOT_TEXT = frozenset({"supersedes", "superseded_by", "severity", "occurrence_count", "first_seen", "last_seen"})
 DATES = {"adr": "created_date", "failure": "incident_date", "meeting": "date", "snapshot": "date"}
 TYPES = {types_pb2.ItemType.Value(f"ITEM_TYPE_{name.upper()}"): name for name in OWN_FIELDS}
+# The fields of what a meeting decided, in the order in which they are read.
+FIRST = {
+    field.name: at
+    for at, field in enumerate((*types_pb2.MeetingDecision.DESCRIPTOR.fields, *types_pb2.ActionItem.DESCRIPTOR.fields))
+}
 NO_DATE = date(1970, 1, 1)
 WITHHELD = frozenset({types_pb2.REVIEW_HELD, types_pb2.REVIEW_REJECTED})
 
@@ -136,8 +141,9 @@ def _plain(value: Any) -> Any:
 def _lines(value: Any) -> Iterable[str]:
     """A value of a payload as lines of text."""
     if isinstance(value, Mapping):
-        for key, part in value.items():
-            lines = list(_lines(part))
+        # Whatever order the database has kept them in.
+        for key in sorted(value, key=lambda name: (FIRST.get(name, len(FIRST)), name)):
+            lines = list(_lines(value[key]))
             # A one-line value stands beside its key: `Use RDS: less to run`.
             yield from [f"{key}: {lines[0]}"] if len(lines) == 1 else [f"{key}:", *lines]
     elif isinstance(value, list):

@@ -63,8 +63,8 @@ class Filler:
         Raises:
             AppError: The embedding service or the database is away.
         """
-        model = await self._embedder.describe()
-        while documents := await self._index.claim_incomplete(model.id, BATCH, list(self._skipped)):
+        # Which model it is may change meanwhile: what the new one fills would lack vectors of the old one for ever.
+        while documents := await self._claim((await self._embedder.describe()).id):
             try:
                 left = await self._fill(documents)
                 if left:
@@ -74,6 +74,9 @@ class Filler:
                         self._skip(document.key)
             finally:
                 await self._index.release([document.key for document in documents])
+
+    async def _claim(self, model_id: str) -> list[Document]:
+        return await self._index.claim_incomplete(model_id, BATCH, list(self._skipped))
 
     async def _fill(self, documents: Sequence[Document]) -> list[Document]:
         """Compute what is missing, and keep what came of it; answers those that still lack something."""

@@ -110,6 +110,16 @@ async def test_whoever_leaves_takes_the_statement_along(connection: Connection) 
         assert (await ask(connection, (ONE, [3, ["a"]])))[0][0]["number"] == 3
 
 
+async def test_what_whoever_left_had_prepared_is_known(connection: Connection) -> None:
+    slow = Numbered.of("SELECT pg_sleep(%(seconds)s)::text AS slept, 'left'::text AS word")
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await ask(connection, (slow, [60.0]))
+    prepared = "SELECT count(*) AS many FROM pg_prepared_statements WHERE statement LIKE '%%left%%word%%'"
+    assert (await (await connection.execute(prepared, prepare=False)).fetchone() or {})["many"] == 1
+
+
 async def test_a_lost_connection_is_told_and_closed(connection: Connection) -> None:
     asked = asyncio.create_task(ask(connection, (SLEEP, [30.0])))
     await asyncio.sleep(0.1)

@@ -17,7 +17,7 @@ from context_retrieval import access, bundle, tokens
 from context_retrieval.model import Document, Entry, Key, Tally, Words
 from context_retrieval.store import SESSION, Index, configure
 from tests.support import items
-from tests.support.retrieval import FakeKnowledge, Retrieval, ids, running
+from tests.support.retrieval import FakeEmbedding, FakeKnowledge, Retrieval, ids, running
 
 
 def sentence(number: int) -> str:
@@ -434,3 +434,46 @@ async def test_what_an_item_takes_in_a_bundle_is_counted_when_it_is_stored(
     # As it comes back: the database keeps the keys of objects in an order of its own.
     assert {text.split('"')[0] for text, _ in counted} >= {"id", next(iter(bundle.own_fields(kind, row["payload"])))}
     assert all(held == tokens.Part.of(text).tokens for text, held in counted)
+
+
+async def test_a_model_that_changes_while_vectors_are_filled_in_is_the_one_they_become(database_url: str) -> None:
+    class Rolling(FakeEmbedding):
+        rolling = False
+
+        async def EmbedMany(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
+            if self.rolling and not self.failure:
+                self.model.id = "words-2"  # another replica answers from here on
+            async for answer in super().EmbedMany(request_iterator, context):
+                yield answer
+
+    embedding = Rolling()
+    async with running(database_url, embedding=embedding) as retrieval:
+        await retrieval.put(*(items.adr(id=f"ADR-{number:03d}", decision=f"Invoices {number}.") for number in range(5)))
+        embedding.failure = Unavailable("a moment")
+        await retrieval.put(items.adr(id="ADR-009", decision="Wakes the filler."))
+        embedding.rolling, embedding.failure = True, None
+        async with asyncio.timeout(20):
+            while await retrieval.rows("SELECT 1 FROM chunks WHERE model_id <> 'words-2'"):
+                await asyncio.sleep(0.1)
+        assert len(await retrieval.search("invoices", mode=pb.SEARCH_MODE_SEMANTIC)) == 5
+
+
+async def test_accesses_go_on_being_counted_after_an_answer_that_was_wrong(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "EVERY", 0.05)
+    record, wrong = FakeKnowledge.RecordAccess, [True]
+
+    async def fail_once(self: FakeKnowledge, request: Any, context: Any) -> Any:
+        if wrong and request.accesses:
+            wrong.pop()
+            raise ValueError("not what it should be")
+        return await record(self, request, context)
+
+    monkeypatch.setattr(FakeKnowledge, "RecordAccess", fail_once)
+    async with running(database_url) as retrieval:
+        await retrieval.put(items.adr(id="ADR-001", decision="Invoices."))
+        async with asyncio.timeout(10):
+            while not retrieval.knowledge.accesses:
+                await retrieval.query("invoices")
+                await asyncio.sleep(0.05)

@@ -71,6 +71,12 @@ def test_a_long_word_is_cut_all_the_same() -> None:
     assert all(size(starts_of(text), span) <= 20 for span in spans)
 
 
+def test_a_heading_of_another_field_is_none_of_this_one() -> None:
+    layout = lay_out([Section("Context", "# Why\nBecause."), Section("Decision", "Use it. We do.")])
+    assert layout.heading(layout.text.index("Because")) == "Context: Why"
+    assert layout.heading(layout.text.index("We do")) == "Decision"
+
+
 def test_fields_stand_under_their_labels_and_headings_are_found() -> None:
     layout = lay_out([Section("Decision", "Use it."), Section("Context", "# Why\nBecause.\n## Cost\nIt is cheap.")])
     assert layout.text == "Decision:\nUse it.\n\nContext:\n# Why\nBecause.\n## Cost\nIt is cheap."

@@ -24,7 +24,7 @@ from context_common.postgres.pool import Connection
 from context_common.postgres.statements import Numbered
 
 CANCEL = 5.0  # seconds for the server to end what nobody waits for any more; then the connection is given up
-KEPT = 200  # statements that a connection keeps prepared: of those that differ in their filters, some are rarely asked
+KEPT = 50  # statements that a connection keeps prepared: a plan of the longest takes a megabyte of the server's memory
 FORGOTTEN = (psycopg.errors.InvalidSqlStatementName, psycopg.errors.FeatureNotSupported)  # by the server, or outdated
 FAILED = (ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE, ExecStatus.PIPELINE_ABORTED)
 
@@ -66,7 +66,9 @@ async def _ask(connection: Connection, questions: Sequence[tuple[Numbered, Seque
             dumped = transformer.dump_sequence(values, [PyFormat.AUTO] * len(values))
             key = (statement.text, transformer.types or ())
             name = prepared.get(key)
-            if name is None:
+            if name:
+                prepared[key] = prepared.pop(key)  # the one that was not asked for longest goes first
+            else:
                 if len(prepared) >= KEPT:
                     server.send_query_params(b"DEALLOCATE " + prepared.pop(next(iter(prepared))), None)
                     sent.append(None)
@@ -79,19 +81,25 @@ async def _ask(connection: Connection, questions: Sequence[tuple[Numbered, Seque
         server.pipeline_sync()
         results = await reply.read()
     except asyncio.CancelledError:
-        await _give_up(connection, reply)
+        _remember(prepared, sent, await _give_up(connection, reply))
         raise
     except BaseException:
         await connection.close()
         raise
     server.exit_pipeline_mode()
-    # What was prepared before something failed stays prepared.
-    prepared.update(made for made, result in zip(sent, results, strict=False) if made and result.status not in FAILED)
+    _remember(prepared, sent, results)
     for result in results:
         if result.status in FAILED:
             raise psycopg.errors.error_from_result(result)
     answers = [result for result in results if result.status == ExecStatus.TUPLES_OK]
     return [_rows(transformer, result) for transformer, result in zip(asked, answers, strict=True)]
+
+
+def _remember(
+    prepared: dict[Prepared, bytes], sent: Sequence[tuple[Prepared, bytes] | None], results: Sequence[PGresult]
+) -> None:
+    """What was prepared before something failed, or was given up, stays prepared."""
+    prepared.update(made for made, result in zip(sent, results, strict=False) if made and result.status not in FAILED)
 
 
 class _Reply:
@@ -145,17 +153,19 @@ class _Reply:
             self._loop.remove_writer(self._socket)
 
 
-async def _give_up(connection: Connection, reply: _Reply) -> None:
-    """Have the server end what was asked; whoever asked has left."""
+async def _give_up(connection: Connection, reply: _Reply) -> list[PGresult]:
+    """Have the server end what was asked, and give what came of it; whoever asked has left."""
     try:
         async with asyncio.timeout(CANCEL):
             await connection.cancel_safe(timeout=CANCEL)
-            await reply.rest()
+            results = await reply.rest()
         connection.pgconn.exit_pipeline_mode()
     except (psycopg.Error, TimeoutError, asyncio.CancelledError):
         reply.stop()
         with suppress(psycopg.Error):
             await connection.close()
+        return []
+    return results
 
 
 def _rows(transformer: Transformer, result: PGresult) -> list[DictRow]:
