@@ -162,8 +162,9 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_one_recovers(scratch: P
         while processes_of(data) and time.monotonic() < until:
             time.sleep(0.05)
         assert processes_of(data) == []
-    with running(data, model_dir, CONTEXT_DEMO="false") as run:
+    with running(data, model_dir) as run:
         run.wait_shown()
+        assert "demo data loaded" not in run.output()  # it is somebody's by now
         kept = httpx2.get(f"{run.url}/api/adr/{created.json()['id']}", timeout=30)
         assert kept.json()["title"] == "Kept"
         assert run.stop() == 0, run.output()

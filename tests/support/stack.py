@@ -120,7 +120,7 @@ class Stack:
 
     def wait_ready(self) -> None:
         """Wait until the gateway says that all is well."""
-        self.wait_until(lambda: health.answers(f"{self.url}/readyz"), STARTS_WITHIN)
+        self.wait_until(lambda: health.answers(f"{self.url}/health"), STARTS_WITHIN)
 
     def wait_until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait for `condition`, and fail with the ends of the logs after `seconds`."""

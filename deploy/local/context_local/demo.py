@@ -46,8 +46,17 @@ async def load(url: str, environ: Mapping[str, str], log: Path) -> list[str]:
 def ask(url: str, token: str = "", question: str = QUESTION) -> dict[str, Any]:
     """The bundle that answers `question`; `token` is the credential, where one is needed."""
     body = json.dumps({"query": question, "max_tokens": MAX_TOKENS}).encode()
+    return _call(f"{url}/api/context/query", token, body)
+
+
+def is_wanted(url: str, token: str = "") -> bool:
+    """Whether nothing is recorded yet: what somebody has already is not to be mixed with ours."""
+    return not _call(f"{url}/api/context/recent?limit=1", token)["items"]
+
+
+def _call(url: str, token: str, body: bytes | None = None) -> dict[str, Any]:
     headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {token}"} if token else {})
-    request = Request(f"{url}/api/context/query", body, headers)  # noqa: S310 - our own url
+    request = Request(url, body, headers)  # noqa: S310 - our own url
     with build_opener(ProxyHandler({})).open(request, timeout=15) as response:
         answer: dict[str, Any] = json.load(response)
     return answer

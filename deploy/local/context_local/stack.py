@@ -111,15 +111,8 @@ class Stack:
     async def _demonstrate(self, credential: str) -> None:
         """Load the demo data the first time, and ask one question; neither may fail the start."""
         known = bool(credential) or not self._settings.protection.auth_required
-        marker = self._settings.data_dir / "demo-loaded"
-        if self._settings.demo and known and not marker.exists():
-            environ = {**self._environ, "CONTEXT_TOKEN": credential, "CONTEXT_NAMESPACE": credentials.NAMESPACE}
-            failed = await demo.load(self._at.url, environ, self._logs / "demo.log")
-            for command in failed:
-                say(f"demo data: this failed, see {self._logs / 'demo.log'}: {command}")
-            if not failed:
-                marker.touch()
-            self._step("demo data loaded" if not failed else "demo data is not complete")
+        if self._settings.demo and known:
+            await self._load_demo(credential)
         say(f"\nThe context engine is at {self._at.url} (its API at {self._at.url}/docs). Ctrl-C stops it.\n")
         if not known:
             say("Tokens are signed elsewhere (JWT_JWKS_URL), so no example question is asked.")
@@ -130,6 +123,28 @@ class Stack:
             say(f"the example question was not answered: {error}")
             return
         say(f'> contextctl query "{demo.QUESTION}"\n{demo.describe(answer)}\n')
+
+    async def _load_demo(self, credential: str) -> None:
+        """Load the demo data where nothing is recorded yet, and go on where that was broken off."""
+        begun, loaded = (self._settings.data_dir / f"demo-{state}" for state in ("begun", "loaded"))
+        if loaded.exists():
+            return
+        try:
+            wanted = begun.exists() or await asyncio.to_thread(demo.is_wanted, self._at.url, credential)
+        except (URLError, OSError, ValueError) as error:
+            say(f"demo data: not loaded, for it is not known whether anything is recorded: {error}")
+            return
+        if not wanted:
+            loaded.touch()
+            return
+        begun.touch()
+        environ = {**self._environ, "CONTEXT_TOKEN": credential, "CONTEXT_NAMESPACE": credentials.NAMESPACE}
+        failed = await demo.load(self._at.url, environ, self._logs / "demo.log")
+        for command in failed:
+            say(f"demo data: this failed, see {self._logs / 'demo.log'}: {command}")
+        if not failed:
+            loaded.touch()
+        self._step("demo data loaded" if not failed else "demo data is not complete")
 
     async def _watch(self, supervisor: Supervisor) -> None:
         """Keep processes.json current and pass on what goes wrong."""

@@ -13,6 +13,7 @@ from context_client.errors import CommandFailed
 from context_ops.storage import AWAY, CHUNK, Exists, Missing
 
 PARTIAL = ".partial-"
+MODE = 0o640  # of a file, whatever the umask: it holds all there is
 ABANDONED = 48 * 3600  # seconds after which what a killed run left is removed
 NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS)  # some network file systems
 
@@ -59,6 +60,7 @@ class Directory:
             _sync(path)
             target = self._root / name
             target.parent.mkdir(parents=True, exist_ok=True)
+            path.chmod(MODE)
             _name_once(path, target)
             _sync(target.parent)
 
@@ -71,7 +73,7 @@ class Directory:
             try:
                 with open(handle, "wb") as file:  # noqa: PTH123 - of a descriptor
                     file.write(content)
-                Path(partial).chmod(0o640)
+                Path(partial).chmod(MODE)
                 self.put(Path(partial), name)
             finally:
                 Path(partial).unlink(missing_ok=True)

@@ -61,6 +61,7 @@ def _items(kind: str) -> dict[str, Operation]:
     }
 
 
+SLASHED = "{tag}"  # the parameter that may have slashes in it, such as ci/cd; it is the last of its path
 OPERATIONS: Mapping[str, Operation] = {
     # Nothing that is stored shows here: how the system is, and what its interface looks like.
     **_rows(ANYBODY, "open", "GET /", "GET /docs", "GET /openapi.json", "GET /health", "GET /livez", "GET /readyz"),
@@ -94,7 +95,8 @@ class Table:
             method, _, template = operation.name.partition(" ")
             node = self._tree
             for segment in template.split("/"):
-                name = REST if segment == REST else "{}" if segment.startswith("{") else segment
+                rest = segment in (REST, SLASHED)
+                name = REST if rest else "{}" if segment.startswith("{") else segment
                 node = node.setdefault(f"/{name}", {})
             node[method] = operation
 
@@ -133,7 +135,7 @@ def names(routes: Iterable[BaseRoute]) -> Iterator[str]:
     """Every operation that `routes` answer, as the table calls it."""
     for route in routes:
         if isinstance(route, APIRoute | Route):
-            yield from (f"{method} {route.path}" for method in sorted(route.methods or {ANY_METHOD}))
+            yield from (f"{method} {route.path_format}" for method in sorted(route.methods or {ANY_METHOD}))
         elif isinstance(route, Mount):
             yield f"{ANY_METHOD} {route.path}/{REST}"
         else:
@@ -143,5 +145,5 @@ def names(routes: Iterable[BaseRoute]) -> Iterator[str]:
 def confirm(scope: Scope) -> None:
     """Refuse, as if it was not there, a route that is not the one that was allowed: two readings of a path differ."""
     operation = scope["state"]["identity"].operation
-    if operation.name.partition(" ")[2] != scope["route"].path:
+    if operation.name.partition(" ")[2] != scope["route"].path_format:
         raise Refused(404, detail="There is no such address.")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from context_gateway import health
 from tests.support.gateway import Gateway, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -135,11 +136,28 @@ async def test_without_embeddings_it_is_degraded_but_ready() -> None:
 
 
 @pytest.mark.parametrize(("part", "check"), [("knowledge", "database"), ("retrieval", "retrieval_service")])
-async def test_without_what_it_needs_it_is_not_ready_but_alive(part: str, check: str) -> None:
+async def test_without_half_of_what_it_needs_it_is_unhealthy_and_still_serves_the_other(part: str, check: str) -> None:
+    async with serve() as gateway:
+        await ready(gateway, "/readyz", 200, word="ready")
+        getattr(gateway, part).ready = False
+        assert (await ready(gateway, "/readyz", 200, word="degraded"))["away"] == [part]
+        assert (await ready(gateway, "/health", 503, word="unhealthy"))["checks"][check] == "unhealthy"
+        assert (await gateway.http.get("/livez")).status_code == 200
+
+
+@pytest.mark.parametrize("part", ["knowledge", "retrieval"])
+async def test_at_first_it_waits_for_both_but_not_for_ever(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve() as gateway:
         getattr(gateway, part).ready = False
         assert (await ready(gateway, "/readyz", 503, word="not_ready"))["away"] == [part]
-        assert (await ready(gateway, "/health", 503, word="unhealthy"))["checks"][check] == "unhealthy"
+        monkeypatch.setattr(health, "BEGINNING", 0.0)
+        assert (await ready(gateway, "/readyz", 200, word="degraded"))["away"] == [part]
+
+
+async def test_with_nothing_left_to_serve_it_is_not_ready_but_alive() -> None:
+    async with serve() as gateway:
+        gateway.knowledge.ready = gateway.retrieval.ready = False
+        assert (await ready(gateway, "/readyz", 503, word="not_ready"))["away"] == ["knowledge", "retrieval"]
         assert (await gateway.http.get("/livez")).status_code == 200
 
 

@@ -42,6 +42,7 @@ def test_a_backup_says_what_is_in_it_and_the_database_knows_of_it(database: str,
     done = backup.backup(settings, quiet)
     assert re.fullmatch(r"context_engineering_\d{8}_\d{6}", done.dump.name)
     content = (folder(settings) / done.dump.file_name).read_bytes()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in folder(settings).iterdir() if path.is_file()} == {0o640}
     assert done.dump.file == File(len(content), hashlib.sha256(content).hexdigest())
     assert Dump.read((folder(settings) / f"{done.dump.name}.json").read_bytes()) == done.dump
     with psycopg.connect(database) as connection:

@@ -104,12 +104,12 @@
 {{ include "context.settingsEnv" $own.settings }}
 {{- end }}
 
-{{/* The host of publicUrl, what values add, the Service's names inside, and localhost for kubectl port-forward. */}}
+{{/* The hosts of publicUrl and of the ingress, what values add, the Service's names inside, and localhost for kubectl port-forward. */}}
 {{- define "context.allowedHosts" -}}
 {{- $gateway := printf "%s-gateway" (include "context.fullname" .root) }}
 {{- $namespace := .root.Release.Namespace }}
 {{- $inside := list $gateway (printf "%s.%s" $gateway $namespace) (printf "%s.%s.svc" $gateway $namespace) (printf "%s.%s.svc.cluster.local" $gateway $namespace) "localhost" }}
-{{- concat (list (include "context.publicHost" .root)) .root.Values.gateway.allowedHosts $inside | uniq | join "," }}
+{{- concat (list (include "context.publicHost" .root)) .root.Values.ingress.hosts .root.Values.gateway.allowedHosts $inside | uniq | join "," }}
 {{- end }}
 
 {{/* Where vectors come from, and how many threads the model may use: onnxruntime would count the node's cores. */}}

@@ -1,5 +1,6 @@
 """Records that lie together: who they are wherever they lie, and which of them their links mean."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ def order(records: Iterable[Record]) -> list[Record]:
 
 
 def _join(base: str, path: Path) -> str:
-    return f"{base}#{quote(path.as_posix())}"
+    return f"{base}#{quote(os.fsencode(path.as_posix()))}"
 
 
 def _only(found: Sequence[int]) -> int | None:

@@ -89,7 +89,9 @@ async def list_timeline(request: Request, query: Annotated[Timeline, Query()]) -
     return await _browse(request, wanted, query.limit, query.fields)
 
 
-@routes.get("/api/context/domain/{tag}", operation_id="list_domain", summary="The items that carry a tag, newest first")
+@routes.get(
+    "/api/context/domain/{tag:path}", operation_id="list_domain", summary="The items that carry a tag, newest first"
+)
 async def list_domain(request: Request, tag: str, query: Annotated[Tagged, Query()]) -> Response:
     """A tag that nothing carries answers an empty list."""
     if "\0" in tag or not tag.strip() or len(tag) > LONGEST_TAG:

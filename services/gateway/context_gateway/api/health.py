@@ -47,11 +47,14 @@ async def get_liveness() -> Response:
 
 @routes.get("/readyz", operation_id="get_readiness", summary="Whether requests can be served")
 async def get_readiness(request: Request) -> Response:
-    """Without embeddings questions are still answered by words: ready, but degraded. A process that ends is not."""
+    """Without embeddings questions are answered by words, without knowledge they still are, and without retrieval
+    items are written and read: ready, but degraded. Without both nothing is. A process that has just begun waits for
+    both, and one that ends is not ready.
+    """
     if getattr(request.app.state, "draining", False):
         return answer({"status": "draining", "away": []}, 503, {"Retry-After": "1"})
     knowledge, embedding, retrieval = await checks(request).serving()
-    ready = knowledge and retrieval
+    ready = checks(request).suffices(knowledge, retrieval)
     away = [
         name
         for name, serving in (("knowledge", knowledge), ("embedding", embedding), ("retrieval", retrieval))
