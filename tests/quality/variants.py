@@ -41,7 +41,7 @@ class Bare(Text):
     def __init__(self, document: Document) -> None:
         super().__init__(document)
         self.title = ""
-        self.layout = _Unlabelled(self.layout.text, self.layout.fields)
+        self.layout = _Unlabelled(self.layout.text, self.layout.fields, ())
 
 
 class _Unlabelled(Layout):

@@ -149,6 +149,7 @@ async def test_without_half_of_what_it_needs_it_is_unhealthy_and_still_serves_th
 async def test_at_first_it_waits_for_both_but_not_for_ever(part: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve() as gateway:
         getattr(gateway, part).ready = False
+        await asyncio.sleep(1.0)  # until it says so: the first answer is what counts
         assert (await ready(gateway, "/readyz", 503, word="not_ready"))["away"] == [part]
         monkeypatch.setattr(health, "BEGINNING", 0.0)
         assert (await ready(gateway, "/readyz", 200, word="degraded"))["away"] == [part]
