@@ -75,3 +75,11 @@ def test_what_a_pod_mounts_of_ours_restarts_it_when_it_changes() -> None:
         for values in (skills, merge(skills, changed))
     )
     assert {title for title in before if before[title] != after[title]} == {"Deployment/prod-context-gateway"}
+
+
+def test_every_host_of_the_ingress_is_answered() -> None:
+    hosts = ["a.example.org", "b.example.org"]
+    made = render({"publicUrl": "https://a.example.org", "ingress": {"enabled": True, "hosts": hosts}}).objects
+    environs = [pod.main.get("env", []) for pod in pods_of(made) if pod.component == "gateway"]
+    (answered,) = [each["value"] for environ in environs for each in environ if each["name"] == "ALLOWED_HOSTS"]
+    assert set(hosts) <= set(answered.split(","))
