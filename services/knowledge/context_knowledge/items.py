@@ -120,6 +120,7 @@ class Items:
         return await links.answer(session, Recorded(item, Outcome.CREATED, changes[item.id]), drawn)
 
     async def _record(self, session: Session, given: Item) -> Recorded:
+        session.feed.in_bulk()
         held = await _holder(session, given)
         if held is None:
             return await self._insert(session, holding.first_look(self._complete(given)))

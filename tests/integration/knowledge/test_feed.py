@@ -274,3 +274,20 @@ async def test_names_that_postgres_refuses_are_invalid(knowledge: Knowledge) -> 
         await service.ask("AckChanges", pb.AckChangesRequest(done=[pb.ChangeRef(namespace="\0", item_id="x")]))
     with pytest.raises(Invalid):
         await service.ask("RecordAccess", pb.RecordAccessRequest(accesses=[pb.Access(item_id="\0", count=1)]))
+
+
+async def test_what_came_in_bulk_waits_for_what_did_not(knowledge: Knowledge) -> None:
+    await knowledge.record(*(adr(title=f"Imported {number}") for number in range(6)))
+    await knowledge.create(adr(title="Written"))
+    assert {change.item_id for change in await knowledge.lease("w1", most=2)} == {"ADR-007", "ADR-001"}
+    await knowledge.update(types.Item(id="ADR-005", title="Edited"), ["title"])
+    await knowledge.record(adr(id="ADR-005", title="Imported again"))  # somebody waits for it still
+    assert {change.item_id for change in await knowledge.lease("w2", most=2)} == {"ADR-005", "ADR-002"}
+
+
+async def test_what_is_replayed_waits_as_well(knowledge: Knowledge) -> None:
+    await knowledge.create(adr())
+    await knowledge.drain()
+    assert await replay(knowledge) == 1
+    await knowledge.create(adr())
+    assert [change.item_id for change in await knowledge.lease(most=1)] == ["ADR-002"]

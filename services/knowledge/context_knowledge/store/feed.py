@@ -18,11 +18,11 @@ LOST = "its worker ended without a word"
 # Two statements: the first takes hold of the rows, in one order; only then are change ids drawn, so that the ids of
 # an item grow in the order in which its changes commit.
 HOLD = """
-    INSERT INTO changes (namespace, item_id, change_id, changed_at)
-    SELECT %(namespace)s, id, 0, clock_timestamp() FROM unnest(%(ids)s::text[]) AS id ORDER BY id COLLATE "C"
+    INSERT INTO changes (namespace, item_id, change_id, changed_at, bulk)
+    SELECT %(namespace)s, id, 0, clock_timestamp(), %(bulk)s FROM unnest(%(ids)s::text[]) AS id ORDER BY id COLLATE "C"
     ON CONFLICT (namespace, item_id) DO UPDATE
        SET changed_at = excluded.changed_at, leased_by = '', lease_until = '-infinity', attempts = 0,
-           reason = '', set_aside_at = NULL
+           reason = '', set_aside_at = NULL, bulk = changes.bulk AND excluded.bulk
 """
 NUMBER = """
     WITH numbered AS (
@@ -37,8 +37,8 @@ PENDING_OF = """
      WHERE namespace = %(namespace)s AND item_id = %(id)s AND set_aside_at IS NULL
 """
 HOLD_AGAIN = """
-    INSERT INTO changes (namespace, item_id, change_id, changed_at)
-    SELECT namespace, id, 0, clock_timestamp() FROM items
+    INSERT INTO changes (namespace, item_id, change_id, changed_at, bulk)
+    SELECT namespace, id, 0, clock_timestamp(), true FROM items
      WHERE %(every)s OR namespace = %(namespace)s ORDER BY namespace, id
     ON CONFLICT (namespace, item_id) DO UPDATE
        SET change_id = 0, changed_at = excluded.changed_at, leased_by = '', lease_until = '-infinity', attempts = 0,
@@ -52,20 +52,21 @@ SURVIVED = """
              ORDER BY namespace, item_id FOR UPDATE SKIP LOCKED) held
      WHERE c.namespace = held.namespace AND c.item_id = held.item_id
 """
-# Oldest first. What came back more than once is handed out alone, so that a change that kills its worker takes no
-# other with it; what came back too often without a word is handed out no more.
+# Oldest first, but what came in bulk after all else, since nobody waits for it. What came back more than once is handed
+# out alone, so that a change that kills its worker takes no other with it; what came back too often without a word is
+# handed out no more.
 LEASE = """
     WITH due AS MATERIALIZED (
-        SELECT namespace, item_id, change_id, attempts FROM changes
+        SELECT namespace, item_id, change_id, attempts, bulk FROM changes
          WHERE lease_until <= clock_timestamp() AND set_aside_at IS NULL
-         ORDER BY change_id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+         ORDER BY bulk, change_id LIMIT %(most)s FOR UPDATE SKIP LOCKED
     ), lost AS (
         UPDATE changes c SET set_aside_at = clock_timestamp(), leased_by = '', reason = %(lost)s
           FROM due WHERE c.namespace = due.namespace AND c.item_id = due.item_id AND due.attempts >= %(attempts)s
     ), free AS (
         SELECT namespace, item_id, row_number() OVER oldest AS place,
                greatest(attempts, first_value(attempts) OVER oldest) < %(alone)s AS together
-          FROM due WHERE attempts < %(attempts)s WINDOW oldest AS (ORDER BY change_id)
+          FROM due WHERE attempts < %(attempts)s WINDOW oldest AS (ORDER BY bulk, change_id)
     )
     UPDATE changes c SET leased_by = %(worker)s, lease_until = clock_timestamp() + %(lease)s, attempts = attempts + 1
       FROM free
@@ -142,10 +143,15 @@ class Changes:
 
     def __init__(self, connection: Statements, namespace: str) -> None:
         self._connection, self._namespace = connection, namespace
+        self._bulk = False
+
+    def in_bulk(self) -> None:
+        """Let what this transaction marks wait for what does not come in bulk."""
+        self._bulk = True
 
     async def mark(self, ids: Collection[str]) -> dict[str, int]:
         """Put items on the feed, or on it again, and wake those who wait; answers the change id of each."""
-        params = {"namespace": self._namespace, "ids": sorted(set(ids)), "channel": CHANNEL}
+        params = {"namespace": self._namespace, "ids": sorted(set(ids)), "channel": CHANNEL, "bulk": self._bulk}
         await self._connection.execute(HOLD, params)
         rows = await (await self._connection.execute(NUMBER, params)).fetchall()
         return {row["item_id"]: row["change_id"] for row in rows}
@@ -165,7 +171,7 @@ class Changes:
         return int(row["replayed"]) if row else 0
 
     async def lease(self, worker: str, most: int, seconds: float, attempts: int) -> list[Leased]:
-        """Take up to `most` changes that nobody holds, oldest first, for `seconds`.
+        """Take up to `most` changes that nobody holds, oldest first but those in bulk last, for `seconds`.
 
         What was taken `attempts` times, and neither acknowledged nor failed, is set aside.
         """
