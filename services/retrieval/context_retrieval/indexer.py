@@ -18,7 +18,7 @@ from context_retrieval.document import from_change
 from context_retrieval.prepare import Preparer
 from context_retrieval.store import Index
 
-BATCH = 32
+BATCH = 12  # changes taken at once: more are quicker in all, and who writes meanwhile waits for them
 LEASE = 15  # seconds: so long an indexer that died keeps its items from the others
 POLL = 20  # seconds to hold the feed's call open
 CALL = 10.0  # seconds for a call that does not wait
