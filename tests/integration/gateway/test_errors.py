@@ -376,3 +376,8 @@ async def test_of_many_faults_the_first_are_named(gateway: Gateway) -> None:
     details = answer.json()["details"]
     assert len(details) == 101
     assert details["body"] == ["has 500 faults, of which these are the first 100"]
+
+
+async def test_a_status_that_nothing_has_is_no_status(gateway: Gateway) -> None:
+    answer = await gateway.http.post("/api/search", json={"query": "x", "statuses": ["active", "activ"]})
+    assert (answer.status_code, list(answer.json()["details"])) == (422, ["statuses[1]"])

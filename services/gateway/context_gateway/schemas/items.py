@@ -33,6 +33,7 @@ AdrStatus = Literal["proposed", "active", "rejected", "deprecated", "superseded"
 FailureStatus = Literal["investigating", "resolved", "recurring", "archived"]
 MeetingStatus = Literal["active", "completed", "cancelled", "archived"]
 SnapshotStatus = Literal["active", "archived"]
+AnyStatus = Literal[AdrStatus, FailureStatus, MeetingStatus, SnapshotStatus]
 Severity = Literal["low", "medium", "high", "critical"]
 CommitType = Literal["feature", "bugfix", "migration", "test", "maintenance", "deploy"]
 # The fields of every type; the others belong to the type's own message.

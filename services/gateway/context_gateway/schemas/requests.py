@@ -21,12 +21,12 @@ from context_gateway.schemas.fields import (
     QueryRelationships,
     QueryTypes,
     RelationshipName,
-    Tag,
     Tags,
     Text,
     not_blank,
     storable,
 )
+from context_gateway.schemas.items import AnyStatus
 
 LONGEST_QUERY = 10_000  # characters
 MOST_TEXTS = 1_024  # of one call for embeddings
@@ -117,7 +117,7 @@ class Search(Scope):
     query: Question
     top_k: Annotated[int, Field(ge=1, le=100)] | None = 20
     tags: Tags | None = None
-    statuses: Annotated[list[Tag], Field(max_length=50)] | None = None
+    statuses: Annotated[list[AnyStatus], Field(max_length=50)] | None = None
     mode: Literal["hybrid", "semantic", "keyword"] | None = "hybrid"
     explain: bool | None = False
 
