@@ -214,6 +214,19 @@ async def test_a_revoked_key_is_refused_once_it_is_asked_about_again(
     assert await status(gateway, bearer(key)) == 401
 
 
+async def test_who_may_only_write_is_not_told_what_others_wrote(gateway: Gateway) -> None:
+    writer, both = gateway.admin.make(WRITE), gateway.admin.make(READ, WRITE)
+    made = (await gateway.http.post("/api/adr", json=ADR, headers=bearer(both))).json()
+    told = {}
+    for key in (writer, both):
+        answer = await gateway.http.patch(f"/api/adr/{made['id']}", json={}, headers=bearer(key))
+        assert answer.status_code == 200
+        told[key.id] = answer.json()
+    assert told[both.id]["decision"] == ADR["decision"]
+    assert told[writer.id]["id"] == made["id"]
+    assert not {"title", "decision", "author"} & told[writer.id].keys()
+
+
 async def test_a_stream_ends_with_the_key_that_opened_it(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     key = gateway.admin.make(WRITE)
     recorded = asyncio.Event()

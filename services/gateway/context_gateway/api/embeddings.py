@@ -16,7 +16,8 @@ from context_gateway.clients import Clients
 from context_gateway.rates import TooMany
 from context_gateway.schemas.requests import Embeddings
 
-BATCH = 64  # texts that Embed takes at most
+BATCH = 64  # texts that go at once, and that count as one request
+FEW = 4  # that are embedded as a question is; with more, everybody's questions would wait for them
 
 routes = router("Embeddings")
 
@@ -43,7 +44,7 @@ async def create_embeddings(request: Request, body: Embeddings) -> Response:
 
 async def _embed(services: Clients, texts: Sequence[str]) -> tuple[list[pb.Embedding], pb.Model]:
     """The vectors of `texts`: at once for a few, as background work for many."""
-    if len(texts) <= BATCH:
+    if len(texts) <= FEW:
         answered = await call(services.embedding.Embed, pb.EmbedRequest(texts=texts), within=BUDGET)
         return list(answered.embeddings), answered.model
     embeddings: list[pb.Embedding] = []

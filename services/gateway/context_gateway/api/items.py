@@ -6,6 +6,8 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from context.v1 import knowledge_pb2 as knowledge
+from context.v1 import types_pb2 as types
+from context_common.caller import READ
 from context_common.client import call
 from context_common.errors import NotFound
 from context_gateway.answers import Fields, Preference, answer, etag, expected_version, page, preference, select
@@ -54,7 +56,7 @@ async def create_snapshot(request: Request, body: Change) -> Response:
     """Answers `created` or `unchanged` as `status`, as a line of a bulk answer does."""
     preferred = preference(request.headers)
     recorded = await record(request, SNAPSHOT, body)
-    content = answers.item(recorded.item) | await settled(request, recorded, preferred)
+    content = _shown(request, recorded.item) | await settled(request, recorded, preferred)
     content["status"] = answers.OUTCOMES[recorded.outcome]
     return _written(SNAPSHOT, recorded, content, preferred)
 
@@ -92,7 +94,7 @@ def _add_change(routes: APIRouter, kind: Kind) -> None:
         )
         message.item.id = item_id(kind, id)
         updated = await call(clients(request).knowledge.UpdateItem, message, within=BUDGET)
-        content = answers.item(updated.recorded.item) | await settled(request, updated.recorded, preferred)
+        content = _shown(request, updated.recorded.item) | await settled(request, updated.recorded, preferred)
         content["updated_fields"] = [_field(kind, name) for name in updated.updated_fields]
         return answer(content, headers={"ETag": etag(updated.recorded.item.version)} | preferred.headers)
 
@@ -124,6 +126,13 @@ async def record(request: Request, kind: Kind, body: Change) -> knowledge.Record
         item=to_item(kind, body, identity(request).provenance), idempotency_key=idempotency_key(request)
     )
     return (await call(clients(request).knowledge.CreateItem, message, within=BUDGET)).recorded
+
+
+def _shown(request: Request, item: types.Item) -> dict[str, Any]:
+    """What a write answers of an item that others may have written: all of it only to who may read it."""
+    if identity(request).caller.may(READ):
+        return answers.item(item)
+    return {name: value for name, value in answers.item(item).items() if name in ("id", "type", "version", "status")}
 
 
 async def settled(request: Request, recorded: knowledge.Recorded, preferred: Preference) -> dict[str, Any]:
