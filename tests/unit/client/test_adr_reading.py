@@ -328,6 +328,11 @@ def test_a_number_is_the_files(name: str, heading: str, number: int | None) -> N
 @pytest.mark.parametrize(
     ("status", "word"),
     [
+        ("Not yet accepted", "proposed"),
+        ("No longer valid", "deprecated"),
+        ("Accepted, no longer a draft", "active"),
+        ("- [ ] Proposed\n- [x] Accepted\n- [ ] Rejected", "active"),
+        ("2020-01-05 proposed\n2020-01-05 accepted", "active"),
         ("Accepted", "active"),
         ("✅ Accepted", "active"),
         ("Approved", "active"),

@@ -10,6 +10,9 @@ from context_client.adr.words import STATUS_OF, STATUS_WORD
 STRUCK = re.compile(r"~~.*?~~")
 MARKUP = re.compile(r"[*_`|\[\]()#>]|^\s*[-+]\s+", re.MULTILINE)
 PLAIN = ("accepted", "approved", "active", "proposed", "draft", "rejected", "deprecated", "superseded", "archived")
+UNDONE, DONE = re.compile(r"^\s*[-*+]\s+\[ \].*$", re.MULTILINE), re.compile(r"^\s*[-*+]\s+\[[xX]\]", re.MULTILINE)
+ENDED = re.compile(r"\bno longer\b", re.IGNORECASE)
+PENDING = re.compile(r"\bnot (?:yet )?$", re.IGNORECASE)  # before a word that says that it holds
 NOT_A_WORD = re.compile(r"[\W\d_]+")
 
 
@@ -31,20 +34,35 @@ class Status:
 def read_status(text: str) -> Status:
     """The status that `text` gives. In a history the newest entry counts, else the first word does."""
     text = STRUCK.sub("", text).strip()
+    if DONE.search(text):  # a list of all there are, of which one is ticked
+        text = UNDONE.sub("", text)
     superseded = says_superseded(text)
     lines = [(line, match) for line in text.split("\n") if (match := STATUS_WORD.search(MARKUP.sub(" ", line)))]
     dates = [read_date(line) for line, _ in lines]
-    chosen = dates.index(max(dates)) if lines and all(dates) else 0
+    # Of several of one day the last is the newest.
+    chosen = max(range(len(lines)), key=lambda at: (dates[at], at)) if lines and all(dates) else 0
     word = lines[chosen][1][1].lower() if lines else ""
     said, date = STATUS_OF.get(word, "active"), dates[chosen] if lines else ""
-    translated = bool(word) and word not in PLAIN
+    denied = _denied(said, lines[chosen][1] if lines else None, text)
+    translated = (bool(word) and word not in PLAIN) or denied != said
+    said = denied
     if superseded:
         return Status("superseded", exact=_bare(text), known=True, date=date)
     if superseded is None:
         # What holds in part still holds.
         said = "active" if said == "superseded" else said
         return Status(said, exact=False, known=True, translated=True, partly_superseded=True, date=date)
-    return Status(said, exact=_bare(text), known=bool(lines), translated=translated, date=date)
+    return Status(said, exact=_bare(text), known=bool(lines) or denied != "active", translated=translated, date=date)
+
+
+def _denied(said: str, match: re.Match[str] | None, text: str) -> str:
+    """`said`, or what holds where the author denies that: `not yet accepted`, `no longer valid`."""
+    if said != "active":
+        return said
+    before = match.string[: match.start()] if match else text
+    if ENDED.search(before):
+        return "deprecated"
+    return "proposed" if match and PENDING.search(before) else said
 
 
 def _bare(text: str) -> bool:
