@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 
+from context_common import pages
 from context_common.caller import EVERY, NAMESPACE, Caller
 from context_common.errors import Invalid
-from context_knowledge import pages
-from context_knowledge.pages import Page
+from context_common.pages import Page
 from context_knowledge.store import Store
 from context_knowledge.store.audit import Denial, Entry, Wanted
 

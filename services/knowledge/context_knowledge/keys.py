@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from context_common import apikey, deadline
+from context_common import apikey, deadline, pages
 from context_common.apikey import ApiKey
 from context_common.caller import EVERY, SCOPES, Caller
 from context_common.errors import AppError, Conflict, Invalid, NotFound
-from context_knowledge import grants, pages
+from context_common.pages import Page
+from context_knowledge import grants
 from context_knowledge.grants import Grants, Key
 from context_knowledge.once import Request, claim
-from context_knowledge.pages import Page
 from context_knowledge.store import Session, Store
 from context_knowledge.store.keys import Found, NewKey
 

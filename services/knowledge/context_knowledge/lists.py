@@ -1,10 +1,10 @@
 """What lists of items may be narrowed by."""
 
+from context_common import pages
 from context_common.caller import Caller
-from context_knowledge import pages
+from context_common.pages import Page
 from context_knowledge.checks import NAME, TAG, TITLE, Problems, is_date
 from context_knowledge.model import KINDS, SEVERITIES, Filter, Item, Position
-from context_knowledge.pages import Page
 from context_knowledge.references import canonical
 from context_knowledge.store import Store
 

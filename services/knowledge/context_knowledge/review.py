@@ -2,11 +2,12 @@
 
 from dataclasses import replace
 
+from context_common import pages
 from context_common.caller import Caller
 from context_common.errors import Invalid, NotFound, Stale
-from context_knowledge import metrics, pages, references, supersession
+from context_common.pages import Page
+from context_knowledge import metrics, references, supersession
 from context_knowledge.model import Adr, Change, Item, ItemType, Review
-from context_knowledge.pages import Page
 from context_knowledge.redaction import clean_text
 from context_knowledge.store import Session, Store
 

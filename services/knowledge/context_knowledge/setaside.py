@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from context_common import pages
 from context_common.caller import Caller
 from context_common.errors import Invalid
-from context_knowledge import pages, references
-from context_knowledge.pages import Page
+from context_common.pages import Page
+from context_knowledge import references
 from context_knowledge.store import Session, Store
 from context_knowledge.store.aside import SetAside as Change
 

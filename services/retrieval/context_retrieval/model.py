@@ -278,6 +278,21 @@ class Glimpse:
     passage: str
     provenance: str
     vouched: bool
+    updated_at: datetime
+
+    @property
+    def place(self) -> "Place":
+        """Where it stands in a list."""
+        return Place(self.item_date, self.updated_at, self.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a list of the newest."""
+
+    item_date: date
+    updated_at: datetime
+    key: Key
 
 
 @dataclass(frozen=True, slots=True)

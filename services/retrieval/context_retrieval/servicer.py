@@ -1,6 +1,6 @@
 """The gRPC skin of retrieval: checks what comes in, hands it on, and puts the answer on the wire."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from time import perf_counter
 from typing import Any
@@ -9,7 +9,7 @@ import structlog
 
 from context.v1 import retrieval_pb2 as pb
 from context.v1 import retrieval_pb2_grpc as rpc
-from context_common import caller
+from context_common import caller, pages
 from context_common.caller import EVERY
 from context_common.errors import Denied
 from context_retrieval import metrics, wire
@@ -118,9 +118,12 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
         limit = checks.number("limit", request.limit, 10, 1, 200)
         wanted = checks.filter(request.filter, caller.current())
         checks.complain()
+        mark = pages.mark("browse", asdict(wanted))
+        after = wire.read_place(request.page_token, mark) if request.page_token else None
         async with self._parts.admission.turn():
-            found = await self._parts.readers.of(wanted.namespaces).browse(wanted, limit)
-        return pb.BrowseResponse(items=map(wire.glimpse, found))
+            found = await self._parts.readers.of(wanted.namespaces).browse(wanted, limit + 1, after)
+        page = pages.cut(found, limit, mark, wire.position)
+        return pb.BrowseResponse(items=map(wire.glimpse, page.items), next_page_token=page.cursor)
 
     async def GetReceipt(self, request: pb.GetReceiptRequest, context: Any) -> pb.GetReceiptResponse:
         return await self._parts.ledger.find(request.query_id, caller.current())

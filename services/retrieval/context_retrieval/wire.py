@@ -1,16 +1,18 @@
 """Retrieval's plain data as messages."""
 
 from collections.abc import Callable
+from datetime import UTC, date, datetime
 from functools import cache
 
 from google.protobuf.duration_pb2 import Duration
 
 from context.v1 import retrieval_pb2 as pb
 from context.v1 import types_pb2
+from context_common import pages
 from context_retrieval.bundle import Item
 from context_retrieval.excerpt import excerpt, shorten
 from context_retrieval.fence import clean
-from context_retrieval.model import Glimpse
+from context_retrieval.model import Glimpse, Key, Place
 from context_retrieval.rank import Scored
 from context_retrieval.search import Found, Timings
 
@@ -76,6 +78,25 @@ def glimpse(item: Glimpse) -> pb.SearchHit:
         provenance=_provenance(item.provenance),
         trust=_trust(item.vouched),
     )
+
+
+def position(item: Glimpse) -> tuple[str, ...]:
+    """The place of an item of a list, for a cursor."""
+    place = item.place
+    return place.item_date.isoformat(), place.updated_at.isoformat(), place.key.item_id, place.key.namespace
+
+
+def read_place(cursor: str, mark: str) -> Place:
+    """The place that a cursor of the list `mark` stands for.
+
+    Raises:
+        Invalid: It is none of that list.
+    """
+    day, at, item_id, namespace = pages.decode(cursor, mark, str, str, str, str)
+    try:
+        return Place(date.fromisoformat(day), datetime.fromisoformat(at).astimezone(UTC), Key(namespace, item_id))
+    except (ValueError, OverflowError) as error:
+        raise pages.unknown() from error
 
 
 @cache

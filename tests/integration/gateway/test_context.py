@@ -135,11 +135,12 @@ async def test_what_is_new_is_browsed(gateway: Gateway) -> None:
     assert recent.json() == {"items": [HIT], "next_cursor": None}
     await gateway.http.get("/api/context/timeline?from=2026-01-01&to=2026-02-01")
     await gateway.http.get("/api/context/domain/incident%20response?fields=summary")
-    await gateway.http.get("/api/context/domain/ci%2Fcd")
+    await gateway.http.get("/api/context/domain/ci%2Fcd?cursor=next")
     first, second, third, fourth = gateway.retrieval.requests
     assert (first.limit, list(first.filter.types)) == (50, [types.ITEM_TYPE_ADR, types.ITEM_TYPE_MEETING])
     assert (second.limit, second.filter.from_date, second.filter.to_date) == (50, "2026-01-01", "2026-02-01")
     assert [list(one.filter.tags) for one in (third, fourth)] == [["incident response"], ["ci/cd"]]
+    assert [one.page_token for one in (third, fourth)] == ["", "next"]
 
 
 async def test_related_items_are_answered_with_their_way(gateway: Gateway) -> None:

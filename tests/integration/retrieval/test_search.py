@@ -1,6 +1,8 @@
 """Search finds what bears on a question, only what may be found, and by what kind of evidence it was told to."""
 
 import asyncio
+import base64
+import json
 import math
 import random
 from collections import Counter
@@ -14,6 +16,7 @@ import pytest
 
 from context.v1 import retrieval_pb2 as pb
 from context.v1 import types_pb2
+from context_common import pages
 from context_common.errors import Invalid, Unavailable
 from context_retrieval import search
 from context_retrieval.crowd import Bar
@@ -554,3 +557,37 @@ async def test_top_k_has_its_bounds(retrieval: Retrieval) -> None:
     for bad in (-1, 101):
         with pytest.raises(Invalid):
             await retrieval.search("word1", top_k=bad)
+
+
+@pytest.mark.parametrize(
+    "filters", [{}, {"tags": ["half"]}, {"types": [types_pb2.ITEM_TYPE_ADR], "from_date": "2021-01-01"}]
+)
+async def test_pages_of_what_is_new_come_to_the_whole_list(retrieval: Retrieval, filters: dict[str, Any]) -> None:
+    await fill(retrieval, 60)
+    theirs = retrieval.as_("ops")
+    await theirs.put(*(items.adr(id=f"ADR-{number:03d}", created_date="2024-01-01") for number in range(1, 6)))
+    reader = retrieval.as_("web", "ops")
+    wanted = pb.Filter(namespaces=["web", "ops"], **filters)
+    whole = await reader.ask("Browse", pb.BrowseRequest(filter=wanted, limit=200))
+    assert not whole.next_page_token
+    found, cursor = [], ""
+    while True:
+        page = await reader.ask("Browse", pb.BrowseRequest(filter=wanted, limit=7, page_token=cursor))
+        found += page.items
+        cursor = page.next_page_token
+        if not cursor:
+            break
+    assert len(found) > 14
+    assert [(item.namespace, item.id) for item in found] == [(item.namespace, item.id) for item in whole.items]
+
+
+@pytest.mark.parametrize("position", [["2024-01-01", "no time", "ADR-001", "web"], ["x", "x", "x", "x"], []])
+async def test_a_cursor_that_is_none_is_refused(retrieval: Retrieval, position: list[str]) -> None:
+    await retrieval.put(*(items.adr(id=f"ADR-{number:03d}") for number in range(1, 4)))
+    page = await retrieval.ask("Browse", pb.BrowseRequest(limit=1))
+    mark = json.loads(base64.urlsafe_b64decode(page.next_page_token + "=="))[-1]
+    for token in (pages.encode(position, mark), "nonsense"):
+        with pytest.raises(Invalid):
+            await retrieval.ask("Browse", pb.BrowseRequest(limit=1, page_token=token))
+    with pytest.raises(Invalid):  # of another list
+        await retrieval.ask("Browse", pb.BrowseRequest(filter=pb.Filter(tags=["a"]), page_token=page.next_page_token))

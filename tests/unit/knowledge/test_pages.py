@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from context_common import pages
 from context_common.errors import Invalid
-from context_knowledge import pages
 
 words = st.text(st.characters(categories=["L", "N", "P"]))
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from context.v1 import retrieval_pb2 as retrieval
 from context_common.client import call
-from context_gateway.answers import Fields, answer, page, select
+from context_gateway.answers import answer, page, select
 from context_gateway.api import BUDGET, clients, router
 from context_gateway.problems import Refused
 from context_gateway.schemas import answers, receipts
@@ -78,7 +78,7 @@ async def get_receipt(request: Request, query_id: str) -> Response:
 @routes.get("/api/context/recent", operation_id="list_recent", summary="The newest items in force")
 async def list_recent(request: Request, query: Annotated[Recent, Query()]) -> Response:
     """Newest first."""
-    return await _browse(request, _filter(query.types), query.limit, query.fields)
+    return await _browse(request, _filter(query.types), query)
 
 
 @routes.get("/api/context/timeline", operation_id="list_timeline", summary="The items of a time, newest first")
@@ -86,7 +86,7 @@ async def list_timeline(request: Request, query: Annotated[Timeline, Query()]) -
     """Both days included."""
     wanted = _filter(query.types)
     wanted.from_date, wanted.to_date = query.from_date or "", query.to_date or ""
-    return await _browse(request, wanted, query.limit, query.fields)
+    return await _browse(request, wanted, query)
 
 
 @routes.get(
@@ -98,7 +98,7 @@ async def list_domain(request: Request, tag: str, query: Annotated[Tagged, Query
         raise Refused(404, detail="There is no such tag.")
     wanted = _filter(query.types)
     wanted.tags.append(tag)
-    return await _browse(request, wanted, query.limit, query.fields)
+    return await _browse(request, wanted, query)
 
 
 def _server_timing(cost: retrieval.Cost, seconds: float) -> str:
@@ -111,7 +111,7 @@ def _filter(types: Sequence[str]) -> retrieval.Filter:
     return retrieval.Filter(types=[type_number(name) for name in types])
 
 
-async def _browse(request: Request, wanted: retrieval.Filter, limit: int, fields: Fields) -> Response:
-    message = retrieval.BrowseRequest(filter=wanted, limit=limit)
+async def _browse(request: Request, wanted: retrieval.Filter, query: Recent) -> Response:
+    message = retrieval.BrowseRequest(filter=wanted, limit=query.limit, page_token=query.cursor)
     found = await call(clients(request).retrieval.Browse, message, within=BUDGET)
-    return page([select(answers.listed(hit), fields) for hit in found.items])
+    return page([select(answers.listed(hit), query.fields) for hit in found.items], found.next_page_token)

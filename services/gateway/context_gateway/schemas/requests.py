@@ -126,6 +126,7 @@ class Recent(Parameters):
     """How many of the newest items."""
 
     limit: Annotated[int, Field(ge=1, le=50)] = 10
+    cursor: Text = ""
     types: QueryTypes = Field(default_factory=list)
     fields: Fields = "full"
 

@@ -18,6 +18,7 @@ from context_retrieval.model import (
     Key,
     Link,
     Page,
+    Place,
     Question,
     Tally,
 )
@@ -115,10 +116,13 @@ class Reader:
         rows = await self._target.fetch(statement.search(plan, Shape.of(wanted)), values, "search", settings)
         return [_candidate(row) for row in rows if row["found"]], _expansion(rows)
 
-    async def browse(self, wanted: Filter, limit: int) -> list[Glimpse]:
-        """The newest documents, with the beginning of each."""
+    async def browse(self, wanted: Filter, limit: int, after: Place | None) -> list[Glimpse]:
+        """The newest documents, of those that stand after a place where one is given, with the beginning of each."""
         values = {**_filter_values(wanted), "limit": limit}
-        rows = await self._target.fetch(statement.browse(Shape.of(wanted)), values, "browse")
+        if after:
+            values |= {"date": after.item_date, "at": after.updated_at}
+            values |= {"id": after.key.item_id, "space": after.key.namespace}
+        rows = await self._target.fetch(statement.browse(Shape.of(wanted), goes_on=after is not None), values, "browse")
         return [
             Glimpse(
                 _key(row),
@@ -130,6 +134,7 @@ class Reader:
                 row["passage"] or "",
                 row["provenance"],
                 row["vouched"],
+                row["updated_at"],
             )
             for row in rows
         ]

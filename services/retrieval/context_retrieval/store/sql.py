@@ -208,8 +208,14 @@ FROM ({{shown}}) AS shown JOIN visible_documents d USING (namespace, item_id)
 WHERE NOT d.deleted"""
 # Nothing of what was found means much: then it counts how much of the question is there at all.
 WEAK = "best.cosine IS NULL OR best.cosine < 0.4"
+# Of a list, what comes after a place in it.
+AFTER = """
+(d.item_date, d.updated_at, length(d.item_id), d.item_id)
+    <= (%(date)s::date, %(at)s::timestamptz, length(%(id)s::text), %(id)s::text)
+AND ((d.item_date, d.updated_at, d.item_id) <> (%(date)s::date, %(at)s::timestamptz, %(id)s::text)
+    OR d.namespace > %(space)s::text)"""
 BROWSE = """
-SELECT d.namespace, d.item_id, d.type, d.title, d.status, d.tags, d.item_date, d.provenance, d.vouched,
+SELECT d.namespace, d.item_id, d.type, d.title, d.status, d.tags, d.item_date, d.provenance, d.vouched, d.updated_at,
     (SELECT c.text FROM chunks c WHERE c.namespace = d.namespace AND c.item_id = d.item_id AND c.ordinal = 0) AS passage
 FROM {documents} AS d WHERE {passes}
 ORDER BY d.item_date DESC, d.updated_at DESC, length(d.item_id) DESC, d.item_id DESC, d.namespace LIMIT %(limit)s"""

@@ -147,9 +147,10 @@ def search(plan: Plan, shape: Shape) -> Numbered:
 
 
 @lru_cache(maxsize=256)
-def browse(shape: Shape) -> Numbered:
-    """A list of the newest."""
-    return Numbered.of(sql.BROWSE.format(documents=shape.documents, passes=shape.passes(superseded=False)))
+def browse(shape: Shape, *, goes_on: bool) -> Numbered:
+    """A list of the newest; from some place on where it `goes_on`."""
+    passes = shape.passes(superseded=False) + (f" AND {sql.AFTER}" if goes_on else "")
+    return Numbered.of(sql.BROWSE.format(documents=shape.documents, passes=passes))
 
 
 @lru_cache(maxsize=256)
