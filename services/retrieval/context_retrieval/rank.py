@@ -206,15 +206,17 @@ class Ranker:
         found = {hit.key: hit for hit in hits}
         self._succeed(found, expansion)
         leads = dict(found)
-        beside = Counter[Key]()
+        beside = Counter[tuple[Key, bool]]()
         linked = ((leads.get(link.origin), link) for link in expansion.neighbours if link.target not in leads)
         others = in_order(self._neighbour(lead, link, expansion.reached) for lead, link in linked if lead)
         for other in others:
-            if other.key in found or (other.via and beside[other.via] >= BESIDE):
+            if other.key in found or not other.via:
                 continue
-            found[other.key] = other
-            if other.via:
-                beside[other.via] += 1
+            # What nobody vouches for takes no place from what somebody does.
+            side = other.via, other.candidate.vouched
+            beside[side] += 1
+            if beside[side] <= BESIDE:
+                found[other.key] = other
         return in_order(found.values())
 
     def _succeed(self, found: dict[Key, Scored], expansion: Expansion) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from context_retrieval.crowd import Bar, bar
 from context_retrieval.model import Candidate, Expansion, Key, Link
-from context_retrieval.rank import Mode, Ranker, Scale, importance_of
+from context_retrieval.rank import BESIDE, Mode, Ranker, Scale, importance_of
 
 TODAY = date(2026, 11, 23)
 SCALE = Scale()
@@ -198,6 +198,18 @@ def test_a_stronger_edge_brings_more() -> None:
 
     assert brought("caused_by", 1.0) > brought("caused_by", 0.5) > brought("caused_by", 0.1)
     assert brought("caused_by", 1.0) > brought("related_to", 1.0)
+
+
+def test_a_hit_brings_its_few_best_neighbours_of_either_trust() -> None:
+    lead = ranker().score(BASE)
+    others = [
+        replace(BASE, key=Key("web", f"ADR-{number:03d}"), cosine=(number - 500) / 60, vouched=number % 2 == 0)
+        for number in range(500, 520)
+    ]
+    links = [Link(BASE.key, other.key, "references", 1.0) for other in others]
+    brought = {hit.key.item_id for hit in ranker().reach([lead], reached(*links, others=others))[1:]}
+    best = {f"ADR-{number}" for number in range(520 - 2 * BESIDE, 520)}
+    assert brought == best
 
 
 def test_a_successor_takes_the_place_of_what_it_replaces() -> None:
