@@ -14,12 +14,12 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem; }
 summary { cursor: pointer; padding: .4rem 0; }
 details { border-bottom: 1px solid #8884; }
-details > div { padding: 0 0 1rem 1rem; }
+details > div { padding: 0 0 1rem 1rem; overflow-x: auto; }
 code, pre { font: 14px/1.4 ui-monospace, monospace; }
 pre { overflow: auto; background: #8882; padding: .75rem; border-radius: .3rem; }
 .method { display: inline-block; width: 4.5rem; font-weight: 700; }
 table { border-collapse: collapse; }
-td, th { text-align: left; vertical-align: top; padding: .15rem 1rem .15rem 0; }
+td, th { text-align: left; vertical-align: top; padding: .15rem 1rem .15rem 0; overflow-wrap: anywhere; }
 """
 DEVELOPMENT = "Development mode: no credential is asked for, and so only this machine is served."
 _HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
