@@ -60,7 +60,10 @@ BEARER = {
     "description": "An API key (`ctx_…`) or a JWT. The scope admin stands for every other one.",
 }
 GUARD = ("If-Match", "The ETag of the version that may be changed.")
+REPEATED = ("Idempotency-Key", "Sent again within a day it is answered as the first time, and creates nothing again.")
 PREFER = ("Prefer", "`respond-async`, or `wait=` seconds for the index.")
+KEYS = "/api/admin/keys"
+REPEATABLE = ("create_adr", "create_failure", "create_meeting", "create_snapshot", "create_key", "bulk")
 WRITES = ("post", "put", "patch", "delete")
 UNWAITING = ("Context", "Admin", "Embeddings")  # tags whose POSTs write no items
 
@@ -102,11 +105,14 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         problems |= WITH_BODY
     if "{" in path or path == "/metrics":
         problems |= WITH_ID
-    if method in WRITES and "{" in path:
+    if method in WRITES and "{" in path and not path.startswith(KEYS):  # which have no versions
         problems |= WITH_VERSION
         headers.append(GUARD)
+    if operation["operationId"] in REPEATABLE:
+        problems["409"] = "Something already stands there, or the Idempotency-Key came with another body"
+        headers.append(REPEATED)
     if method in WRITES and operation["tags"][0] not in UNWAITING:
-        problems["409"] = "Something already stands there"
+        problems.setdefault("409", "Something already stands there")
         headers.append(PREFER)
     for status, description in sorted(problems.items()):
         content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}

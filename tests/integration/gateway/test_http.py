@@ -83,6 +83,26 @@ async def test_the_document_says_what_a_body_needs(gateway: Gateway) -> None:
     assert "from" in schemas["ContextQuery"]["properties"]
 
 
+async def test_the_document_says_which_headers_count(gateway: Gateway) -> None:
+    paths = (await gateway.http.get("/openapi.json")).json()["paths"]
+    taken = {
+        (path, method): {parameter["name"] for parameter in operation.get("parameters", [])}
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+    repeatable = {
+        ("/api/adr", "post"),
+        ("/api/context/snapshot", "post"),
+        ("/api/bulk", "post"),
+        ("/api/admin/keys", "post"),
+    }
+    assert {of for of, names in taken.items() if "Idempotency-Key" in names} >= repeatable
+    assert "If-Match" in taken["/api/adr/{id}", "patch"]
+    assert "If-Match" in taken["/api/admin/review/{id}", "post"]
+    assert "If-Match" not in taken["/api/admin/keys/{id}", "delete"]
+    assert "Idempotency-Key" not in taken["/api/graph/relationships", "post"]
+
+
 async def test_the_docs_page_needs_nothing_from_anywhere(gateway: Gateway) -> None:
     page = await gateway.http.get("/", follow_redirects=True)
     assert page.url.path == "/docs"
