@@ -15,6 +15,7 @@ DEEPEST = 5
 LIMIT = 50
 MOST = 200
 MOST_RELATED = 1_000  # neighbours answered with one item
+MOST_WALKED = 5_000  # edges followed from one level of a walk to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +58,9 @@ class Graph:
 
         async def work(session: Session) -> tuple[Item, list[Related]]:
             item = await _get(session, item_id)
-            near = await session.edges.around([item_id], outgoing=True, incoming=True)
+            near = await session.edges.around([item_id], MOST_RELATED, outgoing=True, incoming=True)
             return item, [
-                Related(n.id, n.type, n.title, n.status, n.relationship, n.outgoing, 1, (item_id, n.id))
-                for n in near[:MOST_RELATED]
+                Related(n.id, n.type, n.title, n.status, n.relationship, n.outgoing, 1, (item_id, n.id)) for n in near
             ]
 
         return await self._store.read(who, work)
@@ -109,12 +109,17 @@ class Graph:
 
 
 async def _reach(session: Session, root: str, walk: Walk, depth: int) -> list[Related]:
-    """Breadth first, one query for each level; a cycle ends where it meets an item seen before."""
+    """Breadth first, one query for each level; a cycle ends where it meets an item seen before.
+
+    Where a level has more edges than anybody looks at, the closest are followed.
+    """
     paths: dict[str, tuple[str, ...]] = {root: (root,)}
     found: list[Related] = []
     frontier = [root]
     for level in range(1, depth + 1):
-        near = await session.edges.around(frontier, outgoing=walk.outgoing, incoming=walk.incoming, types=walk.types)
+        near = await session.edges.around(
+            frontier, MOST_WALKED, outgoing=walk.outgoing, incoming=walk.incoming, types=walk.types
+        )
         frontier = []
         for n in near:
             if n.id not in paths:

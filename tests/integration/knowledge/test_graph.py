@@ -7,6 +7,7 @@ import pytest
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import types_pb2 as types
 from context_common.errors import Invalid, NotFound
+from context_knowledge import graph
 from tests.support.items import adr, failure
 from tests.support.knowledge import Knowledge
 
@@ -159,3 +160,14 @@ async def test_an_edge_is_deleted_once(knowledge: Knowledge) -> None:
     assert (change.item_id, list(change.relationships)) == ("ADR-001", [])
     with pytest.raises(NotFound):
         await knowledge.ask("DeleteRelationship", request)
+
+
+async def test_of_a_hub_the_closest_are_followed(knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph, "MOST_WALKED", 3)
+    monkeypatch.setattr(graph, "MOST_RELATED", 2)
+    await knowledge.create(adr())
+    for number in range(6):
+        await knowledge.create(failure(root_cause=f"It was {number}, see ADR-001."))
+    assert len((await knowledge.related("ADR-001")).related) == 3
+    found = await knowledge.ask("GetItem", pb.GetItemRequest(id="ADR-001"))
+    assert len(found.related) == 2

@@ -72,6 +72,7 @@ AROUND = """
      WHERE i.review NOT IN ('held', 'rejected') AND (cardinality(%(types)s::text[]) = 0 OR near.type = ANY(%(types)s))
      ORDER BY near.type = 'references', near.strength DESC, near.type, near.outgoing DESC,
               length(i.id), i.id, length(near.here), near.here
+     LIMIT %(most)s
 """
 
 
@@ -162,10 +163,10 @@ class Edges:
         return row is not None
 
     async def around(
-        self, ids: Sequence[str], *, outgoing: bool, incoming: bool, types: Sequence[RelationshipType] = ()
+        self, ids: Sequence[str], most: int, *, outgoing: bool, incoming: bool, types: Sequence[RelationshipType] = ()
     ) -> list[Neighbour]:
-        """The items one edge away from any of `ids`, closest relationships first; no type given is every type."""
-        params = self._params(ids=list(ids), out=outgoing, types=[kind.value for kind in types])
+        """The items at the end of at most `most` edges of `ids`, closest relationships first; no type is every type."""
+        params = self._params(ids=list(ids), out=outgoing, types=[kind.value for kind in types], most=most)
         rows = await (await self._connection.execute(AROUND, {**params, "in": incoming})).fetchall()
         return [
             Neighbour(
