@@ -12,7 +12,7 @@ import orjson
 from context_retrieval import fence
 from context_retrieval.chunks import lay_out
 from context_retrieval.document import OWN_FIELDS, TELLING, label, shown_sections
-from context_retrieval.excerpt import excerpt
+from context_retrieval.excerpt import excerpt, shorten
 from context_retrieval.model import Candidate, Counts, Document, Page, Section, Tally
 from context_retrieval.rank import Scored
 from context_retrieval.tokens import Part, cut
@@ -27,7 +27,6 @@ DOUBTFUL = 1.3  # times more than there is room for: so far off is no guess
 AROUND = 84  # tokens of what stands around an item's own fields, about
 CONTENT = 28  # that are kept for its content, at least
 LEAST_FIELD = 16  # tokens of a field, below which its beginning says nothing
-JOINT = 2  # tokens between two fields
 TRIES = 6
 
 
@@ -125,14 +124,16 @@ class Item:
         None where not even a cut title fits.
         """
         frame = self._fitting(room - CONTENT - self._fence)
+        if self._heading:
+            under = frame.beside(self._inside({"content_of": self._heading}))
+            frame = under if under.tokens <= room - CONTENT - self._fence else frame
         empty = self._with_content(frame, "")
-        telling = self._telling(room - empty.tokens - self._fence)
-        shown = self._filled(frame, empty, room - sum(count for _, count in telling))
+        kept = self._kept(room - empty.tokens - self._fence)
+        shown = self._filled(frame, empty, room - sum(kept.values()))
         if shown is None:
             return empty if empty.tokens <= room else None
-        for text, _ in telling:
-            more = shown.beside(text)
-            shown = more if more.tokens <= room else shown
+        for name, allowed in kept.items():
+            shown = self._with_beginning(shown, name, allowed, room)
         return self._with_fields(shown, room)
 
     def _filled(self, frame: Rendered, empty: Rendered, room: int) -> Rendered | None:
@@ -152,31 +153,31 @@ class Item:
             allowed = min(allowed - 1, allowed - (shown.tokens - room))
         return None
 
-    def _telling(self, room: int) -> list[tuple[str, int]]:
-        """The beginnings of its most telling fields as they are shown, with what each takes: of `room` tokens what the
-        passage leaves, or a third.
-        """
+    def _kept(self, room: int) -> dict[str, int]:
+        """The tokens kept for each of its most telling fields: of `room` what the passage leaves, or a third."""
         names = [name for name in TELLING[self.scored.candidate.type] if name in self._own and not self._begun(name)]
         allowed = max(room // 3, room - self._about_passage)
-        found = []
+        kept = {}
         for left, name in zip(range(len(names), 0, -1), names, strict=True):
-            text = self._beginning(name, allowed // left)
-            if text:
-                taken = Part.of(text).then(f"}}{NEXT}") + JOINT
+            needed = len(self._inside({name: self._own[name]})) // CHARACTERS + LEAST_FIELD
+            taken = min(needed, allowed // left)
+            if taken > LEAST_FIELD:
+                # In steps, so that the same beginnings come again, and are counted once.
+                kept[name] = taken // LEAST_FIELD * LEAST_FIELD
                 allowed -= taken
-                found.append((text, taken))
-        return found
+        return kept
 
-    def _beginning(self, name: str, room: int) -> str:
-        """A field as it is shown within `room` tokens: whole, or of a text the beginning; empty where neither fits."""
+    def _with_beginning(self, shown: Rendered, name: str, allowed: int, room: int) -> Rendered:
+        """`shown` with as much of a field as about so many tokens hold, and `room` in all; only texts are cut."""
         value = self._own[name]
         text = self._inside({name: value})
-        room -= JOINT + self._fence
-        if len(text) <= MOST_CHARACTERS * room and Part.of(text).then("}") <= room:
-            return text
-        if not isinstance(value, str) or room < LEAST_FIELD:
-            return ""
-        return self._inside({name: f"{cut(value[: MOST_CHARACTERS * room], room - LEAST_FIELD // 2)}…"})
+        allowed -= LEAST_FIELD // 2
+        if len(text) > CHARACTERS * allowed and isinstance(value, str):
+            text = self._inside({name: shorten(value, CHARACTERS * allowed)})
+        more = shown.beside(text)
+        if more.tokens > room and isinstance(value, str):
+            more = shown.beside(self._inside({name: f"{cut(value[: CHARACTERS * allowed], allowed)}…"}))
+        return more if more.tokens <= room else shown
 
     @property
     def bare(self) -> Rendered:
@@ -219,15 +220,16 @@ class Item:
 
     @cached_property
     def _passage(self) -> str:
-        """The passage that matched, under the name of its field where it starts within one."""
+        return self.page.passage or self._first()
+
+    @cached_property
+    def _heading(self) -> str:
+        """What the passage stands under where it starts within a field; empty elsewhere, since it says so itself."""
         passage = self.page.passage
-        if not passage:
-            return self._first()
-        if any(passage.startswith(f"{name}:\n") for name in self._texts):
-            return passage
-        layout = lay_out([Section(name, text) for name, text in self._texts.items()])
-        heading = layout.heading(max(layout.text.find(passage), 0))
-        return f"{heading}:\n{passage}" if heading else passage
+        if not passage or any(passage.startswith(f"{label(name)}:\n") for name in self._own):
+            return ""
+        layout = lay_out([Section(label(name), text) for name, text in self._texts.items()])
+        return layout.heading(max(layout.text.find(passage), 0))
 
     @cached_property
     def _about_passage(self) -> int:
@@ -236,18 +238,25 @@ class Item:
 
     def _said(self, name: str) -> bool:
         """Whether the passage says all of a field that is text."""
-        text = self._texts.get(label(name))
-        return text is not None and (f"{label(name)}:\n{text}" in self._passage or text == self._passage)
+        return self._says(name, None)
 
     def _begun(self, name: str) -> bool:
         """Whether the passage says at least how it begins."""
-        text = self._texts.get(label(name))
-        return text is not None and (f"{label(name)}:\n{text[:GLANCE]}" in self._passage or text == self._passage)
+        return self._says(name, GLANCE)
+
+    def _says(self, name: str, characters: int | None) -> bool:
+        """Whether the passage says so many characters of a field, under its name; None: all of it."""
+        if not self.page.passage:
+            return bool(self._own[name] == self._passage)
+        under = f"{label(name)}:\n"
+        return under in self._passage and under + self._texts.get(name, "")[:characters] in self._passage
 
     @cached_property
     def _texts(self) -> dict[str, str]:
-        """Its fields as text, by the labels under which they stand in passages."""
-        return {section.label: section.text for section in shown_sections(self.scored.candidate.type, self._own)}
+        """Its fields as text, as they stand in passages."""
+        sections = shown_sections(self.scored.candidate.type, self._own)
+        names = {label(name): name for name in self._own}
+        return {names[section.label]: section.text for section in sections}
 
     def _first(self) -> str:
         lead = next((value for value in self._own.values() if isinstance(value, str)), "")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date
+from functools import cache
 from typing import Any
 
 from context.v1 import knowledge_pb2, types_pb2
@@ -114,6 +115,7 @@ def shown_sections(item_type: str, payload: Mapping[str, Any]) -> Iterator[Secti
             yield Section(label(name), text)
 
 
+@cache
 def label(name: str) -> str:
     """A field's name as a heading: `root_cause` is "Root cause"."""
     return name.replace("_", " ").capitalize()

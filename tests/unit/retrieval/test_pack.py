@@ -181,7 +181,7 @@ def test_a_cut_decision_says_what_was_decided_and_what_its_passage_is_of(budget:
     }
     shown = check(pack([item(payload=payload, passage=weighed[:600])], budget), budget)["key_decisions"][0]
     assert shown["truncated"] is True
-    assert shown["content"].startswith("Options considered:\nMongoDB: We store all")
+    assert (shown["content_of"], shown["content"][:21]) == ("Options considered", "MongoDB: We store all")
     assert shown["decision"].startswith("Documents stay in Postgres.")
     assert shown["decision"].endswith("…")
 
