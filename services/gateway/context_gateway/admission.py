@@ -29,7 +29,7 @@ class Admission:
         self._seconds = settings.request_timeout
         self._origins: Collection[str] = settings.cors_origins
         self._lanes = lanes(settings.limits)
-        self._streams = Streams()
+        self._streams = Streams(settings.limits.queue_seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or say why not."""
@@ -81,7 +81,7 @@ class Admission:
     async def _serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         lane = self._lanes[operation.rate]
         if scope["path"] in STREAMS:
-            with self._streams.place(scope["state"]["identity"].caller.principal):
+            async with self._streams.place(scope["state"]["identity"].caller.principal):
                 entered = await lane.enter()
                 try:
                     await self._app(scope, receive, send)

@@ -5,8 +5,8 @@ Each class of route has a lane of its own, so that none can crowd out another an
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from time import monotonic
 
 from context_common.errors import Unavailable
@@ -18,8 +18,8 @@ LEAST = 16  # that it never goes below: as many agents, and as many waiting, are
 SHRINK = 0.9
 SEVERAL = 3.0  # times its best that an operation may take
 MEMORY = 60.0  # seconds for which, and up to twice that, the best is remembered
-STREAMS = 8  # bulk calls at once,
-STREAMS_EACH = 4  # and of one caller
+STREAMS = 16  # bulk calls at once,
+STREAMS_EACH = 8  # and of one caller
 SIDE = 16  # requests at once to health, metrics and administration
 NEVER = float("inf")
 
@@ -130,28 +130,41 @@ class Lane:
 
 
 class Streams:
-    """Sees to it that no caller holds the lane of bulk calls alone, which last as long as their callers like."""
+    """Sees to it that no caller holds the lane of bulk calls alone, which last as long as their callers like.
 
-    def __init__(self) -> None:
-        self._held = Counter[str]()
+    Args:
+        wait: Seconds that a call may wait for another of the same caller to end.
+    """
 
-    @contextmanager
-    def place(self, caller: str) -> Iterator[None]:
-        """One of those that a caller may hold at once.
+    def __init__(self, wait: float) -> None:
+        self._wait = wait
+        self._places: dict[str, asyncio.Semaphore] = {}
+        self._callers = Counter[str]()  # calls that hold a place or wait for one
+
+    @asynccontextmanager
+    async def place(self, caller: str) -> AsyncIterator[None]:
+        """One of the places that a caller may hold at once.
 
         Raises:
-            Busy: They hold them all.
+            Busy: They hold them all, and none became free in time.
         """
-        if self._held[caller] >= STREAMS_EACH:
-            metrics.SHED.labels("bulk").inc()
-            raise Busy
-        self._held[caller] += 1
+        places = self._places.setdefault(caller, asyncio.Semaphore(STREAMS_EACH))
+        self._callers[caller] += 1
         try:
-            yield
+            try:
+                async with asyncio.timeout(self._wait):
+                    await places.acquire()
+            except TimeoutError as error:
+                metrics.SHED.labels("bulk").inc()
+                raise Busy from error
+            try:
+                yield
+            finally:
+                places.release()
         finally:
-            self._held[caller] -= 1
-            if not self._held[caller]:
-                del self._held[caller]
+            self._callers[caller] -= 1
+            if not self._callers[caller]:
+                del self._callers[caller], self._places[caller]
 
 
 def lanes(limits: Limits) -> dict[str, Lane]:

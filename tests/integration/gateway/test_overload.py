@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
+from context_common.caller import WRITE
 from context_gateway.lanes import SIDE, START, STREAMS_EACH
 from context_gateway.limits import Limits
 from tests.support.gateway import Gateway, serve
@@ -83,6 +84,23 @@ async def test_every_lane_has_an_end(lane: str, path: str, most: int) -> None:
         await until(lambda: in_flight(lane) == most)
         assert (await send()).status_code == 503
         assert {(await one).status_code for one in sent} == {200}
+
+
+async def test_one_caller_cannot_hold_every_stream_and_waits_for_their_own() -> None:
+    line = b'{"type": "adr", "title": "x", "decision": "y"}\n'
+    async with serve(limits=Limits(queue_seconds=10), auth_required=True) as gateway:
+        first, second = (gateway.admin.make(WRITE) for _ in range(2))
+
+        def send(key: Any) -> Any:
+            headers = {"content-type": "application/x-ndjson", "authorization": f"Bearer {key.text}"}
+            return asyncio.create_task(gateway.http.post("/api/bulk", content=line, headers=headers))
+
+        gateway.knowledge.pause = 1.0
+        sent = [send(first) for _ in range(STREAMS_EACH + 4)]
+        await until(lambda: in_flight("bulk") == STREAMS_EACH)
+        other = send(second)
+        await until(lambda: in_flight("bulk") == STREAMS_EACH + 1)
+        assert {(await one).status_code for one in (*sent, other)} == {200}
 
 
 async def test_a_body_that_comes_slowly_takes_nobodys_place() -> None:
