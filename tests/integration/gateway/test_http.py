@@ -177,6 +177,7 @@ async def test_at_first_it_waits_for_both_but_not_for_ever(part: str, monkeypatc
 
 async def test_with_nothing_left_to_serve_it_is_not_ready_but_alive() -> None:
     async with serve() as gateway:
+        await ready(gateway, "/readyz", 200, word="ready")  # from when on one of the two is enough
         gateway.knowledge.ready = gateway.retrieval.ready = False
         assert (await ready(gateway, "/readyz", 503, word="not_ready"))["away"] == ["knowledge", "retrieval"]
         assert (await gateway.http.get("/livez")).status_code == 200

@@ -16,8 +16,7 @@ from context_gateway.clients import Clients
 from context_gateway.rates import TooMany
 from context_gateway.schemas.requests import Embeddings
 
-BATCH = 64  # texts that go at once, and that count as one request
-FEW = 4  # that are embedded as a question is; with more, everybody's questions would wait for them
+BATCH = 64  # texts that Embed takes at most
 
 routes = router("Embeddings")
 
@@ -44,7 +43,7 @@ async def create_embeddings(request: Request, body: Embeddings) -> Response:
 
 async def _embed(services: Clients, texts: Sequence[str]) -> tuple[list[pb.Embedding], pb.Model]:
     """The vectors of `texts`: at once for a few, as background work for many."""
-    if len(texts) <= FEW:
+    if len(texts) <= BATCH:
         answered = await call(services.embedding.Embed, pb.EmbedRequest(texts=texts), within=BUDGET)
         return list(answered.embeddings), answered.model
     embeddings: list[pb.Embedding] = []
