@@ -95,8 +95,7 @@ class Table:
             method, _, template = operation.name.partition(" ")
             node = self._tree
             for segment in template.split("/"):
-                rest = segment in (REST, SLASHED)
-                name = REST if rest else "{}" if segment.startswith("{") else segment
+                name = REST if segment in (REST, SLASHED) else "{}" if segment.startswith("{") else segment
                 node = node.setdefault(f"/{name}", {})
             node[method] = operation
 

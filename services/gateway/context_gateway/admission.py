@@ -81,23 +81,17 @@ class Admission:
     async def _serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
         lane = self._lanes[operation.rate]
         if scope["path"] in STREAMS:
-            async with self._streams.place(scope["state"]["identity"].caller.principal):
-                entered = await lane.enter()
-                try:
-                    await self._app(scope, receive, send)
-                finally:
-                    lane.leave(entered, operation.name)
+            principal = scope["state"]["identity"].caller.principal
+            async with self._streams.place(principal), lane.place(operation.name):
+                await self._app(scope, receive, send)
             return
         try:
             # A body that comes slowly takes nobody's place meanwhile.
             async with asyncio.timeout(self._seconds):
                 receive = await whole(scope, receive)
-            entered = await lane.enter()
-            try:
+            async with lane.place(operation.name):
                 deadline.bind(self._seconds)
                 async with asyncio.timeout(self._seconds):
                     await self._app(scope, receive, send)
-            finally:
-                lane.leave(entered, operation.name)
         except TimeoutError as error:
             raise TooLate from error

@@ -4,10 +4,11 @@ Each class of route has a lane of its own, so that none can crowd out another an
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
+from weakref import WeakValueDictionary
 
 from context_common.errors import Unavailable
 from context_gateway import metrics
@@ -99,6 +100,19 @@ class Lane:
             self._limit = min(self._most, self._limit + 1 / self._limit)
         self._let_in()
 
+    @asynccontextmanager
+    async def place(self, operation: str) -> AsyncIterator[None]:
+        """A place for as long as the block lasts.
+
+        Raises:
+            Busy: There is none, and none became free in time.
+        """
+        entered = await self.enter()
+        try:
+            yield
+        finally:
+            self.leave(entered, operation)
+
     def _let_in(self) -> None:
         while self._waiting and self._running < self.limit:
             waiter = self._waiting.popleft()
@@ -138,8 +152,7 @@ class Streams:
 
     def __init__(self, wait: float) -> None:
         self._wait = wait
-        self._places: dict[str, asyncio.Semaphore] = {}
-        self._callers = Counter[str]()  # calls that hold a place or wait for one
+        self._places = WeakValueDictionary[str, asyncio.Semaphore]()  # of callers who hold or wait for one
 
     @asynccontextmanager
     async def place(self, caller: str) -> AsyncIterator[None]:
@@ -149,22 +162,16 @@ class Streams:
             Busy: They hold them all, and none became free in time.
         """
         places = self._places.setdefault(caller, asyncio.Semaphore(STREAMS_EACH))
-        self._callers[caller] += 1
         try:
-            try:
-                async with asyncio.timeout(self._wait):
-                    await places.acquire()
-            except TimeoutError as error:
-                metrics.SHED.labels("bulk").inc()
-                raise Busy from error
-            try:
-                yield
-            finally:
-                places.release()
+            async with asyncio.timeout(self._wait):
+                await places.acquire()
+        except TimeoutError as error:
+            metrics.SHED.labels("bulk").inc()
+            raise Busy from error
+        try:
+            yield
         finally:
-            self._callers[caller] -= 1
-            if not self._callers[caller]:
-                del self._callers[caller], self._places[caller]
+            places.release()
 
 
 def lanes(limits: Limits) -> dict[str, Lane]:

@@ -155,8 +155,10 @@ class Item:
 
     def _kept(self, room: int) -> dict[str, int]:
         """The tokens kept for each of its most telling fields: of `room` what the passage leaves, or a third."""
-        names = [name for name in TELLING[self.scored.candidate.type] if name in self._own and not self._begun(name)]
-        allowed = max(room // 3, room - self._about_passage)
+        names = [name for name in TELLING[self.scored.candidate.type] if name in self._own]
+        names = [name for name in names if not self._says(name, GLANCE)]
+        about_passage = len(self._passage) // CHARACTERS + LEAST_FIELD
+        allowed = max(room // 3, room - about_passage)
         kept = {}
         for left, name in zip(range(len(names), 0, -1), names, strict=True):
             needed = len(self._inside({name: self._own[name]})) // CHARACTERS + LEAST_FIELD
@@ -208,7 +210,7 @@ class Item:
     def _with_fields(self, shown: Rendered, room: int) -> Rendered:
         """`shown` with each field that still fits, and is neither there already nor said by the passage."""
         for name, value in self._own.items():
-            if name in TELLING[self.scored.candidate.type] or self._said(name):
+            if name in TELLING[self.scored.candidate.type] or self._says(name):
                 continue
             text = self._inside({name: value})
             if len(text) > MOST_CHARACTERS * (room - shown.tokens):  # not worth counting
@@ -231,21 +233,8 @@ class Item:
         layout = lay_out([Section(label(name), text) for name, text in self._texts.items()])
         return layout.heading(max(layout.text.find(passage), 0))
 
-    @cached_property
-    def _about_passage(self) -> int:
-        """The tokens that the passage takes, rather too many."""
-        return len(self._passage) // CHARACTERS + LEAST_FIELD
-
-    def _said(self, name: str) -> bool:
-        """Whether the passage says all of a field that is text."""
-        return self._says(name, None)
-
-    def _begun(self, name: str) -> bool:
-        """Whether the passage says at least how it begins."""
-        return self._says(name, GLANCE)
-
-    def _says(self, name: str, characters: int | None) -> bool:
-        """Whether the passage says so many characters of a field, under its name; None: all of it."""
+    def _says(self, name: str, characters: int | None = None) -> bool:
+        """Whether the passage says so many characters of a field, under its name; all of it where none are given."""
         if not self.page.passage:
             return bool(self._own[name] == self._passage)
         under = f"{label(name)}:\n"

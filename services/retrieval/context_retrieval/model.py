@@ -250,9 +250,8 @@ class Expansion:
     reached: Mapping[Key, Candidate]
     successors: Sequence[Link]  # origin: what was superseded; target: what holds in its place
     neighbours: Sequence[Link]
-    elsewhere: Mapping[Key, str] = field(
-        default_factory=dict
-    )  # of what was superseded: who by, where no filter lets it in
+    # Of what was superseded: the id of what holds in its place, where the filter keeps that out.
+    elsewhere: Mapping[Key, str] = field(default_factory=dict)
 
     def with_(self, other: "Expansion") -> "Expansion":
         """This one and what the other has."""
@@ -279,11 +278,6 @@ class Glimpse:
     provenance: str
     vouched: bool
     updated_at: datetime
-
-    @property
-    def place(self) -> "Place":
-        """Where it stands in a list."""
-        return Place(self.item_date, self.updated_at, self.key)
 
 
 @dataclass(frozen=True, slots=True)

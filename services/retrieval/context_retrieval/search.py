@@ -117,7 +117,7 @@ class Searcher:
             plan, far = plan_for(request, mode, size, passing, most)
             candidates, expansion = await reader.search(question, wanted, plan, most, far)
             if plan.current and _crowded(candidates, request.limit, most, sought(most, bundle=request.bundle)):
-                alone = replace(plan, superseded=False, current=False)
+                alone = replace(plan, current=False)
                 others, beside = await reader.search(question, wanted, alone, most, far)
                 candidates = list({one.key: one for one in (*candidates, *others)}.values())
                 expansion = expansion.with_(beside)
@@ -204,11 +204,8 @@ def _crowded(candidates: Sequence[Candidate], limit: int, most: int, many: int) 
     other, and there may be more than was looked for.
     """
     holding = sum(candidate.in_force for candidate in candidates)
-    return (
-        holding < min(limit, len(candidates))
-        and len(candidates) - holding > most - limit
-        and (len(candidates) >= min(most, many))
-    )
+    spare = most - limit
+    return holding < limit and len(candidates) - holding > spare and len(candidates) >= min(most, many)
 
 
 def _kept(documents: int, most: float) -> float:

@@ -82,8 +82,7 @@ def glimpse(item: Glimpse) -> pb.SearchHit:
 
 def position(item: Glimpse) -> tuple[str, ...]:
     """The place of an item of a list, for a cursor."""
-    place = item.place
-    return place.item_date.isoformat(), place.updated_at.isoformat(), place.key.item_id, place.key.namespace
+    return item.item_date.isoformat(), item.updated_at.isoformat(), item.key.item_id, item.key.namespace
 
 
 def read_place(cursor: str, mark: str) -> Place:

@@ -42,17 +42,16 @@ def read_status(text: str) -> Status:
     # Of several of one day the last is the newest.
     chosen = max(range(len(lines)), key=lambda at: (dates[at], at)) if lines and all(dates) else 0
     word = lines[chosen][1][1].lower() if lines else ""
-    said, date = STATUS_OF.get(word, "active"), dates[chosen] if lines else ""
-    denied = _denied(said, lines[chosen][1] if lines else None, text)
-    translated = (bool(word) and word not in PLAIN) or denied != said
-    said = denied
+    plain, date = STATUS_OF.get(word, "active"), dates[chosen] if lines else ""
+    said = _denied(plain, lines[chosen][1] if lines else None, text)
+    translated = (bool(word) and word not in PLAIN) or said != plain
     if superseded:
         return Status("superseded", exact=_bare(text), known=True, date=date)
     if superseded is None:
         # What holds in part still holds.
         said = "active" if said == "superseded" else said
         return Status(said, exact=False, known=True, translated=True, partly_superseded=True, date=date)
-    return Status(said, exact=_bare(text), known=bool(lines) or denied != "active", translated=translated, date=date)
+    return Status(said, exact=_bare(text), known=bool(lines) or said != plain, translated=translated, date=date)
 
 
 def _denied(said: str, match: re.Match[str] | None, text: str) -> str:

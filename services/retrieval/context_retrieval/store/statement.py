@@ -34,8 +34,7 @@ class Plan:
             sought on both sides.
         marked: Words are sought among those of the namespaces, not among all.
         named: What the question names by its id is found whatever its status.
-        superseded: What is superseded is found as well, where only what is in force is asked for.
-        current: Of what is superseded, what holds in its place comes as well.
+        current: What is superseded is found as well as what is in force, and brings what holds in its place.
         bundle: The neighbours of the best come as well, and every item with its fields.
     """
 
@@ -45,7 +44,6 @@ class Plan:
     way_unvouched: Way | None = None
     marked: bool = True
     named: bool = False
-    superseded: bool = True
     current: bool = True
     bundle: bool = True
 
@@ -171,7 +169,7 @@ def _candidates(plan: Plan, shape: Shape) -> Iterator[tuple[str, str]]:
             ("_unvouched", " AND NOT d.vouched", str(sql.UNVOUCHED), plan.way_unvouched, few),
         ]
     for side, condition, limit, way, documents in sides:
-        passes = f"{shape.passes(superseded=plan.superseded)}{condition}"
+        passes = f"{shape.passes(superseded=plan.current)}{condition}"
         if plan.lexical:
             yield f"worded{side}", sql.WORDED.format(passes=passes, limit=limit)
         if plan.dense:
