@@ -18,6 +18,9 @@ from context_knowledge.injection_rules import NOT_SPEAKING, ORDERING, RULES, Rul
 
 ENOUGH = 1.0
 PASSAGE = 400  # characters: rules that apply this near to each other are taken together
+# Characters in which a rule looks for beginnings at once, since nothing else of the process can run meanwhile; and how
+# far it sees beyond.
+PIECE, BEYOND = 32_768, 1_024
 EXCERPT = 160  # characters
 AGAIN = 0.5  # of its weight, what a rule adds when it applies to other words as well
 QUOTED = 0.35  # what a rule weighs in quotation marks, where the text speaks about it
@@ -127,7 +130,8 @@ def _text(data: bytes) -> Iterator[str]:
 
 
 def _suspicious(plain: str) -> list[tuple[str, str]]:
-    hits = sorted((hit for rule in RULES for hit in _hits(rule, plain)), key=lambda hit: hit.start)
+    pieces = range(0, len(plain), PIECE)
+    hits = sorted((hit for at in pieces for rule in RULES for hit in _hits(rule, plain, at)), key=lambda hit: hit.start)
     starts = [hit.start for hit in hits]
     found = []
     for hit in hits:
@@ -148,10 +152,14 @@ def _weight(hits: list[Hit]) -> float:
     return round(sum(first + (AGAIN * others[0] if others else 0) for first, *others in weights), 3)
 
 
-def _hits(rule: Rule, plain: str) -> Iterator[Hit]:
-    if not any(hint in plain for hint in rule.hints):
+def _hits(rule: Rule, plain: str, piece: int) -> Iterator[Hit]:
+    """Where the rule applies to what begins in the piece of the text that starts there."""
+    start, end = max(piece - BEYOND, 0), piece + PIECE + BEYOND
+    if not any(plain.find(hint, start, end) >= 0 for hint in rule.hints):
         return
-    for match in rule.pattern.finditer(plain):
+    for match in rule.pattern.finditer(plain, start, end):
+        if not piece <= match.start() < piece + PIECE:
+            continue
         spoken_of = _quoted(plain, *match.span()) and _spoken_of(plain, *match.span())
         weight = rule.weight * QUOTED if spoken_of else rule.weight
         yield Hit(rule.name, weight, match.start(), " ".join(match[0].split())[:EXCERPT])

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from context_common.caller import Caller
 from context_common.errors import Conflict, Invalid, NotFound, Stale
 from context_knowledge import defaults, holding, links, metrics, references, supersession
+from context_knowledge.apart import apart, length
 from context_knowledge.checks import check, check_texts
 from context_knowledge.model import (
     Adr,
@@ -44,14 +45,14 @@ class Items:
     def __init__(self, store: Store, vocabulary: Vocabulary, now: Callable[[], datetime]) -> None:
         self._store, self._vocabulary, self._now = store, vocabulary, now
 
-    def create(self, item: Item) -> Work:
+    async def create(self, item: Item) -> Work:
         """What stores a new item, in a transaction; a snapshot whose commit is known is answered as it stands.
 
         Raises:
             Invalid: Names every field that is wrong.
             Conflict: In the transaction: the id or the source_uri belongs to another item.
         """
-        whole = holding.first_look(self._complete(_with_canonical_id(item)))
+        whole = await self._looked_at(_with_canonical_id(item))
         return lambda session: self._create(session, whole)
 
     def record(self, item: Item) -> Work:
@@ -89,6 +90,14 @@ class Items:
         metrics.ITEMS_CHANGED.labels(kind, Change.DELETED).inc()
         return change_id
 
+    async def _looked_at(self, item: Item) -> Item:
+        """A new item, complete, and held where its text looks like instructions."""
+        return await apart(length(item), lambda: holding.first_look(self._complete(item)))
+
+    async def _looked_at_again(self, old: Item, changed: Item, by: str) -> Item:
+        """The same of a standing one that was changed by a hand of the provenance `by`."""
+        return await apart(length(changed), lambda: holding.second_look(old, self._complete(changed), by))
+
     def _complete(self, item: Item) -> Item:
         whole = defaults.fill(defaults.canonical(item), self._now(), self._vocabulary)
         check(whole)
@@ -123,7 +132,7 @@ class Items:
         session.feed.in_bulk()
         held = await _holder(session, given)
         if held is None:
-            return await self._insert(session, holding.first_look(self._complete(given)))
+            return await self._insert(session, await self._looked_at(given))
         if isinstance(given.body, Adr):
             await session.items.lock_supersession()
         old = await _lock(session, held)
@@ -131,16 +140,16 @@ class Items:
             raise Conflict(f"{old.id} has that source_uri or commit_hash, not {given.id}")
         if given.source_uri and old.source_uri and given.source_uri != old.source_uri and given.id:
             raise Conflict(f"{old.id} was recorded from another source_uri")
-        new = self._complete(defaults.rederive(old, defaults.merge(old, given)))
-        return await self._rewrite(session, old, holding.second_look(old, new, given.provenance or "human"))
+        changed = defaults.rederive(old, defaults.merge(old, given))
+        new = await self._looked_at_again(old, changed, given.provenance or "human")
+        return await self._rewrite(session, old, new)
 
     async def _update(self, session: Session, patch: Patch) -> Recorded:
         if references.type_of(patch.id) is ItemType.ADR:
             await session.items.lock_supersession()
         old = await _lock(session, patch.id, patch.expected_version)
         changed = defaults.rederive(old, old.replace(patch.values), patch.values)
-        new = self._complete(changed)
-        new = holding.second_look(old, new, patch.provenance)
+        new = await self._looked_at_again(old, changed, patch.provenance)
         recorded = await self._rewrite(session, old, new, exact=True)
         if recorded.item.status == old.status != new.status:
             by = links.superseded_by(recorded.item)

@@ -15,11 +15,12 @@ from context_common import caller
 from context_common.client import away
 from context_common.errors import AppError, Invalid, TooLate, to_status
 from context_knowledge import redaction, wire
+from context_knowledge.apart import apart
 from context_knowledge.feed import Feed
 from context_knowledge.graph import Graph, Related, Walk
 from context_knowledge.items import Items, Patch, noting
 from context_knowledge.lists import list_items
-from context_knowledge.model import Edge, Filter
+from context_knowledge.model import Edge, Filter, Redaction
 from context_knowledge.once import Once, Request
 from context_knowledge.store import Store
 from context_knowledge.store.aside import Failed
@@ -41,9 +42,9 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         self._once = Once(store)
 
     async def CreateItem(self, request: pb.CreateItemRequest, context: Context) -> pb.CreateItemResponse:
-        redactions = redaction.clean(request.item)
+        redactions = await _clean(request.item)
         asked = Request.of(request.idempotency_key, request.item)
-        work = noting(self._items.create(wire.read_item(request.item)), redactions)
+        work = noting(await self._items.create(wire.read_item(request.item)), redactions)
         recorded = await self._once.write(caller.current(), work, asked)
         await self._store.settle()
         return pb.CreateItemResponse(recorded=recorded)
@@ -88,7 +89,7 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         return pb.ListItemsResponse(items=map(wire.write_item, page.items), next_page_token=page.cursor)
 
     async def UpdateItem(self, request: pb.UpdateItemRequest, context: Context) -> pb.UpdateItemResponse:
-        redactions = redaction.clean(request.item)
+        redactions = await _clean(request.item)
         item_id = wire.item_id(request.item.id, "id")
         given = wire.read_item(wire.typed(request.item, item_id))
         values = given.values()
@@ -174,7 +175,7 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
     async def _record(self, item: types.Item, key: str) -> tuple[pb.RecordResult, Status | None]:
         """The result of one item of many, and the error that will also be that of those after it."""
         try:
-            redactions = redaction.clean(item)
+            redactions = await _clean(item)
             asked, work = Request.of(key, item), noting(self._items.record(wire.read_item(item)), redactions)
             return pb.RecordResult(recorded=await self._once.write(caller.current(), work, asked)), None
         except TooLate:
@@ -185,6 +186,11 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         except Exception as error:
             log.exception("record_failed")
             return pb.RecordResult(error=to_status(error)), None
+
+
+async def _clean(item: types.Item) -> tuple[Redaction, ...]:
+    """Take its secrets out of `item`; answers where they were."""
+    return await apart(item.ByteSize(), lambda: redaction.clean(item))
 
 
 def _edge(message: types.Relationship) -> Edge:

@@ -127,7 +127,7 @@ async def test_a_commit_whose_answer_is_lost_is_not_done_again(server: Breakable
         postgres.open_pool(url, SESSION, name="test", size=2) as pool,
     ):
         store = Store(pool)
-        work = Items(store, Vocabulary.load(), lambda: datetime.now(UTC)).create(item)
+        work = await Items(store, Vocabulary.load(), lambda: datetime.now(UTC)).create(item)
         with pytest.raises(Unavailable, match="may be stored or not"):
             await store.run(admin(), work)
     assert await server.execute("SELECT id, version FROM knowledge.items") == [("ADR-001", 1)]
