@@ -176,6 +176,8 @@ class Item:
         allowed -= LEAST_FIELD // 2
         if len(text) > CHARACTERS * allowed and isinstance(value, str):
             text = self._inside({name: shorten(value, CHARACTERS * allowed)})
+        if len(text) > MOST_CHARACTERS * room:  # not worth counting
+            return shown
         more = shown.beside(text)
         if more.tokens > room and isinstance(value, str):
             more = shown.beside(self._inside({name: f"{cut(value[: CHARACTERS * allowed], allowed)}…"}))

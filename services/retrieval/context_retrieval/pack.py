@@ -27,8 +27,7 @@ SAMPLE_ID = "01a2082a-69ed-7191-9dc6-80bb6a403f17"
 SMALLEST = 180  # tokens that an item takes: few take less
 FEWEST = 16  # items to choose among, however small the budget
 MARGIN = 8  # tokens that another id and the counts may take more
-ALIKE_TEXT = 3000  # characters compared,
-FIRST, BEGIN_ALIKE = 400, 0.4  # where of the first of them this share of words is in common
+ALIKE_TEXT = 3000  # characters compared
 DENIALS = frozenset("cannot never no none nor not without".split())  # noqa: SIM905
 WHERE = ("app_name", "environment")  # the same elsewhere is another failure
 
@@ -230,7 +229,7 @@ class Words:
 
     def __init__(self, item: Item) -> None:
         self._item = item
-        self.first = frozenset(_words(item.lead[:FIRST]))
+        self.title = frozenset(_words(item.page.title))
         self.where = [item.page.payload.get(name) for name in WHERE]
 
     @cached_property
@@ -248,23 +247,18 @@ class Words:
         """Those that follow each other."""
         return frozenset(pairwise(self._in_order))
 
-    @cached_property
-    def title(self) -> frozenset[str]:
-        """Those of its title."""
-        return frozenset(_words(self._item.page.title))
-
     def alike(self, other: "Words") -> bool:
-        """Whether both say the same: nearly all words are in common, and many of the first, which are soon compared.
+        """Whether both say the same: nearly all words are in common, and most of the title, which is soon compared.
 
         Not where they differ in a number, in what is denied, in the order of what they say, in what they are called or
         in where it was: that is what two records of one matter disagree about.
         """
-        if _common(self.first, other.first) < BEGIN_ALIKE or _common(self.all, other.all) < ALIKE:
+        if _common(self.title, other.title) < ALIKE_PAIRS or _common(self.all, other.all) < ALIKE:
             return False
         differing = self.all ^ other.all
         if self.where != other.where or not differing.isdisjoint(DENIALS) or any(map(_has_digit, differing)):
             return False
-        return _common(self.pairs, other.pairs) >= ALIKE_PAIRS and _common(self.title, other.title) >= ALIKE_PAIRS
+        return _common(self.pairs, other.pairs) >= ALIKE_PAIRS
 
 
 def _words(text: str) -> list[str]:
