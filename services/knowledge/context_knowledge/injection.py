@@ -45,6 +45,7 @@ SPOKEN_OF = re.compile(
     r"inject|attack|jailbreak|malicious|adversar|such as|e\.g\.|for instance|phrase|detect|threat|saniti[sz]|hostile"
     r"|poison|red[ -]team|payload|classif|heuristic|pattern|example|corpus|regex|block"
 )
+HINTS = sorted({hint for rule in RULES for hint in rule.hints})
 QUOTES = "\"'`“”‘’«»"
 
 
@@ -131,7 +132,7 @@ def _text(data: bytes) -> Iterator[str]:
 
 def _suspicious(plain: str) -> list[tuple[str, str]]:
     pieces = range(0, len(plain), PIECE)
-    hits = sorted((hit for at in pieces for rule in RULES for hit in _hits(rule, plain, at)), key=lambda hit: hit.start)
+    hits = sorted((hit for piece in pieces for hit in _hits(plain, piece)), key=lambda hit: hit.start)
     starts = [hit.start for hit in hits]
     found = []
     for hit in hits:
@@ -152,17 +153,23 @@ def _weight(hits: list[Hit]) -> float:
     return round(sum(first + (AGAIN * others[0] if others else 0) for first, *others in weights), 3)
 
 
-def _hits(rule: Rule, plain: str, piece: int) -> Iterator[Hit]:
-    """Where the rule applies to what begins in the piece of the text that starts there."""
+def _hits(plain: str, piece: int) -> Iterator[Hit]:
+    """Where rules apply to what begins in the piece of the text that starts there."""
     start, end = max(piece - BEYOND, 0), piece + PIECE + BEYOND
-    if not any(plain.find(hint, start, end) >= 0 for hint in rule.hints):
-        return
-    for match in rule.pattern.finditer(plain, start, end):
-        if not piece <= match.start() < piece + PIECE:
+    around = plain[start:end]
+    hints = {hint for hint in HINTS if hint in around}
+    for rule in RULES:
+        if hints.isdisjoint(rule.hints):
             continue
-        spoken_of = _quoted(plain, *match.span()) and _spoken_of(plain, *match.span())
-        weight = rule.weight * QUOTED if spoken_of else rule.weight
-        yield Hit(rule.name, weight, match.start(), " ".join(match[0].split())[:EXCERPT])
+        for match in rule.pattern.finditer(plain, start, end):
+            if piece <= match.start() < piece + PIECE:
+                yield _hit(rule, plain, match)
+
+
+def _hit(rule: Rule, plain: str, match: re.Match[str]) -> Hit:
+    spoken_of = _quoted(plain, *match.span()) and _spoken_of(plain, *match.span())
+    weight = rule.weight * QUOTED if spoken_of else rule.weight
+    return Hit(rule.name, weight, match.start(), " ".join(match[0].split())[:EXCERPT])
 
 
 def _spoken_of(plain: str, start: int, end: int) -> bool:
