@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from operator import itemgetter
 
 from context_retrieval.model import Section
@@ -17,6 +18,7 @@ SENTENCE = re.compile(r"[.!?\n。！？](?:(?<=[.!?])[)\"'\]]*\s+|(?<=\n)\n*|(?<
 BLANK = re.compile(r"\s+")
 HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t]*#*$", re.MULTILINE)
 ROUGH_TOKEN = re.compile(r"[a-zA-Z0-9]{1,4}|[^\W_]|[^\w\s]|_")
+LONGEST_TOKEN = 128  # characters that count as one token at most
 FIELD, PARA, SENT, WORD = 4, 3, 2, 1
 
 
@@ -65,6 +67,19 @@ def lay_out(sections: Sequence[Section]) -> Layout:
 def rough_starts(text: str) -> list[int]:
     """Where tokens about start: for when the model cannot be asked; cuts finer than it would."""
     return [match.start() for match in ROUGH_TOKEN.finditer(text)]
+
+
+def bounded(starts: Sequence[int], end: int) -> list[int]:
+    """`starts` in a text of `end` characters, with more of them where one is far from the next.
+
+    Models read a word of a hundred characters as one token, of a hundred thousand too, and a run of blanks as none: but
+    passages are shown and handed on, and must not grow without bound.
+    """
+    found: list[int] = []
+    starts = starts or [0] * (end > 0)
+    for start, following in pairwise([*starts, end]):
+        found += range(start, max(following, start + 1), LONGEST_TOKEN)
+    return found
 
 
 class Cutter:

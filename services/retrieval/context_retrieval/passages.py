@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from context_retrieval.analysis import analyse, lexeme_literal
-from context_retrieval.chunks import Cutter, Layout, lay_out, rough_starts
+from context_retrieval.chunks import Cutter, Layout, bounded, lay_out, rough_starts
 from context_retrieval.document import sections
 from context_retrieval.model import Document, Words
 
@@ -67,8 +67,8 @@ class Text:
 
     def passages(self, window: int, title_starts: Sequence[int], text_starts: Sequence[int]) -> list[Passage]:
         """Passages that fit a window of `window` tokens under their title and heading."""
-        text = self.layout.text
-        title = self.title
+        text, title = self.layout.text, self.title
+        text_starts, title_starts = bounded(text_starts, len(text)), bounded(title_starts, len(title))
         if len(title_starts) > TITLE_TOKENS:
             title = title[: title_starts[TITLE_TOKENS]].rstrip()
         room = window - SPECIAL - min(len(title_starts), TITLE_TOKENS)

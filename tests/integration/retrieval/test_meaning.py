@@ -156,6 +156,16 @@ async def test_what_machines_call_a_thing_finds_it_among_a_few_that_are_nearer(
             assert (await retrieval.search(name, top_k=most))[0] == "MEET-001"
 
 
+async def test_a_word_as_long_as_a_record_keeps_none_from_the_index(retrieval: Retrieval) -> None:
+    await retrieval.put(
+        items.failure(
+            id="FAIL-100", title="Heap dump of the kiosk", root_cause="deadbeef" * 7_500, symptoms="m" * 90_000
+        )
+    )
+    assert retrieval.knowledge.aside == {}
+    assert (await retrieval.search("heap dump of the kiosk"))[0] == "FAIL-100"
+
+
 async def test_a_question_longer_than_the_window_is_read_to_its_end(retrieval: Retrieval) -> None:
     first = "We are looking for the place where passwords and other credentials of the services are kept. " * 16
     then = "And we wonder why nobody here operates relational database servers any longer. " * 16

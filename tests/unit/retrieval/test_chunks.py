@@ -116,6 +116,14 @@ def test_an_item_without_text_is_embedded_by_its_title() -> None:
     assert [passage.embedded for passage in text_of().rough_passages()] == ["Use Postgres"]
 
 
+def test_a_word_that_is_one_token_however_long_is_cut_all_the_same() -> None:
+    text = text_of(decision="m" * 100_000, context="Said before. " * 10 + " " * 50_000 + "Said after.")
+    passages = text.passages(256, [0, 4], [0, 10, 100_012, 100_020, 150_170])
+    assert max(len(passage.embedded) for passage in passages) < 40_000
+    assert sum(passage.text.count("m") for passage in passages) >= 100_000
+    assert "Said after." in passages[-1].text
+
+
 @given(st.text(max_size=200))
 def test_rough_tokens_lie_within_the_text(text: str) -> None:
     starts = rough_starts(text)
