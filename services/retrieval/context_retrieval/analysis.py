@@ -26,6 +26,10 @@ ASKED_FOR = frozenset(
     """choice choose chose chosen choosing decide decided deciding decision decisions ever explain happen happened
     happens know known pick picked reason reasons remember said say see seen tell""".split()  # noqa: SIM905
 )
+# And those that stand around an id where nothing but it is asked for.
+AROUND_IDS = frozenset(
+    "a about all an and any everything for in is it me of on or our please show that the this to us".split()  # noqa: SIM905
+)
 LONGEST = 120  # characters of an identifier that is kept whole
 MOST_BYTES = 200_000  # of words, and again of identifiers: a tsvector holds 1 MB
 SHORT_HASH = 7
@@ -91,6 +95,12 @@ def ids_in(text: str) -> tuple[str, ...]:
     named = [f"{(match[1] or match[2])[:4].lower()}-{int(match[3]):03d}" for match in ID.finditer(text)]
     written = [match[0].lower() for match in TOKEN.finditer(text) if "-" in match[0] and len(match[0]) <= LONGEST]
     return tuple(dict.fromkeys([*named, *written]))
+
+
+def only_ids(text: str) -> bool:
+    """Whether `text` names ids and asks for nothing else, as `adr 203` and `what does ADR-203 say?` do."""
+    rest, named = ID.subn(" ", text)
+    return named > 0 and (BEGINS | ASKED_FOR | AROUND_IDS).issuperset(analyse(rest).plain.split())
 
 
 def codes_in(text: str) -> tuple[str, ...]:

@@ -48,15 +48,17 @@ class Answerer:
 def _omissions(found: Found, style: Style) -> list[Omission]:
     """What is left out before packing: what something else replaced, and what was nearly good enough."""
 
-    def listed(hits: Sequence[Scored], reason: str) -> list[Omission]:
+    def listed(hits: Sequence[Scored], reason: str = "") -> list[Omission]:
         return [
-            Item(hit, found.pages[hit.key], style).left_out(reason, superseded_by=found.elsewhere.get(hit.key, ""))
+            Item(hit, found.pages[hit.key], style).left_out(
+                reason or hit.candidate.status, superseded_by=found.elsewhere.get(hit.key, "")
+            )
             for hit in hits
         ]
 
     # An off-topic question gets nothing at all, not a list of what it nearly met.
     nearly = found.nearly if found.hits else ()
-    return [*listed(found.superseded, "superseded"), *listed(nearly, "below_floor")]
+    return [*listed(found.gone), *listed(nearly, "below_floor")]
 
 
 def shown(packed: Packed) -> list[Key]:

@@ -20,6 +20,12 @@ class Bar:
         """What this one must have."""
         return self.vouched if scored.candidate.vouched else self.unvouched
 
+    def beside(self, turned_down: Sequence[Scored], tail: float) -> "Bar":
+        """The same where this was found as well: what is far behind it has little to do with the question."""
+        measures = (one for one in turned_down if one.candidate.vouched and not one.candidate.named)
+        best = max((one.score for one in measures), default=0.0)
+        return Bar(max(self.vouched, tail * best), max(self.unvouched, tail * best))
+
 
 def bar(ranked: Sequence[Scored], floor: Bar, tail: float) -> Bar:
     """A share `tail` of the best score, or more than there is where not even the best has `floor` as its relevance.

@@ -17,6 +17,7 @@ WORDS, TELLING = 0.55, 1.0
 # The cosine of unrelated texts, and how much higher the best must be for meaning to count in full: where nothing means
 # what is asked, one that means it a little more is no better for it.
 UNRELATED, MEANT = 0.10, 0.2
+TURNED_DOWN = ("rejected", "retracted")  # what never held, or was wrong
 
 
 class Key(NamedTuple):
@@ -216,6 +217,11 @@ class Candidate:
     named: bool  # the question has its id
     coded: bool  # it has an exact code of the question
     bm25: float = 0.0
+
+    @property
+    def turned_down(self) -> bool:
+        """Whether it never held: it answers nothing, but that it was turned down is worth knowing."""
+        return self.status in TURNED_DOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,8 @@ class Packer:
         """The best match is always shown, whatever it takes; of those vouched for, where there are any."""
         vouched = [rank for rank, item in enumerate(placed.items) if item.vouched]
         if vouched and len(vouched) < len(placed.items):
-            placed.unvouched = self._budget * self._unvouched
+            # Room for one of them at least, which may be all that bears on the question.
+            placed.unvouched = max(self._budget * self._unvouched, LEAST + fence.COST)
         best = placed.best = vouched[0] if vouched else 0
         share = int(self._budget * SHARES[placed.items[best].section] * LEAD)
         room = min(max(share, LEAST), placed.room)
@@ -129,7 +130,7 @@ class Packer:
             ranks = [rank for rank, item in enumerate(placed.items) if item.section == section]
             room = self._budget * share + carried - sum(placed.cost(rank) for rank in ranks)
             mixed = any(placed.items[rank].vouched for rank in ranks)
-            unvouched = self._budget * share * self._unvouched if mixed else room
+            unvouched = max(self._budget * share * self._unvouched, LEAST) if mixed else room
             for place, rank in enumerate(ranks):
                 if rank in placed.rendered:
                     continue

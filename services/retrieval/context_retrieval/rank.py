@@ -139,6 +139,11 @@ class Ranker:
         """What it has to do with the question, whatever else was found."""
         if candidate.named:
             return 1.0
+        relevance = self._uncoded(candidate)
+        return relevance if self._mode is Mode.SEMANTIC else self._coded(candidate, relevance)
+
+    def _uncoded(self, candidate: Candidate) -> float:
+        """The same whether or not it has a code of the question."""
         semantic, keyword = self._semantic(candidate), clamp(candidate.lexical)
         if self._mode is Mode.SEMANTIC:
             return semantic
@@ -147,7 +152,7 @@ class Ranker:
         meant = alone or semantic > 0 or keyword >= scale.worded
         if candidate.covered >= scale.covered and meant:
             relevance = max(relevance, self._floor, scale.degraded_floor if alone else 0.0)
-        return self._coded(candidate, relevance)
+        return relevance
 
     def _semantic(self, candidate: Candidate) -> float:
         return clamp(((candidate.cosine or 0.0) - self._scale.cosine_from) / self._scale.cosine_span)
@@ -179,11 +184,14 @@ class Ranker:
         return self._scale.coded + (1 - self._scale.coded) * value if candidate.coded else value
 
     def beside(self, candidates: Sequence[Candidate]) -> "Ranker":
-        """One that scores in proportion to the best of `candidates`; as with the bar, by what is vouched for if any."""
+        """One that scores in proportion to the best of `candidates`; as with the bar, by what is vouched for if any.
+
+        What a code adds to one of them is none of the others'.
+        """
         if not self._scale.relative:
             return self
         vouched = [candidate for candidate in candidates if candidate.vouched] or candidates
-        relevances = (self.relevance(candidate) for candidate in vouched if not candidate.named)
+        relevances = (self._uncoded(candidate) for candidate in vouched if not candidate.named)
         peak = Peak(
             max((candidate.cosine or 0.0 for candidate in vouched), default=0.0),
             max((candidate.bm25 for candidate in vouched), default=0.0),

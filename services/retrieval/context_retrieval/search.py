@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
@@ -11,7 +11,7 @@ import structlog
 
 from context_common.errors import AppError
 from context_retrieval import metrics
-from context_retrieval.analysis import analyse, codes_in, ids_in
+from context_retrieval.analysis import analyse, codes_in, ids_in, only_ids
 from context_retrieval.crowd import Bar, bar, thinned
 from context_retrieval.embedder import Embedded, Embedder, unavailable
 from context_retrieval.model import Candidate, Filter, Key, Page, Question, Weights
@@ -71,7 +71,7 @@ class Found:
     """What a search found, best first, with the pages of all of it."""
 
     hits: tuple[Scored, ...]
-    superseded: tuple[Scored, ...]  # matched, but something else holds now
+    gone: tuple[Scored, ...]  # matched, but something else holds now, or it was turned down
     nearly: tuple[Scored, ...]  # the best of what is below the bar
     pages: dict[Key, Page]
     elsewhere: Mapping[Key, str]  # of what was superseded: the id of what holds now, where the filter keeps that out
@@ -91,6 +91,9 @@ class Searcher:
     async def find(self, request: Request, timings: Timings) -> Found:
         """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
         wanted, analysis = request.filter, analyse(request.query)
+        by_id = only_ids(request.query)
+        if by_id:  # whose words are those of all ids
+            analysis = replace(analysis, plain="")
         if not analysis.plain:  # nor does it mean anything to the model, to which all such texts are alike
             request = replace(request, mode=Mode.KEYWORD)
         reader = self._readers.of(wanted.namespaces)
@@ -124,20 +127,25 @@ class Searcher:
         with timings.stage("ranking"):
             floor = self._floor(request, mode, passing)
             ranker = Ranker(self._scale, mode, today(), floor.unvouched).beside(candidates)
-            ranked = ranker.rank(candidates)
-            least = self._least(request, ranked, floor)
+            ranked, turned_down = ranker.rank(candidates), list[Scored]()
+            if plan.current and plan.bundle:
+                turned_down = [one for one in ranked if one.candidate.turned_down]
+                ranked = [one for one in ranked if not one.candidate.turned_down]
+            least = self._least(request, ranked, floor, turned_down)
+            noted = _worth_knowing(turned_down, ranked, floor, self._scale.tail)
             hits, nearly = _divide(ranked, least)
             gone = [hit for hit in hits if plan.current and not hit.candidate.in_force]
             kept = {hit.key for hit in hits} - {hit.key for hit in gone if not (request.named and hit.candidate.named)}
-            final = [hit for hit in ranker.reach(hits, expansion) if hit.key in kept or _arrived(hit, least)]
+            leads = {hit.key for hit in hits if by_id and hit.candidate.named}
+            final = [hit for hit in ranker.reach(hits, expansion) if hit.key in kept or _arrived(hit, least, leads)]
         reached = {hit.key for hit in final}
         return Found(
             hits=tuple(thinned(final, request.limit, MOST_SHARE)),
-            superseded=tuple(hit for hit in gone if hit.key not in kept),
+            gone=(*(hit for hit in gone if hit.key not in kept), *noted),
             nearly=tuple(hit for hit in nearly if hit.candidate.in_force and hit.key not in reached),
             pages=dict(expansion.pages),
             elsewhere=expansion.elsewhere,
-            words=tuple(question.plain.split()),
+            words=tuple(weights.lexemes) or tuple(question.plain.split()),
             degraded=mode is not request.mode,
         )
 
@@ -172,11 +180,12 @@ class Searcher:
             return Bar(floor, floor)
         return Bar(scale.floor(passing.documents - passing.unvouched), scale.floor(passing.documents))
 
-    def _least(self, request: Request, ranked: Sequence[Scored], floor: Bar) -> Bar:
+    def _least(self, request: Request, ranked: Sequence[Scored], floor: Bar, turned_down: Sequence[Scored]) -> Bar:
         """The score that a hit must have."""
         if request.floor is not None:
             return Bar(request.floor, request.floor)
-        return bar(ranked, floor, self._scale.tail if request.bundle else self._scale.rest)
+        tail = self._scale.tail if request.bundle else self._scale.rest
+        return bar(ranked, floor, tail).beside(turned_down, tail)
 
 
 def plan_for(request: Request, mode: Mode, size: Size, passing: Passing, most: int) -> tuple[Plan, int]:
@@ -221,9 +230,18 @@ def _divide(ranked: Sequence[Scored], least: Bar) -> tuple[list[Scored], list[Sc
     return hits, nearly[:NEARLY]
 
 
-def _arrived(hit: Scored, least: Bar) -> bool:
-    """Whether something reached over an edge stays: a successor always does, a neighbour where it is worth it."""
-    return hit.candidate.in_force and (bool(hit.replaces) or (hit.via is not None and hit.score >= least.of(hit)))
+def _worth_knowing(turned_down: Sequence[Scored], ranked: Sequence[Scored], floor: Bar, tail: float) -> list[Scored]:
+    """What would be an answer if it had not been turned down."""
+    least = tail * max((one.score for one in (*turned_down, *ranked)), default=0.0)
+    return [one for one in turned_down if one.score >= least and one.relevance >= floor.of(one)]
+
+
+def _arrived(hit: Scored, least: Bar, leads: Collection[Key]) -> bool:
+    """Whether something reached over an edge stays: a successor always does, a neighbour where it is worth it, or what
+    led to it is all that was asked for.
+    """
+    worth_it = hit.via is not None and (hit.score >= least.of(hit) or hit.via in leads)
+    return hit.candidate.in_force and (bool(hit.replaces) or worth_it)
 
 
 def today() -> date:

@@ -323,6 +323,48 @@ async def test_a_superseded_match_brings_what_holds_in_its_place(retrieval: Retr
     assert await retrieval.search("invoices mongo") == ["ADR-003"]
 
 
+async def test_of_what_was_turned_down_a_bundle_says_so_and_nothing_else(retrieval: Retrieval) -> None:
+    await retrieval.put(
+        items.adr(id="ADR-001", title="Move to Cockroach", decision="Orders move to Cockroach.", status="retracted"),
+        items.adr(id="ADR-002", title="Graph gateway", decision="Merchants keep rest endpoints.", status="rejected"),
+        items.adr(id="ADR-003", title="Ferries", decision="Ferries leave hourly."),
+        items.adr(id="ADR-004", title="Rest endpoints", decision="Merchants call rest endpoints."),
+    )
+    for question, hits, omitted in (
+        ("orders cockroach", [], [("ADR-001", "retracted")]),
+        ("ADR-001", [], [("ADR-001", "retracted")]),
+        ("merchants rest endpoints", ["ADR-004"], [("ADR-002", "rejected")]),
+        ("ferries", ["ADR-003"], []),
+        ("violins", [], []),
+    ):
+        bundle, _ = await retrieval.query(question)
+        assert ids(bundle) == hits, question
+        assert [(one["id"], one["reason"]) for one in bundle["omitted"]] == omitted, question
+    assert await retrieval.search("orders cockroach") == []
+    bundle, _ = await retrieval.query("orders cockroach", include_history=True)
+    assert ids(bundle) == ["ADR-001"]
+
+
+async def test_whoever_names_an_id_and_nothing_else_gets_that_and_what_stands_beside_it(retrieval: Retrieval) -> None:
+    made = [items.adr(id=f"ADR-{n:03d}", title=f"Adr {n} of failures", decision="What we decide.") for n in range(2, 9)]
+    await retrieval.put(items.adr(id="ADR-001", title="Ferries", decision="Ferries leave hourly."), *made)
+    await retrieval.put(
+        items.failure(id="FAIL-001", title="A ferry was late", root_cause="Fog."), edges=[("related_to", "ADR-001")]
+    )
+    for question in ("adr 1", "what does ADR-001 say?", "ADR-001"):
+        bundle, _ = await retrieval.query(question)
+        assert ids(bundle) == ["ADR-001", "FAIL-001"], question
+    bundle, _ = await retrieval.query("FAIL-999")
+    assert ids(bundle) == []
+
+
+async def test_an_excerpt_is_what_bears_on_the_question_not_on_its_small_words(retrieval: Retrieval) -> None:
+    said = "What the ferries did was what we did about the harbour before. Tides move the moorings."
+    await retrieval.put(items.adr(id="ADR-001", title="Harbour", decision=said))
+    found = await retrieval.hits("what did we decide about the moorings")
+    assert found.results[0].snippet.startswith("Tides move the moorings.")
+
+
 async def test_history_shows_the_superseded_itself(retrieval: Retrieval) -> None:
     await supersession(retrieval)
     bundle, _ = await retrieval.query("invoices mongo", include_history=True)

@@ -374,6 +374,14 @@ def test_a_flood_takes_nothing_from_the_few_that_are_vouched_for() -> None:
         assert "truncated" not in shown[f"ADR-{900 + number}"]
 
 
+@pytest.mark.parametrize("budget", [500, 800, 1000, 1200])
+def test_the_best_finds_a_place_beside_what_is_vouched_for_and_worse(budget: int) -> None:
+    humans = [item("failure", 900 + n, 0.33, payload={"root_cause": prose(400, n)}) for n in range(12)]
+    packed = pack([unvouched(1, 0.82), *humans], budget)
+    check(packed, budget)
+    assert "FAIL-001" in [entry.scored.key.item_id for entry, _ in packed.items]
+
+
 def test_what_the_others_leave_over_is_used() -> None:
     few = [item(number=900, score=0.3, payload={"decision": "Short."}, passage="Short.")]
     packed = pack([*(unvouched(number, 0.9 - number / 100) for number in range(30)), *few], 4000)

@@ -239,6 +239,16 @@ def test_the_one_that_has_the_word_comes_first_where_nothing_means_what_is_asked
     assert ranker().beside([has_it, meant]).rank([has_it, meant])[0].candidate is meant
 
 
+def test_what_a_code_adds_to_one_item_is_none_of_the_others() -> None:
+    has_it = replace(BASE, key=Key("web", "FAIL-001"), cosine=0.3, lexical=0.2, bm25=1.0)
+    other = replace(BASE, key=Key("web", "FAIL-002"), cosine=0.25, lexical=0.1, bm25=0.5)
+    alone = ranker().beside([has_it, other]).score(other).score
+    coded = replace(has_it, coded=True)
+    beside = ranker().beside([coded, other])
+    assert beside.score(other).score == alone
+    assert beside.score(coded).score > ranker().beside([has_it, other]).score(has_it).score
+
+
 def test_by_meaning_alone_what_is_nearest_comes_first_however_old() -> None:
     near = replace(BASE, key=Key("web", "FAIL-001"), cosine=0.500, item_date=TODAY - timedelta(3000))
     far = replace(BASE, key=Key("web", "FAIL-002"), cosine=0.499)

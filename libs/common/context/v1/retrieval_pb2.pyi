@@ -324,7 +324,7 @@ class Omission(_message.Message):
     TOKENS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     reason: _builtins.str
-    """over_budget, duplicate, superseded, below_floor"""
+    """over_budget, duplicate, superseded, rejected, retracted, below_floor"""
     tokens: _builtins.int
     def __init__(
         self,

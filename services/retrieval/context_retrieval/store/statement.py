@@ -11,7 +11,7 @@ from enum import Enum
 from functools import lru_cache
 
 from context_common.postgres import Numbered
-from context_retrieval.model import Filter
+from context_retrieval.model import TURNED_DOWN, Filter
 from context_retrieval.store import sql
 
 
@@ -34,7 +34,8 @@ class Plan:
             sought on both sides.
         marked: Words are sought among those of the namespaces, not among all.
         named: What the question names by its id is found whatever its status.
-        current: What is superseded is found as well as what is in force, and brings what holds in its place.
+        current: What is superseded is found as well as what is in force, and brings what holds in its place; for a
+            bundle also what was turned down, so that it can say so.
         bundle: The neighbours of the best come as well, and every item with its fields.
     """
 
@@ -90,17 +91,19 @@ class Shape:
         """Where what passes is looked for, one document after the other."""
         return sql.BY_TAGS if self.tags else "visible_documents"
 
-    def passes(self, *, superseded: bool = True, any_status: bool = False) -> str:
+    def passes(self, *, superseded: bool = True, turned_down: bool = False, any_status: bool = False) -> str:
         """The condition on `d` that it stands for.
 
         What is superseded passes where only what is in force is asked for, since it leads to what holds in its place;
-        `superseded` false keeps it out. `any_status` leaves the status out of it.
+        `superseded` false keeps it out, `turned_down` lets in what never held. `any_status` leaves the status out.
         """
         conditions = [f"d.{self.namespaces}", "NOT d.deleted"]
         if self.statuses and not any_status:
             conditions.append("d.status = ANY(%(statuses)s)")
         elif not self.history and not any_status:
-            conditions.append("(d.in_force OR d.status = 'superseded')" if superseded else "d.in_force")
+            others = ["superseded"] * superseded + list(TURNED_DOWN) * turned_down
+            listed = "".join(f" OR d.status = '{status}'" for status in others)
+            conditions.append(f"(d.in_force{listed})" if others else "d.in_force")
         if self.types:
             conditions.append("d.type = ANY(%(types)s)")
         if self.tags:
@@ -159,7 +162,8 @@ def passing(shape: Shape) -> Numbered:
 
 def _candidates(plan: Plan, shape: Shape) -> Iterator[tuple[str, str]]:
     """What finds candidates: names and texts. What nobody vouches for is sought beside the rest, not in its place."""
-    named = shape.passes(any_status=plan.named)
+    turned_down = plan.current and plan.bundle
+    named = shape.passes(turned_down=turned_down, any_status=plan.named)
     yield "named", sql.NAMED.format(namespaces=shape.namespaces, passes=named)
     sides = [("", "", "%(many)s", plan.way, shape.documents)]
     if plan.way_unvouched:
@@ -169,7 +173,7 @@ def _candidates(plan: Plan, shape: Shape) -> Iterator[tuple[str, str]]:
             ("_unvouched", " AND NOT d.vouched", str(sql.UNVOUCHED), plan.way_unvouched, few),
         ]
     for side, condition, limit, way, documents in sides:
-        passes = f"{shape.passes(superseded=plan.current)}{condition}"
+        passes = f"{shape.passes(superseded=plan.current, turned_down=turned_down)}{condition}"
         if plan.lexical:
             yield f"worded{side}", sql.WORDED.format(passes=passes, limit=limit)
         if plan.dense:
