@@ -13,6 +13,7 @@ from context_local.processes import Process, spawn
 FIRST_BACKOFF = 0.1  # seconds
 LONGEST_BACKOFF = 10.0
 HEALTHY_AFTER = 10.0  # seconds alive after which a death counts as the first one again
+FRUITLESS = 5  # deaths in a row of what never was ready, after which it is given up: settings do not mend themselves
 STOP_WITHIN = 12.0  # seconds to end after being asked; longer than a server's grace
 POLL = 0.03
 
@@ -61,16 +62,16 @@ class Supervisor:
         """Wait until all of `names` are ready.
 
         Raises:
-            StepFailedError: A step of the table failed.
+            StepFailedError: A step of the table failed, or a process was given up.
         """
         waiting = {asyncio.create_task(self._ready[name].wait()) for name in names}
-        steps = {self._tasks[process.name] for process in self._table if process.once}
+        tasks = set(self._tasks.values())
         try:
             while any(not wait.done() for wait in waiting):
-                for step in steps:
-                    if step.done():
-                        step.result()
-                pending = {task for task in waiting | steps if not task.done()}
+                for task in tasks:
+                    if task.done():
+                        task.result()
+                pending = {task for task in waiting | tasks if not task.done()}
                 await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waiting:
@@ -136,8 +137,10 @@ class Supervisor:
             if time.monotonic() - started > HEALTHY_AFTER:
                 backoff, deaths = FIRST_BACKOFF, 0
             deaths += 1
-            if deaths == self._most_deaths:
-                raise StepFailedError(f"{process.name} {_how(code)}, the last of {deaths} times in a row")
+            fruitless = process.ready and not self._ready[process.name].is_set() and deaths == FRUITLESS
+            if deaths == self._most_deaths or fruitless:
+                how = f"{process.name} {_how(code)}, the last of {deaths} times in a row"
+                raise StepFailedError(f"{how}{self._last_words(process)}")
             self._report(f"{process.name} {_how(code)}; again in {backoff:.1f} s{self._last_words(process)}")
             await asyncio.sleep(backoff)
             backoff = min(backoff * 2, LONGEST_BACKOFF)

@@ -90,6 +90,14 @@ async def test_a_child_that_dies_too_often_in_a_row_is_given_up(told: list[str])
     assert supervisor.pids() == {}
 
 
+async def test_a_child_that_never_was_ready_is_given_up_with_its_reason(start: Start, told: list[str]) -> None:
+    wrong = (sys.executable, "-c", "raise SystemExit('RATE_LIMIT must be at most 10000')")
+    supervisor = start(Process("one", wrong, ready=lambda: False))
+    with pytest.raises(StepFailedError, match=r"the last of 5 times in a row; its last words: RATE_LIMIT must be"):
+        await supervisor.ready("one")
+    assert len(told) == 4
+
+
 async def test_keeping_ends_with_the_last_that_was_stopped() -> None:
     supervisor = Supervisor([Process("one", SLEEP)], os.environ, None, print, most_deaths=2)
     supervisor.start()
