@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 CODE = ("services", "libs", "deploy/local", "deploy/ops")
-READERS = {"text", "secret", "integer", "number", "flag", "choice", "listen"}
+READERS = {"text", "secret", "integer", "number", "flag", "choice", "listen", "redis"}
 METRICS = {"Counter", "Gauge", "Histogram", "Summary"}
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from context_client.errors import CommandFailed
+from context_common.scrub import hide
 from context_common.settings import Env, SettingsError
 
 USAGE = 2  # exit code
@@ -93,6 +94,7 @@ class Settings:
 
     def complete(self, url: str) -> str:
         """A database's address with DATABASE_CA_CERT, as the services complete theirs."""
+        hide(url)  # it may have come as an option
         if not self.authority:
             return url
         from context_common.postgres.address import completion  # a driver that archiving WAL does without

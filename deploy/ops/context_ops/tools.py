@@ -11,6 +11,7 @@ from pathlib import Path
 from shutil import which
 
 from context_client.errors import CommandFailed
+from context_common.scrub import scrub
 
 Tell = Callable[[str], None]
 TELL_EVERY = 10.0  # seconds between words about what takes long
@@ -78,7 +79,7 @@ def finish(process: "subprocess.Popen[str]", watch: Callable[[], str] | None = N
     if process.returncode != 0:
         arguments = process.args if isinstance(process.args, list) else [str(process.args)]
         said = printed.strip() or f"exit code {process.returncode}"
-        raise CommandFailed(f"{Path(str(arguments[0])).name} failed: {said}")
+        raise CommandFailed(f"{Path(str(arguments[0])).name} failed: {scrub(said)}")
     return printed
 
 

@@ -3,8 +3,9 @@
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from context_common.scrub import hide
+from context_common.scrub import hide, scrub
 
 LEAST_SECRET = 32  # characters
 LEAST_DIFFERENT = 8  # of them
@@ -97,14 +98,26 @@ class Env:
             self._wrong.append(f"{name} must be host:port, not {value!r}")
         return value
 
+    def redis(self, name: str) -> str:
+        """The URL of a Redis, which may hold a password; empty where there is none."""
+        url = self.secret(name, "")
+        try:
+            parts = urlsplit(url)
+            fits = not url or (parts.scheme in ("redis", "rediss", "unix") and parts.port != 0)
+        except ValueError:
+            fits = False
+        if not fits:  # without its value, for what is malformed may not look like a password
+            self._wrong.append(f"{name} must be redis://, rediss:// or unix:// with a host and a port that are ones")
+        return url
+
     def reject(self, why: str) -> None:
         """Keep `why` for `complain`: values that are right each by itself, but not together."""
         self._wrong.append(why)
 
     def complain(self) -> None:
-        """Raise SettingsError with everything that was wrong, each once, if anything was."""
+        """Raise SettingsError with everything that was wrong, each once and without secrets, if anything was."""
         if self._wrong:
-            raise SettingsError("; ".join(dict.fromkeys(self._wrong)))
+            raise SettingsError("; ".join(map(scrub, dict.fromkeys(self._wrong))))
 
 
 def weakness(secret: str) -> str:

@@ -26,11 +26,10 @@ log = structlog.get_logger()
 
 async def serve(settings: Settings) -> None:
     """Serve until told to stop."""
-    cache = Cache(settings.cache_size, settings.redis_url, settings.cache_seconds)
     async with (
         telemetry(settings.process),
         open_embedder(settings) as embedder,
-        contextlib.aclosing(cache),
+        contextlib.aclosing(Cache(settings.cache_size, settings.redis_url, settings.cache_seconds)) as cache,
     ):
         server = Server.of(settings.process, ready=embedder.describe)
         servicer = EmbeddingServicer(embedder, cache)

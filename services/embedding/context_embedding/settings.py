@@ -55,7 +55,7 @@ class Settings:
             bulk_queue=read.integer("EMBEDDING_BULK_QUEUE_TOKENS", 131_072, least=1),
             cache_size=read.integer("EMBEDDING_CACHE_SIZE", 4096),
             cache_seconds=read.integer("EMBEDDING_CACHE_SECONDS", 86_400, least=1),
-            redis_url=read.secret("REDIS_URL", ""),
+            redis_url=read.redis("REDIS_URL"),
             external=_external(read),
         )
         read.complain()

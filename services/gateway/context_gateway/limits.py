@@ -4,7 +4,6 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
-from urllib.parse import urlsplit
 
 from limits import RateLimitItem, parse_many
 
@@ -58,7 +57,7 @@ class Limits:
         hosts = tuple(read.text("ALLOWED_HOSTS", "").lower().replace(",", " ").split())
         return cls(
             rates=_rates(read, prod),
-            redis_url=_redis(read, read.secret("REDIS_URL", "")),
+            redis_url=read.redis("REDIS_URL"),
             trusted_proxies=_networks(read, read.text("TRUSTED_PROXIES", "")),
             allowed_hosts=hosts or _own_names(prod, host.strip("[]"), public),
             concurrency=read.integer("MAX_CONCURRENCY", 64, least=1, most=10_000),
@@ -109,17 +108,6 @@ def _rates(read: Env, prod: bool) -> dict[str, RateLimitItem]:
         except ValueError:
             read.reject(f"{name} must be a rate such as 600/minute, or unlimited, not {text!r}")
     return rates
-
-
-def _redis(read: Env, url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        fits = not url or (parts.scheme in ("redis", "rediss", "unix") and parts.port != 0)
-    except ValueError:
-        fits = False
-    if not fits:  # without its value, which may hold a password
-        read.reject("REDIS_URL must be redis://, rediss:// or unix:// with a host and a port that are ones")
-    return url
 
 
 def _networks(read: Env, text: str) -> tuple[Network, ...]:

@@ -124,6 +124,16 @@ def test_every_address_is_completed_and_a_file_that_cannot_be_is_named(certifica
             env.complain()
 
 
+@pytest.mark.parametrize("url", ["mysql://u:hunter2@127.0.0.1/db", "postgresql://u:hunter2%zz@db/x", "host=db hunter2"])
+@pytest.mark.parametrize("file", ["right.crt", ""])
+def test_a_malformed_address_is_refused_without_its_password(certificates: Path, url: str, file: str) -> None:
+    env = Env({"DATABASE_CA_CERT": str(certificates / file) if file else "", "DATABASE_URL": url})
+    postgres.completion(env)(env.secret("DATABASE_URL"))
+    with pytest.raises(SettingsError, match="database's address is malformed") as caught:
+        env.complain()
+    assert "hunter2" not in str(caught.value)
+
+
 def test_in_production_an_address_elsewhere_that_proves_nothing_is_mentioned(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -185,6 +185,15 @@ def test_a_bucket_holds_backups_as_a_directory_does(
     assert len(catalogue.dumps(storage)) == 3
 
 
+@pytest.mark.parametrize("url", ["mysql://u:hunter2@127.0.0.1/db", "postgresql://u:hunter2%zz@db/x", "host=db hunter2"])
+def test_a_malformed_address_is_refused_without_its_password(tmp_path: Path, url: str) -> None:
+    for command in (["backup"], ["db", "connections", "--database", url]):
+        done = contextctl({"BACKUP_TO": str(tmp_path), "BACKUP_DATABASE_URL": url}, *command)
+        assert done.returncode == 2
+        assert "database's address is malformed" in done.stderr
+        assert "hunter2" not in done.stdout + done.stderr
+
+
 def test_the_command_line_completes_counts_and_tells_age(database: str, make_settings: Make) -> None:
     to = make_settings().to
     environ = {"BACKUP_TO": to, "DATABASE_URL": database}

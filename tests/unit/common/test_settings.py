@@ -33,6 +33,27 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
         assert name in str(caught.value)
 
 
+def test_what_is_said_to_be_wrong_shows_no_secret() -> None:
+    env = Env({"PASSWORD": "hunter2hunter2"})
+    env.reject(f"{env.secret('PASSWORD')} does not fit, and neither does postgresql://u:other-one@db/x")
+    with pytest.raises(SettingsError) as caught:
+        env.complain()
+    assert "hunter2" not in str(caught.value)
+    assert "other-one" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://:hunter2@cache", "redis://:hunter2/hunter2@cache:6379/0", "redis://:hunter2@cache:0", "redis://[:hunter2"],
+)
+def test_a_redis_that_is_none_is_named_without_its_password(url: str) -> None:
+    env = Env({"REDIS_URL": url})
+    env.redis("REDIS_URL")
+    with pytest.raises(SettingsError, match="REDIS_URL must be redis://") as caught:
+        env.complain()
+    assert "hunter2" not in str(caught.value)
+
+
 def test_what_is_right_is_read(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("s3cret\n")
     env = Env({"TOKEN_FILE": str(tmp_path / "secret"), "SIZE": "7", "ON": "Yes", "AT": "[::]:80", "EMPTY": ""})
@@ -41,4 +62,5 @@ def test_what_is_right_is_read(tmp_path: Path) -> None:
     assert env.flag("ON", default=False)
     assert env.listen("AT", "x:1") == "[::]:80"
     assert env.text("EMPTY", "default") == "default"
+    assert env.redis("EMPTY") == ""
     env.complain()

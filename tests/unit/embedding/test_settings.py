@@ -25,10 +25,17 @@ def test_the_model_lies_in_the_users_cache_unless_said() -> None:
 
 
 def test_everything_wrong_is_named_at_once() -> None:
-    environ = {"QUANTIZATION": "int4", "EMBEDDING_THREADS": "many", "LISTEN": "here", "EMBEDDING_BATCH_TOKENS": "0"}
+    environ = {
+        "QUANTIZATION": "int4",
+        "EMBEDDING_THREADS": "many",
+        "LISTEN": "here",
+        "EMBEDDING_BATCH_TOKENS": "0",
+        "REDIS_URL": "redis://:hunter2/hunter2@cache:6379/0",
+    }
     with pytest.raises(SettingsError) as caught:
         Settings.from_env(environ)
     assert all(name in str(caught.value) for name in environ)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_an_external_service_is_used_when_its_url_is_set(tmp_path: Path) -> None:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.conninfo import make_conninfo
 from psycopg.rows import DictRow, dict_row
 
 from context_client.errors import CommandFailed
+from context_common.postgres.address import parts
 from context_common.postgres.pool import KEEPALIVE
+from context_common.scrub import scrub
+from context_common.settings import SettingsError
 
 Connection: TypeAlias = psycopg.Connection[DictRow]
 FAILED, USAGE, REFUSED, AWAY = 1, 2, 4, 5  # exit codes
@@ -39,13 +42,17 @@ class Login:
 
 def login(url: str, programs: Mapping[str, str]) -> Login:
     """What `url` says, for programs."""
-    try:
-        found = conninfo_to_dict(url)
-    except psycopg.ProgrammingError as error:
-        raise CommandFailed(f"the database's url is none: {error}", USAGE) from error
+    found = _parts(url)
     password = found.pop("password", None)
     address = make_conninfo("", **{**found, "application_name": "contextctl"})
     return Login(address, {**programs, **({"PGPASSWORD": str(password)} if password else {})})
+
+
+def _parts(url: str) -> dict[str, Any]:
+    try:
+        return parts(url)
+    except SettingsError as error:
+        raise CommandFailed(str(error), USAGE) from error
 
 
 def database(url: str, name: str) -> str:
@@ -58,15 +65,16 @@ def connect(url: str) -> Iterator[Connection]:
     """A session for the block; every statement is a transaction of its own.
 
     Raises:
-        CommandFailed: The server is away (5), or refused a statement of the block (1).
+        CommandFailed: The address is none (2), the server is away (5), or it refused a statement of the block (1).
     """
+    _parts(url)
     options = " ".join(f"-c {name}={value}" for name, value in SESSION.items())
     try:
         connection = psycopg.connect(
             url, autocommit=True, row_factory=dict_row, options=options, application_name="contextctl", **KEEPALIVE
         )
     except psycopg.Error as error:
-        raise CommandFailed(f"the database is not reachable: {str(error).strip()}", AWAY) from error
+        raise CommandFailed(f"the database is not reachable: {_said(error)}", AWAY) from error
     user = connection.info.user  # unknown once it is closed
     try:
         with connection:
@@ -76,9 +84,13 @@ def connect(url: str) -> Iterator[Connection]:
     except psycopg.errors.InsufficientPrivilege as error:
         raise CommandFailed(f"{user} may not do this: {error.diag.message_primary}", REFUSED) from error
     except psycopg.OperationalError as error:
-        raise CommandFailed(f"the database went away: {str(error).strip()}", AWAY) from error
+        raise CommandFailed(f"the database went away: {_said(error)}", AWAY) from error
     except psycopg.Error as error:
-        raise CommandFailed(f"the database refused: {str(error).strip()}") from error
+        raise CommandFailed(f"the database refused: {_said(error)}") from error
+
+
+def _said(error: psycopg.Error) -> str:
+    return scrub(str(error).strip())
 
 
 def one(connection: Connection, query: str, *values: Any) -> DictRow:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import structlog
@@ -13,6 +14,7 @@ from context_common.scrub import hide
 from context_common.settings import Env, SettingsError, is_loopback
 
 VERIFIED = "verify-full"
+MALFORMED = "is malformed; it reads postgresql://user:password@host/name, and in a password %40 is an @ and %25 a %"
 # What libpq says where a certificate is of another authority or for another host, or there is none to show.
 DISTRUST = (
     "certificate verify failed",
@@ -26,25 +28,38 @@ log = structlog.get_logger()
 
 def completion(env: Env) -> Callable[[str], str]:
     """What completes an address by DATABASE_CA_CERT: connections are encrypted, and the server must show a certificate
-    of that authority for the host it is addressed by. An sslmode in the address stands. Without the setting, as given.
+    of that authority for the host it is addressed by. An sslmode in the address stands.
+    Without the setting, as given. What is no address is kept for `complain`.
     """
     authority = env.text("DATABASE_CA_CERT", "")
     if authority and (reason := _unreadable(Path(authority))):
         env.reject(f"DATABASE_CA_CERT: {reason}: {authority}")
 
     def complete(url: str) -> str:
-        if not authority or not url:
-            return url
         try:
-            given = conninfo_to_dict(url)
-        except ProgrammingError as error:
-            env.reject(f"a database's address is malformed: {error}")
+            given = parts(url)
+        except SettingsError as error:
+            env.reject(str(error))
+            return url
+        if not authority or not url:
             return url
         completed = make_conninfo(url, sslmode=given.get("sslmode") or VERIFIED, sslrootcert=authority)
         hide(completed)
         return completed
 
     return complete
+
+
+def parts(url: str) -> dict[str, Any]:
+    """What `url` says, by the names that libpq gives its parts.
+
+    Raises:
+        SettingsError: It is no address; without the driver's words, which quote the password.
+    """
+    try:
+        return conninfo_to_dict(url)
+    except ProgrammingError:
+        raise SettingsError(f"a database's address {MALFORMED}") from None
 
 
 def warn_unverified(name: str, url: str) -> None:
