@@ -46,10 +46,13 @@ class Env:
             self._wrong.append(f"both {name} and {name}_FILE are set")
         elif path:
             try:
-                return Path(path).read_text().strip()
-            except OSError as error:
-                self._wrong.append(f"{name}_FILE: {error.strerror}: {path}")
+                value = Path(path).read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                self._wrong.append(f"{name}_FILE: {getattr(error, 'strerror', None) or 'is no text'}: {path}")
                 return ""
+            if not value and default is None:
+                self._wrong.append(f"{name}_FILE is empty: {path}")
+            return value
         elif default is None and not self._environ.get(name):
             self._wrong.append(f"missing: {name} (or {name}_FILE)")
             return ""

@@ -33,6 +33,22 @@ def test_everything_wrong_is_said_at_once(tmp_path: Path) -> None:
         assert name in str(caught.value)
 
 
+@pytest.mark.parametrize(("content", "said"), [(b" \n", "NAME_FILE is empty"), (b"\xff", "NAME_FILE: is no text")])
+def test_a_file_without_the_secret_that_is_required_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    env = Env({"NAME_FILE": str(tmp_path / "secret")})
+    env.secret("NAME")
+    with pytest.raises(SettingsError, match=said):
+        env.complain()
+
+
+def test_an_optional_secret_may_come_as_an_empty_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").touch()
+    env = Env({"NAME_FILE": str(tmp_path / "secret")})
+    assert env.secret("NAME", "") == ""
+    env.complain()
+
+
 def test_what_is_said_to_be_wrong_shows_no_secret() -> None:
     env = Env({"PASSWORD": "hunter2hunter2"})
     env.reject(f"{env.secret('PASSWORD')} does not fit, and neither does postgresql://u:other-one@db/x")
