@@ -1,5 +1,6 @@
 """Backups in a directory. What has its name is whole and on the disk: files are synced first and named last."""
 
+import contextlib
 import errno
 import os
 import shutil
@@ -95,15 +96,21 @@ class Directory:
     @contextmanager
     def staging(self) -> Iterator[Path]:
         """A directory on the same disk, so that what is ready only needs its name."""
-        for left in self._root.glob(f"{PARTIAL}*"):
-            if left.stat().st_mtime < time.time() - ABANDONED:
-                shutil.rmtree(left, ignore_errors=True)
+        remove_abandoned(self._root, PARTIAL)
         with _failing("a new directory"):
             made = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self._root))
         try:
             yield made
         finally:
             shutil.rmtree(made, ignore_errors=True)
+
+
+def remove_abandoned(folder: Path, prefix: str) -> None:
+    """Remove what runs that were killed left in `folder` under names with `prefix`."""
+    for left in folder.glob(f"{prefix}*"):
+        with contextlib.suppress(FileNotFoundError):  # another run removes it too
+            if left.stat().st_mtime < time.time() - ABANDONED:
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from context_client.errors import CommandFailed
 from context_local import embedded
+from context_ops.directory import remove_abandoned
 
+PREFIX = "context-drill-"
 STARTS_WITHIN = 60.0  # seconds
 # What is thrown away need not survive anything.
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_wal_size": "8GB"}
@@ -24,7 +26,9 @@ def scratch_server() -> Iterator[str]:
     Raises:
         CommandFailed: It could not be started.
     """
-    with tempfile.TemporaryDirectory(prefix="context-drill-", ignore_cleanup_errors=True) as made:
+    # A server that still runs in one of them ends when its files are gone.
+    remove_abandoned(Path(tempfile.gettempdir()), PREFIX)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as made:
         Path(made).chmod(0o711)  # the server may have to run as somebody else
         try:
             cluster = embedded.prepare(Path(made) / "postgres", sync=False)

@@ -1,8 +1,11 @@
 """What comes back is what was backed up, with the rights that keep namespaces apart; a drill finds what is not."""
 
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -114,6 +117,33 @@ def test_a_drill_passes_and_leaves_nothing(dump: Dump, settings: Settings, postg
     assert own.dump == dump
     with psycopg.connect(postgres_url) as connection:
         assert connection.execute(databases).fetchall() == []
+
+
+def test_a_drill_that_is_told_to_end_leaves_neither_a_server_nor_copies(dump: Dump, settings: Settings) -> None:
+    command = [sys.executable, "-m", "context_client", "drill", dump.name, "--from", settings.to]
+    with tempfile.TemporaryDirectory() as made:
+        with subprocess.Popen(command, env={**os.environ, "TMPDIR": made}) as process:
+            until = time.monotonic() + 60
+            while not (started := [*Path(made).glob("*/postgres/postmaster.pid")]) or not started[0].read_text():
+                assert process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            server = int(started[0].read_text().split()[0])
+            process.terminate()
+        assert process.returncode == 128 + signal.SIGTERM
+        assert [*Path(made).iterdir()] == []
+        assert not Path(f"/proc/{server}").exists()
+
+
+def test_a_drill_removes_what_one_left_that_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name, age in (("context-drill-old", 3), ("context-drill-new", 1), ("another-old", 3)):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (when := time.time() - age * 24 * 3600, when))
+    with scratch_server():
+        left = {path.name for path in tmp_path.iterdir()}
+    assert {"context-drill-new", "another-old"} < left
+    assert "context-drill-old" not in left
 
 
 @pytest.mark.parametrize("what", ["rows", "digest"])

@@ -58,7 +58,7 @@ Exit codes:
   0  done                          4  refused: invalid, or in conflict
   1  failed, or failed in part     5  not reachable, or away just now
   2  wrong usage                   6  not authenticated, or not allowed
-  3  not found                   130  interrupted
+  3  not found                   130  interrupted; 143 by SIGTERM
 """
 
 Url = Annotated[str, typer.Option("--url", help="Where the engine is.", metavar="URL")]
