@@ -1,5 +1,10 @@
 """Starts embedding: `python -m context_embedding`."""
 
+from context_common.signals import exit_on_sigterm
+
+if __name__ == "__main__":
+    exit_on_sigterm()  # before the imports, which take a while
+
 import asyncio
 import contextlib
 import os

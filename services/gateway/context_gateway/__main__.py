@@ -1,5 +1,10 @@
 """Wires the gateway together and serves it until SIGTERM or SIGINT."""
 
+from context_common.signals import exit_on_sigterm
+
+if __name__ == "__main__":
+    exit_on_sigterm()  # before the imports, which take a while
+
 import asyncio
 import os
 import signal

@@ -2,6 +2,11 @@
 prints a key for everything where there is none, and exits.
 """
 
+from context_common.signals import exit_on_sigterm
+
+if __name__ == "__main__":
+    exit_on_sigterm()  # before the imports, which take a while
+
 import os
 import sys
 from collections.abc import Awaitable, Callable

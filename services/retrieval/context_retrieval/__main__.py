@@ -1,5 +1,10 @@
 """Starts the retrieval service: `python -m context_retrieval`; with `migrate` it brings its schema up to date."""
 
+from context_common.signals import exit_on_sigterm
+
+if __name__ == "__main__":
+    exit_on_sigterm()  # before the imports, which take a while
+
 import os
 import sys
 from collections.abc import Awaitable, Callable

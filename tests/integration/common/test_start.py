@@ -1,0 +1,46 @@
+"""A process ends when it is told to, however far its start has come."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+TERMINATED = 128 + signal.SIGTERM
+# Tells itself to end where the imports begin that take time. Without a handler, process 1 of a container would go on.
+EARLY = """
+import os, runpy, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "uvloop":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Finder())
+runpy.run_module(sys.argv[1], run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("service", ["embedding", "gateway", "knowledge", "retrieval"])
+def test_a_service_ends_while_it_imports(service: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", EARLY, f"context_{service}"], timeout=60, check=False)
+    assert ended.returncode == TERMINATED
+
+
+@pytest.mark.parametrize(
+    ("service", "argument"), [("knowledge", "migrate"), ("knowledge", ""), ("retrieval", "migrate"), ("retrieval", "")]
+)
+def test_a_service_ends_while_it_waits_for_its_database(service: str, argument: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        environ = {**os.environ, "DATABASE_URL": f"postgresql://u:hunter2@127.0.0.1:{silent.getsockname()[1]}/x"}
+        command = [sys.executable, "-m", f"context_{service}", *argument.split()]
+        with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True) as process:
+            accepted, _ = silent.accept()
+            with accepted:
+                process.terminate()
+                _, said = process.communicate(timeout=30)
+    assert process.returncode == TERMINATED
+    assert said == ""
