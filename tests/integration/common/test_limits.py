@@ -89,6 +89,20 @@ async def test_every_pool_counts_against_what_the_server_has(make_database: Call
         assert REGISTRY.get_sample_value("context_db_connections_limit") == room.limit
 
 
+async def test_sessions_of_other_logins_count_for_a_login_that_may_not_look_at_them(
+    make_database: Callable[[], str],
+) -> None:
+    url = make_database()
+    with psycopg.connect(url, autocommit=True) as connection, psycopg.connect(url), psycopg.connect(url):
+        connection.execute("CREATE ROLE plain_login LOGIN")
+        try:
+            plain = make_conninfo(url, user="plain_login")
+            async with postgres.open_pool(plain, PUBLIC, name="plain", size=1) as pool:
+                assert (await limits.look(pool)).others >= 3
+        finally:
+            connection.execute("DROP ROLE plain_login")
+
+
 @pytest.mark.parametrize(
     ("room", "said"),
     [

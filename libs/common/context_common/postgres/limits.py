@@ -14,7 +14,8 @@ from context_common.postgres.pool import Pool
 FIRST = 2.0  # seconds after the start: whoever asks first should not wait for this
 EVERY = 300.0  # seconds: processes come and go
 AWAY = 5.0  # seconds between attempts where the database does not answer
-# Each pool says in its sessions' name how large it may grow, and which process it is of.
+# Each pool says in its sessions' name how large it may grow, and which process it is of. What kind of session another
+# login's is, is hidden from ours unless it may read all statistics; its name, its login and its database are not.
 LIMITS = """
 WITH pools AS (
     SELECT DISTINCT application_name, usename, substring(application_name FROM ' pool=([0-9]+) ')::int AS size
@@ -28,7 +29,8 @@ SELECT current_setting('max_connections')::int - current_setting('superuser_rese
     (SELECT coalesce(sum(size), 0) FROM pools WHERE usename = session_user)::int AS own,
     (SELECT count(*) FROM pools)::int AS processes,
     (SELECT count(*) FROM pg_stat_activity
-     WHERE backend_type = 'client backend' AND application_name !~ ' pool=[0-9]+ [0-9a-f]+$')::int AS others
+     WHERE coalesce(backend_type, 'client backend') = 'client backend' AND usename IS NOT NULL AND datid IS NOT NULL
+        AND application_name !~ ' pool=[0-9]+ [0-9a-f]+$')::int AS others
 """
 
 log = structlog.get_logger()
