@@ -87,6 +87,8 @@ async def open_external(settings: External) -> AsyncIterator[Embedder]:
 
 def main() -> None:
     """Serve by what the environment says."""
+    if sys.argv[1:]:
+        sys.exit("usage: python -m context_embedding")
     try:
         settings = Settings.from_env(os.environ)
         uvloop.run(serve(settings))

@@ -107,6 +107,8 @@ def server_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:]:
+        sys.exit("usage: python -m context_gateway")
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(main())

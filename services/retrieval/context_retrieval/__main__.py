@@ -13,6 +13,7 @@ from pathlib import Path
 import uvloop
 
 from context_common import postgres
+from context_common.errors import AppError
 from context_common.settings import SettingsError
 from context_common.telemetry.start import telemetry
 from context_retrieval.service import build
@@ -39,15 +40,22 @@ async def run(command: Callable[[Settings], Awaitable[None]], settings: Settings
         await command(settings)
 
 
+COMMANDS = {"": serve, "migrate": migrate}
+
+
 def main() -> None:
     """Read the settings and do what the command line says."""
+    arguments = sys.argv[1:]
+    command = COMMANDS.get(" ".join(arguments))
+    if command is None:
+        sys.exit("usage: python -m context_retrieval [migrate]")
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:
         sys.exit(f"context_retrieval: {error}")
     try:
-        uvloop.run(run(migrate if sys.argv[1:] == ["migrate"] else serve, settings))
-    except SettingsError as error:
+        uvloop.run(run(command, settings))
+    except (SettingsError, AppError) as error:
         sys.exit(f"context_retrieval: {error}")
 
 

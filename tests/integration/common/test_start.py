@@ -29,6 +29,15 @@ def test_a_service_ends_while_it_imports(service: str) -> None:
     assert ended.returncode == TERMINATED
 
 
+@pytest.mark.parametrize("service", ["embedding", "gateway", "knowledge", "retrieval"])
+def test_a_service_refuses_what_it_cannot_be_told_to_do(service: str) -> None:
+    command = [sys.executable, "-m", f"context_{service}", "mirgate"]
+    environ = {**os.environ, "DATABASE_URL": "postgresql://127.0.0.1:1/x"}
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"usage: python -m context_{service}")
+
+
 @pytest.mark.parametrize(
     ("service", "argument"), [("knowledge", "migrate"), ("knowledge", ""), ("retrieval", "migrate"), ("retrieval", "")]
 )
