@@ -1,6 +1,8 @@
 """Migrations run once whoever runs them, notifications wake waiters, and driver errors become ours."""
 
 import asyncio
+import socket
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +47,17 @@ async def test_a_failed_migration_leaves_nothing(make_database: Callable[[], str
         await postgres.migrate(url, schema="demo", directory=tmp_path)
     write(tmp_path, "0001_first.sql", "CREATE TABLE things (id int);")
     assert await postgres.migrate(url, schema="demo", directory=tmp_path) == ["0001_first.sql"]
+
+
+async def test_a_migration_gives_up_a_database_that_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["context_common.postgres.migrate"], "PATIENCE", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/x"
+        async with asyncio.timeout(30):
+            with pytest.raises(Unavailable, match="the database is away: connection timeout expired"):
+                await postgres.migrate(url, schema="demo", directory=tmp_path)
 
 
 async def test_a_notification_between_ticket_and_wait_is_not_missed(make_database: Callable[[], str]) -> None:

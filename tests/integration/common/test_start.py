@@ -22,6 +22,15 @@ sys.meta_path.insert(0, Finder())
 runpy.run_module(sys.argv[1], run_name="__main__")
 """
 
+IMPATIENT = """
+import importlib, runpy, sys
+
+importlib.import_module("context_common.postgres.migrate")
+sys.modules["context_common.postgres.migrate"].PATIENCE = 1.0
+del sys.argv[0]
+runpy.run_module(sys.argv[0], run_name="__main__")
+"""
+
 
 @pytest.mark.parametrize("service", ["embedding", "gateway", "knowledge", "retrieval"])
 def test_a_service_ends_while_it_imports(service: str) -> None:
@@ -36,6 +45,18 @@ def test_a_service_refuses_what_it_cannot_be_told_to_do(service: str) -> None:
     ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 1
     assert ended.stderr.startswith(f"usage: python -m context_{service}")
+
+
+@pytest.mark.parametrize("service", ["knowledge", "retrieval"])
+def test_migrate_says_that_the_database_is_away_and_why(service: str) -> None:
+    environ = {**os.environ, "DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/x"}
+    command = [sys.executable, "-c", IMPATIENT, f"context_{service}", "migrate"]
+    ended = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert '"message": "database_away"' in ended.stdout
+    assert len(ended.stderr.splitlines()) == 1
+    assert "the database is away: connection failed" in ended.stderr
+    assert "hunter2" not in ended.stdout + ended.stderr
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,24 @@ import psycopg
 import structlog
 from psycopg import sql
 from psycopg.rows import dict_row
-from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, wait_exponential_jitter, wait_random
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_exponential_jitter,
+    wait_random,
+)
 
+from context_common.errors import Unavailable
 from context_common.postgres.address import refuse_stranger
 from context_common.postgres.logins import make_login
-from context_common.postgres.pool import Connection, Options
+from context_common.postgres.pool import KEEPALIVE, Connection, Options
 from context_common.postgres.requirements import check_server
+from context_common.scrub import scrub
 from context_common.settings import SettingsError
 
+PATIENCE = 30.0  # seconds of attempts to reach the database
 MIGRATION_WAIT = 120.0  # seconds to wait for another migrator
 # What a migration waits for behind somebody's long transaction, everybody else waits for behind the migration: so it
 # gives up soon, lets the others pass, and tries again.
@@ -57,23 +67,38 @@ async def migrate(url: str, *, schema: str, directory: Path) -> list[str]:
         SettingsError: The server is older than Postgres 17, lacks pgvector 0.8, is not whom the address means, or does
             not let its owner set the database up.
         RuntimeError: It holds another history of migrations.
+        Unavailable: The database is away.
         LockNotAvailable: Somebody held for a minute what a file needs.
     """
     files = _read_migrations(directory)
-    async for attempt in AsyncRetrying(
-        retry=retry_if_exception_type(psycopg.OperationalError),
-        stop=stop_after_delay(30),
-        wait=wait_exponential_jitter(multiplier=0.1, max=2),
-        reraise=True,
-    ):
-        with attempt, refuse_stranger(url):
-            connection = await psycopg.AsyncConnection.connect(
-                url, autocommit=True, row_factory=dict_row, options=OPTIONS
-            )
-    async with connection:
+    async with await _connect(url) as connection:
         await check_server(connection)
         async with sole_maintainer(connection, schema):
             return await _run_migrations(connection, schema, files)
+
+
+async def _connect(url: str) -> Connection:
+    """A session, for which a database that is only starting is waited for."""
+    try:
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(psycopg.OperationalError),
+            stop=stop_after_delay(PATIENCE),
+            wait=wait_exponential_jitter(multiplier=0.1, max=2),
+            before_sleep=_say_away,
+            reraise=True,
+        ):
+            with attempt, refuse_stranger(url):
+                return await psycopg.AsyncConnection.connect(
+                    url, autocommit=True, row_factory=dict_row, options=OPTIONS, **KEEPALIVE
+                )
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"the database is away: {scrub(' '.join(str(error).split()))}") from error
+    raise AssertionError  # an attempt returns or raises
+
+
+def _say_away(state: RetryCallState) -> None:
+    assert state.outcome  # noqa: S101 - there was an attempt
+    log.warning("database_away", reason=str(state.outcome.exception()))
 
 
 def _read_migrations(directory: Path) -> dict[str, bytes]:
