@@ -30,11 +30,21 @@ def test_everything_wrong_is_named_at_once() -> None:
         "EMBEDDING_THREADS": "many",
         "LISTEN": "here",
         "EMBEDDING_BATCH_TOKENS": "0",
+        "EMBEDDING_SERVICE_URL": "nonsense",
         "REDIS_URL": "redis://:hunter2/hunter2@cache:6379/0",
     }
     with pytest.raises(SettingsError) as caught:
         Settings.from_env(environ)
     assert all(name in str(caught.value) for name in environ)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["there/v1", "http:///v1", "https://there:port", "http://u:hunter2/x@there", "ftp://there"]
+)
+def test_an_external_service_that_cannot_be_asked_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="EMBEDDING_SERVICE_URL must be http://") as caught:
+        Settings.from_env({"EMBEDDING_SERVICE_URL": url})
     assert "hunter2" not in str(caught.value)
 
 
