@@ -15,7 +15,7 @@ import os, runpy, signal, sys
 
 class Finder:
     def find_spec(self, name, path=None, target=None):
-        if name == "uvloop":
+        if name in ("structlog", "uvloop"):
             os.kill(os.getpid(), signal.SIGTERM)
 
 sys.meta_path.insert(0, Finder())
@@ -32,9 +32,11 @@ runpy.run_module(sys.argv[0], run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("service", ["embedding", "gateway", "knowledge", "retrieval"])
-def test_a_service_ends_while_it_imports(service: str) -> None:
-    ended = subprocess.run([sys.executable, "-c", EARLY, f"context_{service}"], timeout=60, check=False)
+@pytest.mark.parametrize(
+    "module", ["context_embedding", "context_gateway", "context_knowledge", "context_retrieval", "context_local.hosted"]
+)
+def test_a_process_ends_while_it_imports(module: str) -> None:
+    ended = subprocess.run([sys.executable, "-c", EARLY, module], timeout=60, check=False)
     assert ended.returncode == TERMINATED
 
 

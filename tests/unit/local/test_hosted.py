@@ -75,6 +75,7 @@ def test_what_signs_tokens_is_the_gateways_alone_and_the_owner_the_migrations() 
     [
         ({"DATABASE_URL": ""}, "DATABASE_URL"),
         ({"DATABASE_URL": "host=db user=owner"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://owner:hunter2[@db/x"}, "DATABASE_URL"),
         ({"SECRET_KEY_BASE": ""}, "SECRET_KEY_BASE"),
         ({"SECRET_KEY_BASE": "short"}, "SECRET_KEY_BASE"),
     ],

@@ -1,5 +1,10 @@
 """`python -m context_local.hosted` runs the container; `first-key` prints a key for everything where there is none."""
 
+from context_common.signals import exit_on_sigterm
+
+if __name__ == "__main__":
+    exit_on_sigterm()  # before the imports, which take a while
+
 import asyncio
 import os
 import sys

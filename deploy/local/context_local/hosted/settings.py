@@ -74,5 +74,8 @@ class Settings:
 
 
 def _is_address(url: str) -> bool:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # whose words quote the password
+        return False
     return parts.scheme in SCHEMES and bool(parts.netloc)
