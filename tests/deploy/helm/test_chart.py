@@ -4,9 +4,24 @@ import tomllib
 
 import helm_python
 import pytest
+from starlette.datastructures import Headers
 
-from tests.support.helm.chart import CHART, ROOT, load_set, merge, metadata, presets, render, rendered, set_names
-from tests.support.helm.environ import cores
+from context_gateway.address import client_address
+from context_gateway.limits import Limits
+from context_gateway.settings import Settings
+from tests.support.helm.chart import (
+    CHART,
+    ROOT,
+    Rendering,
+    load_set,
+    merge,
+    metadata,
+    presets,
+    render,
+    rendered,
+    set_names,
+)
+from tests.support.helm.environ import cores, environment
 from tests.support.helm.objects import pods_of
 from tests.support.helm.rules.pods import servers
 from tests.support.helm.rules.scaling import fewest_and_most
@@ -79,7 +94,28 @@ def test_what_a_pod_mounts_of_ours_restarts_it_when_it_changes() -> None:
 
 def test_every_host_of_the_ingress_is_answered() -> None:
     hosts = ["a.example.org", "b.example.org"]
-    made = render({"publicUrl": "https://a.example.org", "ingress": {"enabled": True, "hosts": hosts}}).objects
-    environs = [pod.main.get("env", []) for pod in pods_of(made) if pod.component == "gateway"]
-    (answered,) = [each["value"] for environ in environs for each in environ if each["name"] == "ALLOWED_HOSTS"]
-    assert set(hosts) <= set(answered.split(","))
+    gateway = {"trustedProxies": ["10.244.0.0/16"]}
+    values = {"publicUrl": "https://a.example.org", "ingress": {"enabled": True, "hosts": hosts}, "gateway": gateway}
+    assert set(hosts) <= set(limits(render(values)).allowed_hosts)
+
+
+def limits(made: Rendering) -> Limits:
+    """The gateway's, out of what the chart tells it."""
+    [pod] = [pod for pod in servers(made) if pod.component == "gateway"]
+    return Settings.from_env(environment(made, pod, pod.main)).limits
+
+
+def test_behind_an_ingress_the_gateway_counts_callers_and_not_the_ingress() -> None:
+    proxies = limits(rendered("public.yaml")).trusted_proxies
+    forwarded = Headers({"x-forwarded-for": "203.0.113.7"})
+    assert client_address("10.244.9.80", forwarded, proxies) == "203.0.113.7"
+    assert client_address("fd00:10:244::9", forwarded, proxies) == "203.0.113.7"
+    assert client_address("192.0.2.1", forwarded, proxies) == "192.0.2.1"
+
+
+def test_notes_say_where_a_balancer_hides_who_calls() -> None:
+    said = "gateway.trustedProxies"
+    assert said in rendered("load-balancer.yaml").notes
+    assert said not in rendered("defaults").notes
+    told = {"gateway": {"trustedProxies": ["10.0.0.0/8"]}}
+    assert said not in render(merge(load_set("load-balancer.yaml"), told)).notes

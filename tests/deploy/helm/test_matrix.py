@@ -26,7 +26,11 @@ FLAGS: Mapping[str, dict[str, Any]] = {
     "redis": {"redis": {"secret": {"name": "given"}}},
     "TLS inside": {"tls": {"enabled": True, "certManager": {"name": "inside"}}},
     "service secret": {"app": {"secret": {"keys": {"serviceSecret": "service-secret"}}}},
-    "public": {"publicUrl": "https://context.example.org", "ingress": {"enabled": True}},
+    "public": {
+        "publicUrl": "https://context.example.org",
+        "ingress": {"enabled": True},
+        "gateway": {"trustedProxies": ["10.244.0.0/16"]},
+    },
     "skills": {"skills": {"files": {"context-query/SKILL.md": "Ask."}}},
     "external embedder": {"embedding": {"external": {"url": "https://embedder.example.org", "secret": SECRET}}},
     "backups to a bucket": {"backup": {"to": "s3://backups/context", "s3": {"secret": {"name": "given"}}}},

@@ -30,6 +30,11 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
         "max_connections",
     ),
     "an ingress without a host": ({"ingress": {"enabled": True}}, "ingress.hosts"),
+    "an ingress that hides who calls": (
+        {"publicUrl": "https://context.example.org", "ingress": {"enabled": True}},
+        "gateway.trustedProxies",
+    ),
+    "a proxy by its name": ({"gateway": {"trustedProxies": ["ingress-nginx"]}}, "trustedProxies"),
     "TLS inside without certificates": ({"tls": {"enabled": True}}, "tls.secretName"),
     "external secrets from nowhere": ({"externalSecrets": {"enabled": True}}, "externalSecrets.store"),
     "two jobs at once": ({"jobs": {"drill": {"schedule": "0 2 * * *"}}}, "jobs.drill"),

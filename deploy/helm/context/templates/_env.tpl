@@ -67,6 +67,10 @@
 - name: ALLOWED_HOSTS
   value: {{ include "context.allowedHosts" $ | quote }}
 {{- end }}
+{{- with $own.trustedProxies }}
+- name: TRUSTED_PROXIES
+  value: {{ join "," . | quote }}
+{{- end }}
 {{- else }}
 - name: LISTEN
   value: {{ printf "%s:%v" $bind $service.port | quote }}

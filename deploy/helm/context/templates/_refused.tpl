@@ -11,6 +11,7 @@ METRICS_LISTEN: bindAddress
 PORT: gateway.service.port
 PUBLIC_URL: publicUrl
 ALLOWED_HOSTS: gateway.allowedHosts
+TRUSTED_PROXIES: gateway.trustedProxies
 KNOWLEDGE_ADDR: the call graph
 EMBEDDING_ADDR: the call graph
 RETRIEVAL_ADDR: the call graph
