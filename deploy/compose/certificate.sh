@@ -6,7 +6,9 @@
 set -eu
 [ $# = 2 ] || { sed -n '2s/^# //p' "$0" >&2; exit 2; }
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-ssl=${SSL_DIR:-$here/ssl}
+# shellcheck source=deploy/compose/folders.sh
+. "$here/folders.sh"
+ssl=$(folder SSL_DIR deploy/compose/ssl)
 of_certificate=$(openssl x509 -in "$1" -noout -pubkey)
 of_key=$(openssl pkey -in "$2" -pubout)
 [ "$of_certificate" = "$of_key" ] || { echo "the key is not the certificate's" >&2; exit 1; }
@@ -15,5 +17,5 @@ chmod 644 "$ssl/fullchain.pem" "$ssl/privkey.pem"
 cat "$1" >"$ssl/fullchain.pem"
 cat "$2" >"$ssl/privkey.pem"
 chmod 444 "$ssl/fullchain.pem" "$ssl/privkey.pem"
-cd "$here/../.."
+cd "$root"
 docker compose -f docker-compose.yml -f docker-compose.prod.yml exec nginx nginx -s reload

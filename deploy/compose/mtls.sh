@@ -3,7 +3,9 @@
 # which running services take over. The authority's key stays beside them: keep the folder to yourself.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-tls=${SECRETS_DIR:-$here/secrets}/tls
+# shellcheck source=deploy/compose/folders.sh
+. "$here/folders.sh"
+tls=$(folder SECRETS_DIR deploy/compose/secrets)/tls
 days=${DAYS:-90}
 umask 077
 mkdir -p "$tls"

@@ -6,13 +6,15 @@
 #   secrets/   a file for each secret, under the folder that only you may open: the containers, which run as another
 #              user, get single files out of it
 #   ssl/       a certificate for NAME that nothing trusts, until you put a real one in its place
-#   .env       NAME, for Compose, in the project's root
+#   .env       NAME, for Compose, in the project's root; SECRETS_DIR, SSL_DIR and ACME_DIR in it are other folders
 set -eu
 name=${1:-localhost}
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
-secrets=${SECRETS_DIR:-$here/secrets}
-ssl=${SSL_DIR:-$here/ssl}
-env=${ENV_FILE:-$here/../../.env}
+# shellcheck source=deploy/compose/folders.sh
+. "$here/folders.sh"
+secrets=$(folder SECRETS_DIR deploy/compose/secrets)
+ssl=$(folder SSL_DIR deploy/compose/ssl)
+acme=$(folder ACME_DIR deploy/compose/acme)
 umask 077
 mkdir -p "$secrets" "$ssl"
 chmod 700 "$secrets" "$ssl"
@@ -51,7 +53,7 @@ if [ ! -s "$ssl/privkey.pem" ]; then
     chmod 444 "$ssl/privkey.pem" "$ssl/fullchain.pem"
     echo "made a certificate for $name that nothing trusts; a real one goes to $ssl (deploy/compose/certificate.sh)"
 fi
-mkdir -p "$here/acme"
-chmod 755 "$here/acme"
+mkdir -p "$acme"
+chmod 755 "$acme"
 [ -f "$env" ] || printf 'DOMAIN=%s\n' "$name" >"$env"
 echo "secrets are in $secrets"

@@ -345,6 +345,45 @@ def test_a_certificate_without_its_key_is_not_taken(made: Path, tmp_path: Path) 
     assert (made / "ssl" / "fullchain.pem").read_text() == before
 
 
+@pytest.mark.parametrize(
+    ("given", "folder"),
+    [
+        ("./var/{}", "var/{}"),
+        ("var/{}   # on another disk", "var/{}"),
+        ('"{root}/elsewhere/of ours/{}"', "elsewhere/of ours/{}"),
+        ("'var/{}'\r", "var/{}"),
+        ("", "deploy/compose/{}"),
+    ],
+)
+def test_scripts_write_where_compose_reads(given: str, folder: str, tmp_path: Path) -> None:
+    root = tmp_path / "project"
+    shutil.copytree(ROOT / "deploy/compose", root / "deploy/compose", ignore=shutil.ignore_patterns("secrets", "ssl"))
+    folders = {"SECRETS_DIR": "secrets", "SSL_DIR": "ssl", "ACME_DIR": "acme"}
+    lines = [f"#{name}=/nowhere\n{name}={given.format(part, root=root)}\n" for name, part in folders.items()]
+    (root / ".env").write_text(f"DOMAIN={NAME}\n{''.join(lines)}")
+    docker = tmp_path / "bin/docker"
+    docker.parent.mkdir()
+    docker.write_text(f'#!/bin/sh\necho "$PWD $*" >{tmp_path}/asked\n')
+    docker.chmod(0o755)
+    environ = {"PATH": f"{docker.parent}:/usr/bin:/bin"}
+
+    def run(script: str, *arguments: str | Path) -> None:
+        command = [root / "deploy/compose" / script, *arguments]
+        subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, check=True)
+
+    run("prepare.sh", NAME)
+    secrets, served, challenges = (root / folder.format(part) for part in folders.values())
+    assert (secrets / "db_password").read_text()
+    assert challenges.is_dir()
+    prepare(tmp_path / "renewed", NAME)
+    new = [tmp_path / "renewed/ssl" / name for name in ("fullchain.pem", "privkey.pem")]
+    run("certificate.sh", *new)
+    assert [(served / path.name).read_text() for path in new] == [path.read_text() for path in new]
+    assert (tmp_path / "asked").read_text().startswith(f"{root} compose ")
+    run("mtls.sh")
+    assert (secrets / "tls/gateway.crt").read_text()
+
+
 def test_certificates_inside_are_good_for_each_other_and_renewed_in_place(tmp_path: Path) -> None:
     def make() -> None:
         environ = {"PATH": "/usr/local/bin:/usr/bin:/bin", "SECRETS_DIR": str(tmp_path)}
