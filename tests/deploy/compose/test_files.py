@@ -20,6 +20,7 @@ from context_common.settings import weakness
 from context_embedding.settings import Settings as EmbeddingSettings
 from context_gateway.settings import Settings as GatewaySettings
 from context_knowledge.settings import Settings as KnowledgeSettings
+from context_ops.settings import Settings as OpsSettings
 from context_retrieval.settings import Settings as RetrievalSettings
 from tests.support.compose import (
     BASE,
@@ -299,6 +300,11 @@ def test_production_asks_everybody_who_they_are(made: Path) -> None:
     assert settings.public_url == f"https://{NAME}"
     assert settings.limits.allowed_hosts == (NAME, "gateway")
     assert settings.limits.rates
+
+
+def test_the_container_of_backups_may_do_upkeep_too(made: Path) -> None:
+    settings = OpsSettings.from_env(environment(prod()["backup"], made / "secrets"))
+    assert "//postgres:" in settings.owner()
 
 
 def test_the_script_makes_what_the_files_want_and_only_once(made: Path) -> None:

@@ -9,6 +9,7 @@ from starlette.datastructures import Headers
 from context_gateway.address import client_address
 from context_gateway.limits import Limits
 from context_gateway.settings import Settings
+from context_ops.settings import Settings as OpsSettings
 from tests.support.helm.chart import (
     CHART,
     ROOT,
@@ -119,3 +120,13 @@ def test_notes_say_where_a_balancer_hides_who_calls() -> None:
     assert said not in rendered("defaults").notes
     told = {"gateway": {"trustedProxies": ["10.0.0.0/8"]}}
     assert said not in render(merge(load_set("load-balancer.yaml"), told)).notes
+
+
+@pytest.mark.parametrize("cluster", [False, True])
+def test_upkeep_has_the_owner_and_the_nightly_backup_has_not(cluster: bool) -> None:
+    made = render({"jobs": {"upkeep": {"enabled": True}}, "database": {"cluster": {"enabled": cluster}}})
+    environs = {
+        pod.component: environment(made, pod, pod.main) for pod in pods_of(made.objects) if pod.owner.kind == "CronJob"
+    }
+    assert OpsSettings.from_env(environs["job-upkeep"]).owner()
+    assert not OpsSettings.from_env(environs["job-backup"]).owner_url

@@ -34,7 +34,7 @@ FLAGS: Mapping[str, dict[str, Any]] = {
     "skills": {"skills": {"files": {"context-query/SKILL.md": "Ask."}}},
     "external embedder": {"embedding": {"external": {"url": "https://embedder.example.org", "secret": SECRET}}},
     "backups to a bucket": {"backup": {"to": "s3://backups/context", "s3": {"secret": {"name": "given"}}}},
-    "base backups": {"jobs": {"base": {"enabled": True}}},
+    "more jobs": {"jobs": {"base": {"enabled": True}, "upkeep": {"enabled": True}}},
     "service monitor": {"metrics": {"serviceMonitor": {"enabled": True}}},
     "alerts and dashboards": {"metrics": {"prometheusRule": {"enabled": True}, "dashboards": {"enabled": True}}},
     "traces": {"otlp": {"endpoint": "http://collector.monitoring:4317"}},

@@ -1,9 +1,15 @@
 """The operations document is kept: its version is the project's and its review is not overdue."""
 
+import json
 import re
+import shutil
+import subprocess
 import tomllib
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.support.commands import commands
 
@@ -44,6 +50,34 @@ def test_every_command_that_it_names_exists() -> None:
     there |= {command.partition(" ")[0] for command in there}
     assert len(named) > 15
     assert {name for name in named if name not in there and name.partition(" ")[0] not in there} == set()
+
+
+@pytest.mark.skipif(not shutil.which("jq"), reason="jq is not installed")
+@pytest.mark.parametrize(("ended", "code"), [({"succeeded": 1}, 0), ({"failed": 1}, 1)])
+def test_a_job_of_the_runbooks_takes_options_and_ends_with_what_it_runs(
+    ended: dict[str, int], code: int, tmp_path: Path
+) -> None:
+    defined = re.search(r"^job\(\) \{.*?^\}$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    assert defined
+    made: dict[str, Any] = {"spec": {"template": {"spec": {"containers": [{"name": "backup", "args": ["backup"]}]}}}}
+    (tmp_path / "made").write_text(json.dumps(made))
+    (tmp_path / "status").write_text(json.dumps({"status": {"active": 1}}))
+    (tmp_path / "ended").write_text(json.dumps({"status": ended}))
+    cluster = """
+        k() { case "$*" in
+          "create job ops-"*" --from=cronjob/context-backup --dry-run=client -o json") cat made ;;
+          "create -f - -o name") cat >created; echo job.batch/ops-1 ;;
+          "get job.batch/ops-1 -o json") cat status; cp ended status ;;
+          "logs job.batch/ops-1") echo done ;;
+          *) echo "$*" >&2; return 9 ;;
+        esac; }
+        sleep() { :; }
+    """
+    script = f"{cluster}\n{defined[0]}\njob backup status --max-age 26h"
+    ran = subprocess.run(["sh", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=30)
+    assert (ran.returncode, ran.stdout) == (code, "done\n"), ran.stderr
+    [container] = json.loads((tmp_path / "created").read_text())["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == ["backup", "status", "--max-age", "26h"]
 
 
 def test_every_target_and_file_that_it_names_exists() -> None:
