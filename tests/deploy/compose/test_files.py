@@ -221,7 +221,11 @@ def test_the_database_is_the_one_asked_for_and_its_data_stay() -> None:
     assert db["image"] == "pgvector/pgvector:pg17"
     assert db["environment"]["POSTGRES_DB"] == "context_engineering"
     assert db["environment"]["POSTGRES_PASSWORD_FILE"] == f"{SECRETS}/db_password"
-    assert db["volumes"] == ["pg_data:/var/lib/postgresql/data"]
+    [data, first] = db["volumes"]
+    assert data == "pg_data:/var/lib/postgresql/data"
+    source, target, mode = first.split(":")
+    assert (Path(target).parent, mode) == (Path("/docker-entrypoint-initdb.d"), "ro")
+    assert "CREATE EXTENSION IF NOT EXISTS pg_stat_statements;" in (ROOT / source).read_text()
     assert "pg_data" in load(BASE)["volumes"]
     assert "shared_preload_libraries=pg_stat_statements" in db["command"]
 

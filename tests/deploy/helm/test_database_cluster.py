@@ -1,20 +1,21 @@
-"""What the chart has CloudNativePG do to a new database is enough for migrations, services and backups.
+"""What is done to a new database, by CloudNativePG or by hand, is enough for migrations, services, backups and a look.
 
 The operator is played here by the superuser of a real server, in the order in which the operator does it.
 """
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests.support.helm.chart import load_set, render
+from tests.support.helm.chart import ROOT, load_set, render
 from tests.support.postgres import scratch_server
 
 ATTRIBUTES = {"login": "LOGIN", "bypassrls": "BYPASSRLS", "replication": "REPLICATION"}  # of a managed role
@@ -54,7 +55,8 @@ def create(role: Mapping[str, object]) -> str:
     return f"CREATE ROLE {role['name']} {' '.join(attributes)} IN ROLE {', '.join(groups)}"
 
 
-def test_migrations_services_and_backups_have_the_rights_they_need(server: str, tmp_path: Path) -> None:
+def by_operator(server: str) -> tuple[str, str]:
+    """A database that the operator made; answers its address for the owner and for backups."""
     [cluster] = render(load_set("cloudnative-pg.yaml")).of("Cluster")
     first = cluster.spec["bootstrap"]["initdb"]
     name, owner = first["database"], first["owner"]
@@ -67,18 +69,46 @@ def test_migrations_services_and_backups_have_the_rights_they_need(server: str, 
     )
     execute(database, *first["postInitApplicationSQL"])
     execute(server, create(backup))
+    assert (
+        "pg_stat_statements.max" in cluster.spec["postgresql"]["parameters"]
+    )  # the operator makes the extension for it
+    return make_conninfo(database, user=owner), make_conninfo(database, user=str(backup["name"]))
 
-    owner_url = make_conninfo(database, user=owner)
+
+def by_hand(server: str) -> tuple[str, str]:
+    """The same, by the statements of docs/operations.md."""
+    block = re.search(
+        r"```sql\n( *CREATE ROLE context_owner .*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL
+    )
+    assert block
+    text = re.sub(r"--.*", "", block[1]).replace("…", "a password")
+    of_server, of_database = (
+        [each.strip() for each in part.split(";") if each.strip()] for part in text.split("\\c context_engineering")
+    )
+    of_database.remove("CREATE EXTENSION pg_stat_statements")  # the embedded server does not have it
+    database = make_conninfo(server, dbname="context_engineering")
+    execute(server, *of_server)
+    execute(database, *of_database)
+    return make_conninfo(database, user="context_owner"), make_conninfo(database, user="context_backup_login")
+
+
+@pytest.mark.parametrize("make", [by_operator, by_hand])
+def test_migrations_services_and_backups_have_the_rights_they_need(
+    make: Callable[[str], tuple[str, str]], server: str, tmp_path: Path
+) -> None:
+    owner_url, backup_url = make(server)
     for service in ("knowledge", "retrieval"):
-        login_url = make_conninfo(database, user=f"{service}_login", password="a password")
+        login_url = make_conninfo(owner_url, user=f"{service}_login", password="a password")
         run(f"context_{service}", "migrate", MIGRATION_DATABASE_URL=owner_url, DATABASE_URL=login_url)
         execute(login_url, f"SET ROLE context_{service}")
 
     target = tmp_path / "backups"
     target.mkdir()
-    backup_url = make_conninfo(database, user=str(backup["name"]))
     run("context_client", "backup", "--to", str(target), BACKUP_DATABASE_URL=backup_url)
     assert list(target.glob("**/*.dump"))
-    with psycopg.connect(database) as connection:
+    with psycopg.connect(make_conninfo(server, dbname=conninfo_to_dict(owner_url)["dbname"])) as connection:
         noted = connection.execute("SELECT count(*) FROM knowledge.backups").fetchone()
     assert noted == (1,)
+    with psycopg.connect(backup_url) as connection:  # `db slow` reads both, of all logins
+        connection.execute("SELECT current_setting('shared_preload_libraries')")
+        assert connection.execute("SELECT pg_has_role('pg_read_all_stats', 'USAGE')").fetchone() == (True,)
