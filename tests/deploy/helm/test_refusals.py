@@ -64,6 +64,24 @@ def test_no_secret_can_be_given_as_a_setting(service: str) -> None:
             render({service: {"settings": {name: "a secret"}}})
 
 
+FEW = {"replicas": 1, "autoscaling": {"enabled": False}, "poolSize": 20}
+
+
+@pytest.mark.parametrize(
+    ("replicas", "pool", "limit"),
+    [([], 30, 10 + 4 * 21), (["r1", "r2"], 20, 10 + 4 * 22), (["r1", "r2"], 30, 10 + 4 * 31)],
+)
+def test_every_connection_of_a_process_counts(replicas: list[str], pool: int, limit: int) -> None:
+    few = FEW | {"replicaPoolSize": pool}
+    database = {
+        "maxConnections": limit,
+        "secret": {"keys": {"knowledgeReplicas": replicas, "retrievalReplicas": replicas}},
+    }
+    assert render({"database": database, "knowledge": few, "retrieval": few}).objects
+    with pytest.raises(helm_python.HelmError, match=f"{limit} connections"):
+        render({"database": database | {"maxConnections": limit - 1}, "knowledge": few, "retrieval": few})
+
+
 def maps(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """The way to each map among the values whose keys are the chart's; those that are empty may have any."""
     if isinstance(value, Mapping) and value and path[-1:] not in [(name,) for name in FREE]:

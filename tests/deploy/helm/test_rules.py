@@ -320,6 +320,13 @@ MUTATIONS: list[Mutation] = [
     ),
     ("rolling_out_takes_nothing_away", "defaults", "Deployment", "gateway", spec(put(strategy={"type": "Recreate"}))),
     ("the_database_has_connections_for_all", "values-ha.yaml", "Deployment", "retrieval", variable("POOL_SIZE", "90")),
+    (
+        "the_database_has_connections_for_all",
+        "values-ha.yaml",
+        "Deployment",
+        "retrieval",
+        variable("REPLICA_POOL_SIZE", "90"),
+    ),
     ("policies_are_the_call_graph", "defaults", "NetworkPolicy", "knowledge", rule_of(0, way="ingress")),
     (
         "policies_are_the_call_graph",

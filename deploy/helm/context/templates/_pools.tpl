@@ -1,6 +1,7 @@
 {{/*
 Whether the database has a connection for every pool. Most pods count, and one more of each service, since a rollout starts
-a new pod before it ends an old one; a pod listens for notifications on one connection beside its pool.
+a new pod before it ends an old one. Beside its pool a pod listens for notifications on one connection, and with replicas it
+follows the primary on another, and each replica on one.
 */}}
 {{- define "context.checkPools" -}}
 {{- $database := .Values.database }}
@@ -15,11 +16,13 @@ a new pod before it ends an old one; a pod listens for notifications on one conn
 {{- range $component := list "knowledge" "retrieval" }}
 {{- $values := index $.Values $component }}
 {{- $pods := add1 (ternary $values.autoscaling.maxReplicas $values.replicas $values.autoscaling.enabled | int) }}
-{{- $sum = add $sum (mul $pods (add1 (int $values.poolSize))) }}
+{{- $beside := 1 }}
 {{- if index $database.secret.keys (printf "%sReplicas" $component) }}
-{{- $replica = add $replica (mul $pods (int $values.replicaPoolSize)) }}
+{{- $beside = 2 }}
+{{- $replica = add $replica (mul $pods (add1 (int $values.replicaPoolSize))) }}
 {{- end }}
-{{- $parts = append $parts (printf "%s %d pods x (%v + 1)" $component $pods $values.poolSize) }}
+{{- $sum = add $sum (mul $pods (add $beside (int $values.poolSize))) }}
+{{- $parts = append $parts (printf "%s %d pods x (%v + %d)" $component $pods $values.poolSize $beside) }}
 {{- end }}
 {{- if gt (int $sum) $most }}
 {{- fail (printf "the pools may take %d connections (%s, reserved %v) and max_connections is %d: lower poolSize or the most pods, or raise max_connections" (int $sum) (join ", " $parts) $database.reservedConnections $most) }}

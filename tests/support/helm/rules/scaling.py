@@ -8,7 +8,7 @@ from tests.support.helm.environ import environment
 from tests.support.helm.objects import Object, matches, pod_of
 from tests.support.helm.rules.pods import servers
 
-LISTENERS = 1  # connections of one process beside its pool: it listens for notifications
+BESIDE = 1  # connections of one process beside each pool: it listens for notifications, and follows a replica
 
 
 def autoscaler(chart: Rendering, deployment: Object) -> Object | None:
@@ -106,16 +106,22 @@ def rolling_out_takes_nothing_away(chart: Rendering) -> Iterator[str]:
             yield f"{found.title}: {strategy}"
 
 
-def connections(chart: Rendering) -> int:
-    """Most connections that the services have to the primary, with every autoscaler at its end and one rolled out."""
-    total = 0
+def connections(chart: Rendering) -> tuple[int, int]:
+    """Most connections that the services have to the primary and to one replica.
+
+    That is with every autoscaler at its end and one rolled out.
+    """
+    primary = replica = 0
     for pod in servers(chart):
-        size = environment(chart, pod, pod.main).get("POOL_SIZE")
-        if size:
+        environ = environment(chart, pod, pod.main)
+        if "POOL_SIZE" in environ:
             most = fewest_and_most(chart, pod.owner)[1]
-            surge = pod.owner.spec["strategy"]["rollingUpdate"]["maxSurge"]
-            total += (int(size) + LISTENERS) * (most + _share(surge, most))
-    return total
+            pods = most + _share(pod.owner.spec["strategy"]["rollingUpdate"]["maxSurge"], most)
+            primary += pods * (int(environ["POOL_SIZE"]) + BESIDE)
+            if "DATABASE_REPLICA_1_URL" in environ:  # what replicas have is compared with the primary, over one more
+                primary += pods
+                replica += pods * (int(environ["REPLICA_POOL_SIZE"]) + BESIDE)
+    return primary, replica
 
 
 def the_database_has_connections_for_all(chart: Rendering) -> Iterator[str]:
@@ -124,8 +130,9 @@ def the_database_has_connections_for_all(chart: Rendering) -> Iterator[str]:
     limit = database["maxConnections"]
     if database["cluster"]["enabled"]:
         limit = int(database["cluster"]["parameters"]["max_connections"])
-    if limit and connections(chart) + database["reservedConnections"] > limit:
-        yield f"the services take {connections(chart)} connections of {limit}"
+    for taken in connections(chart):
+        if limit and taken + database["reservedConnections"] > limit:
+            yield f"the services take {taken} connections of {limit}"
 
 
 RULES = (
