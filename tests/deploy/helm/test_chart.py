@@ -1,9 +1,11 @@
 """The chart itself: Helm has nothing against it, its versions are the project's, its presets are what they promise."""
 
+import re
 import tomllib
 
 import helm_python
 import pytest
+import yaml
 from starlette.datastructures import Headers
 
 from context_gateway.address import client_address
@@ -27,6 +29,7 @@ from tests.support.helm.objects import pods_of
 from tests.support.helm.rules.pods import servers
 from tests.support.helm.rules.scaling import fewest_and_most
 
+NGINX = "deploy/nginx/templates/context.conf.template"
 INFO = 1  # the severity of what is only worth knowing
 GIB = 2**30
 UNITS = {"Mi": 2**20, "Gi": 2**30}
@@ -130,3 +133,16 @@ def test_upkeep_has_the_owner_and_the_nightly_backup_has_not(cluster: bool) -> N
     }
     assert OpsSettings.from_env(environs["job-upkeep"]).owner()
     assert not OpsSettings.from_env(environs["job-backup"]).owner_url
+
+
+def test_the_documented_ingress_passes_bulk_imports_on_as_nginx_of_compose_does() -> None:
+    block = re.search(r"```yaml\n( *image: .*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)
+    assert block
+    [ingress] = render(merge(load_set("values-small.yaml"), yaml.safe_load(block[1]))).of("Ingress")
+    [bulk] = re.findall(r"location = /api/bulk \{(.*?)\}", (ROOT / NGINX).read_text(), re.DOTALL)
+    wanted = {
+        name.replace("client_max_", "proxy_").replace("_", "-"): value.removesuffix("s")
+        for name, value in re.findall(r"(client_max_body_size|proxy_\w+(?:ing|timeout)) (\w+);", bulk)
+    }
+    assert len(wanted) == 5
+    assert ingress.annotations == {f"nginx.ingress.kubernetes.io/{name}": value for name, value in wanted.items()}
