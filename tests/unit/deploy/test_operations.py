@@ -14,6 +14,7 @@ import pytest
 from tests.support.commands import commands
 
 ROOT = Path(__file__).parents[3]
+BATCHER = ROOT / "services/embedding/context_embedding/batcher.py"
 DOCUMENT = (ROOT / "docs/operations.md").read_text()
 
 
@@ -78,6 +79,18 @@ def test_a_job_of_the_runbooks_takes_options_and_ends_with_what_it_runs(
     assert (ran.returncode, ran.stdout) == (code, "done\n"), ran.stderr
     [container] = json.loads((tmp_path / "created").read_text())["spec"]["template"]["spec"]["containers"]
     assert container["args"] == ["backup", "status", "--max-age", "26h"]
+
+
+def test_cron_finds_what_it_is_told_to_run() -> None:
+    [line] = re.findall(r"^[\d*]+ [\d*]+ \* \* \S+ \w+ (.*)$", DOCUMENT, re.MULTILINE)
+    command = next(word for word in line.split() if "=" not in word)
+    assert command.startswith("/"), "cron's PATH has /usr/bin and /bin"
+
+
+def test_refused_embeddings_are_told_apart_by_labels_that_exist() -> None:
+    section = DOCUMENT.partition("### ContextEmbeddingRefused\n")[2].partition("\n### ")[0]
+    named = set(re.findall(r"`([a-z]+)` (?:during|means)", section))
+    assert named == set(re.findall(r'Lane\("(\w+)"', BATCHER.read_text()))
 
 
 def test_every_target_and_file_that_it_names_exists() -> None:
