@@ -45,6 +45,30 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
     "a public address without https": ({"publicUrl": "http://context.example.org"}, "publicUrl"),
     "labels that selectors use": ({"gateway": {"podLabels": {"app.kubernetes.io/name": "x"}}}, "podLabels"),
     "common labels that selectors use": ({"commonLabels": {"app.kubernetes.io/component": "x"}}, "commonLabels"),
+    "a label twice": (
+        {"commonLabels": {"tier": "x"}, "gateway": {"podLabels": {"tier": "front"}}},
+        "gateway.podLabels",
+    ),
+    "a monitor's label twice": (
+        {"commonLabels": {"release": "x"}, "metrics": {"serviceMonitor": {"labels": {"release": "prometheus"}}}},
+        "metrics.serviceMonitor.labels",
+    ),
+    "a name that is none": ({"fullnameOverride": "Abc_"}, "fullnameOverride"),
+    "a name that no Service may have": ({"fullnameOverride": "1-engine"}, "fullnameOverride"),
+    "a chart's name that is none": ({"nameOverride": "engine-"}, "nameOverride"),
+    **{
+        f"no time: {time}": ({"jobs": {"backup": {"schedule": time}}}, "schedule")
+        for time in (
+            "99 2 * * *",
+            "0 24 * * *",
+            "0 2 0 * *",
+            "0 2 * 13 *",
+            "0 2 * * 7",
+            "0 2 * *",
+            "@daily",
+            "0-99 2 * * *",
+        )
+    },
     "what the chart sets": ({"gateway": {"settings": {"PORT": 80}}}, "PORT"),
     "no resources": ({"gateway": {"resources": {"requests": None}}}, "resources"),
 }
@@ -80,6 +104,11 @@ def test_every_connection_of_a_process_counts(replicas: list[str], pool: int, li
     assert render({"database": database, "knowledge": few, "retrieval": few}).objects
     with pytest.raises(helm_python.HelmError, match=f"{limit} connections"):
         render({"database": database | {"maxConnections": limit - 1}, "knowledge": few, "retrieval": few})
+
+
+@pytest.mark.parametrize("time", ["*/15 2-4 1,15 * *", "05 02 31 12 mon-fri", "59 23 * JAN,Jul 6", "0 */6 * * 0,3"])
+def test_every_time_of_a_clock_is_taken(time: str) -> None:
+    assert render({"jobs": {"backup": {"schedule": time}}}).objects
 
 
 def maps(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

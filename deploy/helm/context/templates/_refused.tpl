@@ -46,11 +46,14 @@ AWS_REGION: backup.s3.region
 {{- end }}
 {{- end }}
 
-{{/* Takes the path of the labels and the labels. */}}
+{{/* Takes the path of the labels, the labels, and those that stand beside them. */}}
 {{- define "context.checkLabels" -}}
 {{- range $name, $_ := .labels }}
 {{- if regexMatch "^(app[.]kubernetes[.]io|helm[.]sh|context-engine)/" $name }}
 {{- fail (printf "%s: %s is the chart's, and selectors may use it" $.path $name) }}
+{{- end }}
+{{- if hasKey (default dict $.beside) $name }}
+{{- fail (printf "%s: %s stands in commonLabels too, and no object may have a label twice" $.path $name) }}
 {{- end }}
 {{- end }}
 {{- end }}
