@@ -149,6 +149,14 @@ class Client:
             "Page", self._call("GET", "/api/admin/index/set-aside", params=_query({"cursor": cursor, "limit": limit}))
         )
 
+    def all_set_aside(self) -> Iterator[Item]:
+        """The same, of all pages."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.set_aside(cursor, 200)
+            yield from page["items"]
+            cursor = page["next_cursor"]
+
     def retry_set_aside(self, ids: Sequence[str] = ()) -> int:
         """Try changes again that were set aside, those of `ids` or all; answers how many."""
         body = {"ids": list(ids)} if ids else None

@@ -20,6 +20,7 @@ class Engine:
         self.items: dict[str, dict[str, Any]] = {}
         self.edges: set[tuple[str, str, str]] = set()
         self.requests: list[httpx2.Request] = []
+        self.aside: list[dict[str, Any]] = []
         self.writes = 0
         self.before: list[Handler] = []
         self.waited: list[float] = []
@@ -43,6 +44,8 @@ class Engine:
             return self.relate(method, json.loads(request.content))
         if path == "/api/admin/index":
             return httpx2.Response(200, json={"pending": 0, "lag_seconds": 0.0, "model": "m"})
+        if path == "/api/admin/index/set-aside":
+            return httpx2.Response(200, json={"items": self.aside, "next_cursor": None})
         match = re.fullmatch(r"/api/(?:context/)?(adr|failure|meeting|snapshot)(?:/([^/]+))?", path)
         if match and method == "POST":
             return httpx2.Response(201, json=self.create(match[1], json.loads(request.content)) | {"indexed": True})

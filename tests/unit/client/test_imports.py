@@ -177,6 +177,21 @@ def test_an_import_ends_when_the_index_has_caught_up(directory: Path) -> None:
     assert next(pending, None) is None
 
 
+def test_what_the_index_gave_up_on_is_not_searchable(directory: Path) -> None:
+    engine = Engine()
+
+    def stored(request: httpx2.Request) -> httpx2.Response:
+        lines = [json.loads(line) | {"indexed": False} for line in engine.bulk(request.content)]
+        return httpx2.Response(200, content=b"".join(json.dumps(line).encode() + b"\n" for line in lines))
+
+    pages = [([{"id": "ADR-002"}], "c2"), ([{"id": "FAIL-009"}, {"id": "ADR-003"}], None)]
+    engine.before = [stored, *[lambda _: None] * 4]
+    engine.before += [answering(httpx2.Response(200, json={"items": p, "next_cursor": c})) for p, c in pages]
+    assert Run(engine, directory).report.not_indexed == 2
+    assert [request.url.params.get("cursor") for request in engine.requests[-2:]] == [None, "c2"]
+    assert engine.waited == []
+
+
 def commit(directory: Path, message: str, **files: str) -> None:
     for name, text in files.items():
         (directory / name).write_text(text)

@@ -177,7 +177,8 @@ def report(console: Console, content: Mapping[str, Any]) -> None:
     if content.get("held"):
         console.print(plain(f"{content['held']:,} are held for review: contextctl review list"))
     if content["not_indexed"]:
-        console.print(plain(f"{content['not_indexed']:,} are stored but not searchable yet: contextctl index"))
+        where = "contextctl index, contextctl set-aside list"
+        console.print(plain(f"{content['not_indexed']:,} are stored but not searchable: {where}"))
 
 
 def plan(console: Console, content: Mapping[str, Any]) -> None:

@@ -44,7 +44,10 @@ class Report:
         self.items.append({"source": source, "id": line.get("id", ""), "status": status})
 
     def settle(self, client: Client) -> None:
-        """After an interruption, wait until the index has caught up: until then not all can be found."""
+        """After an interruption, wait until the index has caught up: until then not all can be found.
+
+        What it gave up on is never found, and no longer pending either.
+        """
         if not (self.not_indexed or self.interrupted):
             return
         patience = Patience(SETTLE, client.sleep)
@@ -52,9 +55,10 @@ class Report:
             while client.index()["pending"]:
                 if not patience.wait():
                     return
+            given_up = {change["id"] for change in client.all_set_aside()}
         except ContextError:
             return
-        self.not_indexed = 0
+        self.not_indexed = sum(item["id"] in given_up for item in self.items)
 
     def as_json(self) -> dict[str, Any]:
         """The report for programs."""
