@@ -232,6 +232,20 @@ def test_a_search_and_its_filters() -> None:
     assert "a b" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        (("query", "why?", "--max-tokens", "0"), "max_tokens"),
+        (("query", "why?", "--min-score", "0"), "min_score"),
+        (("search", "pg", "--top-k", "0"), "top_k"),
+    ],
+)
+def test_a_zero_is_sent_so_that_the_server_can_judge_it(arguments: tuple[str, ...], field: str) -> None:
+    engine = Engine()
+    run(engine, *arguments)
+    assert sent(engine)[field] == 0
+
+
 def test_a_neighbourhood() -> None:
     engine = Engine()
     near = {"id": "ADR-002", "title": "Two", "relationship": "related_to", "direction": "incoming", "depth": 2}

@@ -163,5 +163,5 @@ def health(session: Session) -> None:
 
 
 def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that were given."""
-    return {name: value for name, value in options.items() if value not in (None, "", [], False)}
+    """The options that were given; 0 is one, though it equals False."""
+    return {name: value for name, value in options.items() if value is not False and value not in (None, "", [])}
