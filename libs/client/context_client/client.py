@@ -83,7 +83,7 @@ class Client:
 
     def delete(self, item_id: str) -> None:
         """Take an item out of memory; the audit trail keeps it. Scope admin."""
-        self._call("DELETE", f"/api/{_kind_of(item_id)}/{quote(item_id, safe='')}")
+        self._call("DELETE", f"/api/{_kind_of(item_id)}/{quote(item_id, safe='')}", erases=True)
 
     def list_items(self, kind: ItemType, filters: Mapping[str, Any] | None = None) -> Page:
         """One page of the items of a type, newest first; filters are those of the API, lists comma-separated."""
@@ -115,7 +115,7 @@ class Client:
         """Erase a relationship; False where there was none."""
         body = {"from": from_id, "to": to_id, "type": kind}
         try:
-            self._call("DELETE", "/api/graph/relationships", body=body)
+            self._call("DELETE", "/api/graph/relationships", body=body, erases=True)
         except NotFound:
             return False
         return True
@@ -188,14 +188,18 @@ class Client:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         idempotent: bool | None = None,
+        erases: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         again = method in ("GET", "DELETE") if idempotent is None else idempotent
-        waited = 0.0
+        waited, lost = 0.0, False
         for attempt in range(ATTEMPTS):
             try:
                 content = self._send(method, path, params, body, headers)
             except ContextError as error:
+                if erases and lost and isinstance(error, NotFound):
+                    return {}  # an attempt whose answer was lost has done it
+                lost = lost or (isinstance(error, Unreachable) and error.sent)
                 pause = delay(attempt, error)
                 waited += pause
                 last = attempt == ATTEMPTS - 1 or waited > PATIENCE

@@ -192,6 +192,30 @@ def test_erasing_what_is_not_there_is_no_error() -> None:
     assert not engine.client().unrelate("ADR-001", "ADR-002", "references")
 
 
+def test_what_was_erased_though_its_answer_was_lost_is_done() -> None:
+    engine = Engine()
+    engine.create("adr", {"title": "A"})
+    engine.edges = {("ADR-001", "ADR-002", "references")}
+
+    def done_and_lost(request: httpx2.Request) -> httpx2.Response:
+        engine.handle(request)
+        return losing(request)
+
+    engine.before = [done_and_lost]
+    engine.client().delete("ADR-001")
+    assert engine.items == {}
+    engine.before = [done_and_lost]
+    assert engine.client().unrelate("ADR-001", "ADR-002", "references")
+    assert engine.edges == set()
+
+
+def test_what_never_was_there_is_not_found_though_nobody_answered_at_first() -> None:
+    engine = Engine()
+    engine.before = [refusing, answering(problem(503, "Away"))]
+    with pytest.raises(NotFound):
+        engine.client().delete("ADR-001")
+
+
 def test_health_has_a_body_even_when_all_is_not_well() -> None:
     engine = Engine()
     engine.before = [answering(httpx2.Response(503, json={"status": "down", "checks": {"database": "down"}}))]
