@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, cast
-from urllib.parse import quote
 from uuid import uuid4
 
 import httpx2
 
-from context_client.errors import ContextError, NotFound, Unreachable, api_error
+from context_client.errors import ContextError, NotFound, Refused, Unreachable, api_error
 from context_client.http import open_http
 from context_client.keys import Keys
 from context_client.retry import Budget, delay, worth_retrying
@@ -31,6 +30,7 @@ from context_client.types import (
     Relationship,
     item_type,
 )
+from context_client.wire import encode, segment
 
 ATTEMPTS = 4
 PATIENCE = 60.0  # seconds of waiting between the attempts of one call
@@ -79,11 +79,11 @@ class Client:
 
     def get(self, item_id: str) -> Item:
         """An item with its `related_items`."""
-        return cast("Item", self._call("GET", f"/api/{_kind_of(item_id)}/{quote(item_id, safe='')}"))
+        return cast("Item", self._call("GET", f"/api/{_kind_of(item_id)}/{segment(item_id)}"))
 
     def delete(self, item_id: str) -> None:
         """Take an item out of memory; the audit trail keeps it. Scope admin."""
-        self._call("DELETE", f"/api/{_kind_of(item_id)}/{quote(item_id, safe='')}", erases=True)
+        self._call("DELETE", f"/api/{_kind_of(item_id)}/{segment(item_id)}", erases=True)
 
     def list_items(self, kind: ItemType, filters: Mapping[str, Any] | None = None) -> Page:
         """One page of the items of a type, newest first; filters are those of the API, lists comma-separated."""
@@ -95,7 +95,7 @@ class Client:
 
     def receipt(self, query_id: str) -> Receipt:
         """What a query was asked and answered; kept for 30 days."""
-        return cast("Receipt", self._call("GET", f"/api/context/receipts/{quote(query_id, safe='')}"))
+        return cast("Receipt", self._call("GET", f"/api/context/receipts/{segment(query_id)}"))
 
     def search(self, text: str, options: Mapping[str, Any] | None = None) -> Found:
         """The items that match best."""
@@ -103,7 +103,7 @@ class Client:
 
     def related(self, item_id: str, options: Mapping[str, Any] | None = None) -> Related:
         """What stands around an item, nearest first."""
-        path = f"/api/graph/related/{quote(item_id, safe='')}"
+        path = f"/api/graph/related/{segment(item_id)}"
         return cast("Related", self._call("GET", path, params=_query(options or {})))
 
     def relate(self, from_id: str, to_id: str, kind: str) -> Relationship:
@@ -123,14 +123,17 @@ class Client:
     def bulk(self, items: Iterable[Mapping[str, Any]], wait: int = LONGEST_WAIT) -> Iterator[Line]:
         """Record items of any type; answers as they come, each when searchable or after `wait` seconds.
 
-        Not tried again here: the caller knows which lines were answered.
+        An item that cannot be sent is answered last, as an error of its own. Nothing is tried again here: the caller
+        knows which lines were answered.
         """
         headers = {"Content-Type": "application/x-ndjson", "Prefer": f"wait={wait}"}
-        body = (json.dumps(item, ensure_ascii=False).encode() + b"\n" for item in items)
+        unsent: list[Line] = []
         timeout = httpx2.Timeout(wait + 60.0, connect=5.0)
         with (
             self._translate("POST", "/api/bulk"),
-            self._http.stream("POST", "/api/bulk", content=body, headers=headers, timeout=timeout) as response,
+            self._http.stream(
+                "POST", "/api/bulk", content=_lines(items, unsent), headers=headers, timeout=timeout
+            ) as response,
         ):
             if response.is_error:
                 response.read()
@@ -138,6 +141,7 @@ class Client:
             for line in response.iter_lines():
                 if line.strip():
                     yield _line(line)
+        yield from unsent
 
     def index(self) -> Index:
         """How far the index is, and which model made it."""
@@ -191,11 +195,14 @@ class Client:
         erases: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
+        encode(params or {})  # an address can no more hold what a body cannot
+        content = None if body is None else encode(body)
+        headers = {**(headers or {}), **({} if body is None else {"Content-Type": "application/json"})}
         again = method in ("GET", "DELETE") if idempotent is None else idempotent
         waited, lost = 0.0, False
         for attempt in range(ATTEMPTS):
             try:
-                content = self._send(method, path, params, body, headers)
+                answer = self._send(method, path, params, content, headers)
             except ContextError as error:
                 if erases and lost and isinstance(error, NotFound):
                     return {}  # an attempt whose answer was lost has done it
@@ -208,7 +215,7 @@ class Client:
                 self.sleep(pause)
             else:
                 self._budget.earn()
-                return content
+                return answer
         raise AssertionError("the last attempt returns or raises")
 
     def _send(
@@ -216,11 +223,11 @@ class Client:
         method: str,
         path: str,
         params: Mapping[str, str] | None,
-        body: Mapping[str, Any] | None,
-        headers: Mapping[str, str] | None,
+        body: bytes | None,
+        headers: Mapping[str, str],
     ) -> Any:
         with self._translate(method, path):
-            response = self._http.request(method, path, params=params, json=body, headers=headers)
+            response = self._http.request(method, path, params=params, content=body, headers=headers)
         if response.is_success:
             content = _json(response)
             if isinstance(content, dict):
@@ -256,6 +263,17 @@ def _query(filters: Mapping[str, Any]) -> dict[str, str]:
         name: ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
         for name, value in given.items()
     }
+
+
+def _lines(items: Iterable[Mapping[str, Any]], unsent: list[Line]) -> Iterator[bytes]:
+    """A line for each item, empty for what cannot be sent: the server counts such lines and answers none."""
+    for number, item in enumerate(items, 1):
+        try:
+            yield encode(item) + b"\n"
+        except Refused as error:
+            said = {"error": error.problem["title"], "code": error.problem["code"], "details": error.details}
+            unsent.append(cast("Line", {"line": number, "status": "error", **said}))
+            yield b"\n"
 
 
 def _line(text: str) -> Line:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from typing import Any, cast
-from urllib.parse import quote
 
 from context_client.types import Key, KeyPage, NewKey
+from context_client.wire import segment
 
 PATH = "/api/admin/keys"
 
@@ -42,4 +42,4 @@ class Keys:
 
 
 def _one(key_id: str) -> str:
-    return f"{PATH}/{quote(key_id, safe='')}"
+    return f"{PATH}/{segment(key_id)}"

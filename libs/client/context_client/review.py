@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from typing import Any, Literal, cast
-from urllib.parse import quote
 
 from context_client.types import Item, Page
+from context_client.wire import segment
 
 PATH = "/api/admin/review"
 
@@ -24,5 +24,5 @@ class Review:
         """Approve or reject an item, where it is still at `version` (0: whatever it is)."""
         body = {"verdict": verdict} | ({"note": note} if note else {})
         headers = {"If-Match": f'"{version}"'} if version else {}
-        path = f"{PATH}/{quote(item_id, safe='')}"
+        path = f"{PATH}/{segment(item_id)}"
         return cast("Item", self._call("POST", path, body=body, idempotent=not version, headers=headers))

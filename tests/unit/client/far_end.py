@@ -61,6 +61,8 @@ class Engine:
 
     def bulk(self, content: bytes) -> Iterator[bytes]:
         for number, line in enumerate(content.splitlines(), 1):
+            if not line.strip():
+                continue
             answer = {"line": number} | self.record(json.loads(line))
             yield json.dumps(answer).encode() + b"\n"
 

@@ -174,6 +174,45 @@ def test_bulk_sends_a_line_an_item_and_answers_as_they_come() -> None:
     assert [answer["status"] for answer in answers] == ["created", "error"]
 
 
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ("\udcff nats", "holds characters that are not Unicode"),
+        ({"in": ["\ud800"]}, "holds characters that are not Unicode"),
+        (float("nan"), "cannot be written as JSON"),
+        (b"bytes", "cannot be written as JSON"),
+    ],
+)
+def test_what_no_body_can_hold_is_refused_by_the_name_of_its_field(value: object, reason: str) -> None:
+    engine = Engine()
+    with pytest.raises(Refused, match=f"Validation failed: decision {reason}") as caught:
+        engine.client().create("adr", {"title": "A", "decision": value})
+    assert list(caught.value.details) == ["decision"]
+    items: list[dict[str, object]] = [{"title": "A", "decision": value}, {"type": "adr", "title": "B", "decision": "C"}]
+    good, bad = engine.client().bulk(items)
+    assert (good["line"], good["status"]) == (2, "created")
+    assert (bad["line"], bad["status"], list(bad["details"])) == (1, "error", ["decision"])
+    assert [request.url.path for request in engine.requests] == ["/api/bulk"]
+
+
+def test_what_no_address_can_hold_is_refused_by_the_name_of_its_filter() -> None:
+    engine = Engine()
+    with pytest.raises(Refused, match="author holds"):
+        engine.client().list_items("adr", {"author": "\udcff"})
+    assert engine.requests == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "ADR-\udcff"])
+def test_a_name_that_would_lead_to_another_address_is_not_found(name: str) -> None:
+    engine = Engine()
+    client = engine.client()
+    asks = (client.get, client.delete, client.related, client.receipt, client.keys.get, client.keys.revoke)
+    for ask in (*asks, lambda key: client.keys.rotate(key, 0), lambda item: client.review.decide(item, "approve")):
+        with pytest.raises(NotFound):
+            ask(name)
+    assert engine.requests == []
+
+
 def test_a_bulk_answer_that_breaks_off_is_a_lost_connection() -> None:
     engine = Engine()
     engine.before = [

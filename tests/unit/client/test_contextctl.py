@@ -246,6 +246,21 @@ def test_a_zero_is_sent_so_that_the_server_can_judge_it(arguments: tuple[str, ..
     assert sent(engine)[field] == 0
 
 
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("query", "\udcff nats"), 4, "query holds characters that are not Unicode"),
+        (("list", "adr", "--author", "\udcff"), 4, "author holds characters that are not Unicode"),
+        (("get", "ADR-\udcff"), 3, "nothing can be stored under 'ADR-\\udcff'"),
+    ],
+)
+def test_bytes_that_are_no_text_have_an_exit_code_too(arguments: tuple[str, ...], code: int, said: str) -> None:
+    engine = Engine()
+    result = run(engine, *arguments)
+    assert (result.exit_code, engine.requests) == (code, [])
+    assert said in result.stderr
+
+
 def test_a_neighbourhood() -> None:
     engine = Engine()
     near = {"id": "ADR-002", "title": "Two", "relationship": "related_to", "direction": "incoming", "depth": 2}
