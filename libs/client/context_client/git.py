@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-MOST_FILES, MOST_MESSAGE, MOST_NAME = 1_000, 100_000, 500  # what the API takes
 SCP = re.compile(r"^(?:[\w.-]+@)?(?P<host>[\w.-]+):(?!//)(?P<path>[^\\]+)$")
 
 
@@ -111,12 +110,12 @@ def commits(directory: Path, limit: int = 0) -> list[dict[str, Any]]:
 
 
 def snapshot(commit: str, author: str, day: str, message: str, files: list[str]) -> dict[str, Any]:
-    """A commit as the API takes it: what is longer than its limits is cut."""
+    """A commit in the API's words; what is longer than its limits is cut where it is sent."""
     return {
         "type": "snapshot",
         "commit_hash": commit,
-        "commit_message": message.strip()[:MOST_MESSAGE] or "(no message)",
-        "author": author.strip()[:MOST_NAME] or "unknown",
+        "commit_message": message.strip() or "(no message)",
+        "author": author.strip() or "unknown",
         "date": day,
-        "changed_files": files[:MOST_FILES],
+        "changed_files": files,
     }

@@ -506,3 +506,12 @@ def test_any_text_is_a_record_or_left_out(pieces: list[str]) -> None:
     assert found.fields["title"]
     assert found.fields["decision"].strip()
     read(Path("/adr/0001-a.md"), "".join(pieces).encode())
+
+
+@pytest.mark.parametrize("length", [500, 501])
+def test_a_title_that_the_api_does_not_take_is_cut_and_said(length: int) -> None:
+    page = f"# {'x' * length}\n\nDate: 2020-01-02\n\n## Status\n\nAccepted\n\n## Decision\n\nYes.\n"
+    found = read(Path("0001-a.md"), page.encode())
+    assert isinstance(found, Record)
+    assert found.fields["title"] == "x" * 500
+    assert found.notes == (("only the first 500 characters of the title were kept",) if length > 500 else ())

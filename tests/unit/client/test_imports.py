@@ -219,12 +219,20 @@ def test_git_history_becomes_snapshots(tmp_path: Path) -> None:
     assert (first.created, again.unchanged, len(engine.items)) == (3, 3, 3)
 
 
-def test_more_files_than_the_api_takes_are_cut_and_said() -> None:
-    files = [f"f{n}" for n in range(1_500)]
-    snapshot = git.snapshot("a" * 40, "Ada", "2021-03-04", "m", files)
-    report = commits.run(Engine().client(), [snapshot], print, lambda _: None)
-    assert len(snapshot["changed_files"]) == 1_000
-    assert report.notes == [{"source": "a" * 12, "note": "only the first 1,000 changed files were kept"}]
+@pytest.mark.parametrize("more", [0, 1])
+def test_more_than_the_api_takes_is_cut_and_said(more: int) -> None:
+    engine = Engine()
+    files = [f"f{n}" for n in range(1_000 + more)]
+    snapshot = git.snapshot("a" * 40, "A" * (500 + more), "2021-03-04", "m" * (100_000 + more), files)
+    report = commits.run(engine.client(), [snapshot], print, lambda _: None)
+    (stored,) = engine.items.values()
+    assert [len(stored[name]) for name in ("changed_files", "commit_message", "author")] == [1_000, 100_000, 500]
+    notes = [
+        "only the first 1,000 changed files were kept",
+        "only the first 100,000 characters of the message were kept",
+        "only the first 500 characters of the author were kept",
+    ]
+    assert report.notes == [{"source": "a" * 12, "note": note} for note in notes if more]
 
 
 def test_no_repository_is_an_error_of_its_own(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from context_client.adr.status import Status, read_status
 from context_client.adr.words import Part
 
 LONGEST_TITLE = 500
+CUT = f"only the first {LONGEST_TITLE} characters of the title were kept"
 NO_DATE = "no date, so that of the first import stands"
 ADR_PREFIX = r"(?:adr|madr|(?:architecture|architectural)\s+decision(?:\s+record)?|decision\s+record)"
 NUMBERING = re.compile(
@@ -70,14 +71,15 @@ def read(path: Path, raw: bytes) -> Record | LeftOut:
 
 
 def _record(path: Path, page: Page, heading: Heading | None, found: list[Section], facts: Facts, note: str) -> Record:
-    shown = _title(path, heading, facts)
+    title = _title(path, heading, facts)
     status = read_status("\n".join(facts.statuses)) if facts.statuses else Status("active", exact=True, known=False)
     texts = fill(page, found, facts.rest)
     if not status.exact:
         texts.first(Part.CONTEXT, "Status: " + "\n".join(facts.statuses).strip())
     date = _date(path, facts, status)
+    cut = CUT if len(title) > LONGEST_TITLE else ""
     fields: dict[str, Any] = {
-        "title": shown,
+        "title": title[:LONGEST_TITLE],
         "status": status.word,
         "created_date": date,
         "context": texts.joined(Part.CONTEXT),
@@ -94,7 +96,7 @@ def _record(path: Path, page: Page, heading: Heading | None, found: list[Section
         fields=fields,
         claims=tuple(dict.fromkeys(_claims(page, found, facts))),
         partly_superseded=status.partly_superseded,
-        notes=tuple(filter(None, (note, _status_note(facts, status), "" if date else NO_DATE))),
+        notes=tuple(filter(None, (note, _status_note(facts, status), "" if date else NO_DATE, cut))),
     )
 
 
@@ -104,7 +106,7 @@ def _title(path: Path, heading: Heading | None, facts: Facts) -> str:
     if not title:
         slug = NUMBER_IN_NAME.sub("", re.sub(r"^\d{8}(?=-)", "", path.stem)).strip("-_ .")
         title = re.sub(r"[-_]+", " ", slug).capitalize() or path.stem
-    return NUMBERING.sub("", title, count=1).strip()[:LONGEST_TITLE]
+    return NUMBERING.sub("", title, count=1).strip()
 
 
 def _number(path: Path, heading: Heading | None) -> int | None:

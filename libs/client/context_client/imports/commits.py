@@ -4,9 +4,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from context_client.client import Client
-from context_client.git import MOST_FILES
 from context_client.imports.report import Report
 from context_client.imports.upload import Upload, reason
+
+# What the API takes of a field, and what it counts there.
+MOST = {
+    "changed_files": (1_000, "changed files"),
+    "commit_message": (100_000, "characters of the message"),
+    "author": (500, "characters of the author"),
+}
 
 
 def run(
@@ -14,11 +20,15 @@ def run(
 ) -> Report:
     """Record `commits`, oldest first."""
     report, upload = Report(), Upload(client, said, done)
-    for commit, line in zip(commits, upload.run(commits), strict=True):
+    fitting = [commit | {name: commit[name][:most] for name, (most, _) in MOST.items()} for commit in commits]
+    for commit, line in zip(commits, upload.run(fitting), strict=True):
         source = str(commit["commit_hash"])[:12]
         report.count(source, line, reason(line))
-        if len(commit["changed_files"]) == MOST_FILES:
-            report.notes.append({"source": source, "note": f"only the first {MOST_FILES:,} changed files were kept"})
+        report.notes += [
+            {"source": source, "note": f"only the first {most:,} {what} were kept"}
+            for name, (most, what) in MOST.items()
+            if len(commit[name]) > most
+        ]
     report.interrupted = upload.interrupted
     report.settle(client)
     return report
