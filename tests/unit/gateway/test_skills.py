@@ -22,6 +22,8 @@ def test_what_we_ship_keeps_to_the_format(name: str) -> None:
     assert "Use it when" in skill.description or "Use it" in skill.description
     assert len(skill.description) <= 1024
     assert len(skill.text.splitlines()) < 500
+    assert "X-Context-Namespace" in skill.text
+    assert "$(" not in skill.text  # what a command makes anew is another when it is repeated
 
 
 def test_skills_are_listed_by_name() -> None:
