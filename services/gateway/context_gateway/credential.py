@@ -55,7 +55,7 @@ class Credential:
         """It at work with `scope` in the namespace `asked`, or at home where that is empty.
 
         Raises:
-            Refused: 400, that is no namespace.
+            Refused: 400, that is no namespace; 404, it has several and none was named.
             OtherNamespace: It may not even know of that one.
             MissingScope: It may not do this, here or at all.
         """
@@ -64,6 +64,8 @@ class Credential:
             raise Refused(400, {NAMESPACE_HEADER: ["must be 1 to 64 of a-z 0-9 . _ -, a letter or digit at both ends"]})
         writable = _among(namespace, self.namespaces)
         if not writable and not _among(namespace, self.read_namespaces):
+            if not asked and (self.namespaces or self.read_namespaces):
+                raise Refused(404, {NAMESPACE_HEADER: ["must name one of the credential's namespaces"]})
             raise OtherNamespace
         if not self.may(scope):
             raise MissingScope(scope)

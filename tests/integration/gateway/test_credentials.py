@@ -175,7 +175,15 @@ async def test_a_request_that_names_no_namespace_works_at_home(
 async def test_every_namespace_is_every_one(gateway: Gateway) -> None:
     key = gateway.admin.make(READ, namespaces=(EVERY,))
     assert await status(gateway, bearer(key, x_context_namespace="anything")) == 200
-    assert await status(gateway, bearer(gateway.admin.make(READ, namespaces=("a", "b")))) == 404
+
+
+async def test_who_has_several_namespaces_is_told_to_name_one(gateway: Gateway) -> None:
+    several = bearer(gateway.admin.make(READ, namespaces=("a", "b")))
+    answer = await gateway.http.get("/api/adr", headers=several)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert answer.json()["details"] == {"X-Context-Namespace": ["must name one of the credential's namespaces"]}
+    other = await gateway.http.get("/api/adr", headers=several | {"X-Context-Namespace": "c"})
+    assert (other.status_code, other.json()["details"]) == (404, {})
 
 
 @pytest.mark.parametrize("name", ["human", "agent", "event"])

@@ -49,13 +49,13 @@ def identity(request: Request) -> Identity:
 
 
 def idempotency_key(request: Request) -> str:
-    """What its caller gave the request, so that it may be sent again; empty where it gave nothing.
+    """What its caller gave the request, so that it may be sent again; empty where there is no such header.
 
     Raises:
         Refused: 400, the header stands there twice, or is none of 1 to 200 printable ASCII characters.
     """
     given = request.headers.getlist(IDEMPOTENCY_KEY)
-    if not given or given == [""]:
+    if not given:
         return ""
     if len(given) > 1 or not KEY.fullmatch(given[0]):
         raise Refused(400, {IDEMPOTENCY_KEY: ["must be 1 to 200 printable ASCII characters"]})
