@@ -30,7 +30,7 @@ from context_client.types import (
     Relationship,
     item_type,
 )
-from context_client.wire import encode, segment
+from context_client.wire import encode, if_match, segment
 
 ATTEMPTS = 4
 PATIENCE = 60.0  # seconds of waiting between the attempts of one call
@@ -81,6 +81,15 @@ class Client:
         """An item with its `related_items`."""
         return cast("Item", self._call("GET", f"/api/{_kind_of(item_id)}/{segment(item_id)}"))
 
+    def update(self, item_id: str, fields: Mapping[str, Any], version: int = 0) -> Item:
+        """Change the fields given, None clears one; where the item is still at `version` (0: whatever it is).
+
+        With a version it is not tried again where the answer was lost: it would not be at that version any more.
+        """
+        path = f"/api/{_kind_of(item_id)}/{segment(item_id)}"
+        answer = self._call("PATCH", path, body=fields, idempotent=not version, headers=if_match(version))
+        return cast("Item", answer)
+
     def delete(self, item_id: str) -> None:
         """Take an item out of memory; the audit trail keeps it. Scope admin."""
         self._call("DELETE", f"/api/{_kind_of(item_id)}/{segment(item_id)}", erases=True)
@@ -91,15 +100,30 @@ class Client:
 
     def query(self, question: str, options: Mapping[str, Any] | None = None) -> Bundle:
         """The bundle that bears on a question, within its token budget."""
-        return cast("Bundle", self._read("/api/context/query", {"query": question, **(options or {})}))
+        body = {"query": question, **(options or {})}
+        return cast("Bundle", self._call("POST", "/api/context/query", body=body, idempotent=True))
 
     def receipt(self, query_id: str) -> Receipt:
         """What a query was asked and answered; kept for 30 days."""
         return cast("Receipt", self._call("GET", f"/api/context/receipts/{segment(query_id)}"))
 
     def search(self, text: str, options: Mapping[str, Any] | None = None) -> Found:
-        """The items that match best."""
-        return cast("Found", self._read("/api/search", {"query": text, **(options or {})}))
+        """The items that match best; the option `fields` (ids, summary or full) says how much of each."""
+        body = {"query": text, **(options or {})}
+        params = _query({"fields": body.pop("fields", "")})
+        return cast("Found", self._call("POST", "/api/search", params=params, body=body, idempotent=True))
+
+    def recent(self, options: Mapping[str, Any] | None = None) -> Page:
+        """One page of the newest items in force."""
+        return cast("Page", self._call("GET", "/api/context/recent", params=_query(options or {})))
+
+    def timeline(self, options: Mapping[str, Any] | None = None) -> Page:
+        """One page of the items of a time, newest first; `from` and `to` are its days."""
+        return cast("Page", self._call("GET", "/api/context/timeline", params=_query(options or {})))
+
+    def domain(self, tag: str, options: Mapping[str, Any] | None = None) -> Page:
+        """One page of the items that carry a tag, newest first."""
+        return cast("Page", self._call("GET", f"/api/context/domain/{segment(tag)}", params=_query(options or {})))
 
     def related(self, item_id: str, options: Mapping[str, Any] | None = None) -> Related:
         """What stands around an item, nearest first."""
@@ -180,9 +204,6 @@ class Client:
             _raise_for(response)
             raise _no_gateway(response)
         return body, response.is_success
-
-    def _read(self, path: str, body: Mapping[str, Any]) -> Any:
-        return self._call("POST", path, body=body, idempotent=True)
 
     def _call(
         self,

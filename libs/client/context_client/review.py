@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Literal, cast
 
 from context_client.types import Item, Page
-from context_client.wire import segment
+from context_client.wire import if_match, segment
 
 PATH = "/api/admin/review"
 
@@ -23,6 +23,5 @@ class Review:
     def decide(self, item_id: str, verdict: Literal["approve", "reject"], note: str = "", version: int = 0) -> Item:
         """Approve or reject an item, where it is still at `version` (0: whatever it is)."""
         body = {"verdict": verdict} | ({"note": note} if note else {})
-        headers = {"If-Match": f'"{version}"'} if version else {}
         path = f"{PATH}/{segment(item_id)}"
-        return cast("Item", self._call("POST", path, body=body, idempotent=not version, headers=headers))
+        return cast("Item", self._call("POST", path, body=body, idempotent=not version, headers=if_match(version)))

@@ -35,6 +35,11 @@ def segment(text: str) -> str:
     raise NotFound(404, {"title": "Not found", "detail": f"nothing can be stored under {text!r}"})
 
 
+def if_match(version: int) -> dict[str, str]:
+    """The header by which only that version is changed; 0 is whatever there is."""
+    return {"If-Match": f'"{version}"'} if version else {}
+
+
 def _json(fields: Mapping[str, Any]) -> bytes:
     return json.dumps(dict(fields), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 

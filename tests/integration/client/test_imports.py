@@ -118,3 +118,12 @@ def test_what_is_not_there_or_not_valid_has_its_exit_code(stack: Stack) -> None:
     code, output = contextctl(stack, "import-none", "list", "adr", "--from", "yesterday")
     assert (code, "from is no date" in output) == (4, True)
     assert contextctl(stack, "import-none", "health")[0] == 0
+
+
+def test_a_decision_is_changed_where_nobody_has_changed_it_since(stack: Stack) -> None:
+    namespace = "import-set"
+    made = report(stack, namespace, "add", "adr", "--title", "Use Postgres", "--decision", "We use it.", "--tag", "db")
+    change = ("set", "adr", made["id"], "--status", "rejected", "--version", "1")
+    changed = report(stack, namespace, *change)
+    assert (changed["status"], changed["version"], changed["tags"]) == ("rejected", 2, ["db"])
+    assert contextctl(stack, namespace, *change)[0] == 4

@@ -49,6 +49,9 @@ class Engine:
         match = re.fullmatch(r"/api/(?:context/)?(adr|failure|meeting|snapshot)(?:/([^/]+))?", path)
         if match and method == "POST":
             return httpx2.Response(201, json=self.create(match[1], json.loads(request.content)) | {"indexed": True})
+        if match and match[2] and method == "PATCH" and match[2] in self.items:
+            self.items[match[2]] |= json.loads(request.content)
+            return httpx2.Response(200, json=self.items[match[2]] | {"indexed": True})
         if match and match[2] and method == "DELETE" and match[2] in self.items:
             del self.items[match[2]]
             return httpx2.Response(200, json={"id": match[2], "deleted": True, "indexed": True})

@@ -231,6 +231,50 @@ def test_erasing_what_is_not_there_is_no_error() -> None:
     assert not engine.client().unrelate("ADR-001", "ADR-002", "references")
 
 
+def test_a_change_sends_the_fields_given_and_is_tried_again() -> None:
+    engine = Engine()
+    engine.create("failure", {"title": "A", "root_cause": "B"})
+    engine.before = [losing]
+    assert engine.client().update("FAIL-001", {"root_cause": "C", "impact": None})["root_cause"] == "C"
+    lost, request = engine.requests
+    assert (request.method, request.url.path) == (lost.method, lost.url.path) == ("PATCH", "/api/failure/FAIL-001")
+    assert json.loads(request.content) == {"root_cause": "C", "impact": None}
+    assert "if-match" not in request.headers
+
+
+def test_a_change_of_a_version_is_not_tried_again_where_it_may_be_done() -> None:
+    engine = Engine()
+    engine.before = [losing]
+    with pytest.raises(Unreachable):
+        engine.client().update("FAIL-001", {"root_cause": "C"}, version=3)
+    (request,) = engine.requests
+    assert request.headers["if-match"] == '"3"'
+
+
+def test_what_is_new_what_a_time_brought_and_what_carries_a_tag() -> None:
+    engine = Engine()
+    page = {"items": [{"id": "ADR-001"}], "next_cursor": None}
+    engine.before = [answering(httpx2.Response(200, json=page)) for _ in range(3)]
+    client = engine.client()
+    assert client.recent({"limit": 5, "types": ["adr", "failure"]}) == page
+    assert client.timeline({"from": "2026-01-01", "cursor": ""}) == page
+    assert client.domain("a/b") == page
+    assert [request.url.raw_path.decode() for request in engine.requests] == [
+        "/api/context/recent?limit=5&types=adr%2Cfailure",
+        "/api/context/timeline?from=2026-01-01",
+        "/api/context/domain/a%2Fb",
+    ]
+
+
+def test_a_search_says_how_much_of_each_item_in_its_address() -> None:
+    engine = Engine()
+    engine.before = [answering(httpx2.Response(200, json={"results": []}))]
+    engine.client().search("pg", {"fields": "ids", "top_k": 3})
+    (request,) = engine.requests
+    assert dict(request.url.params) == {"fields": "ids"}
+    assert json.loads(request.content) == {"query": "pg", "top_k": 3}
+
+
 def test_what_was_erased_though_its_answer_was_lost_is_done() -> None:
     engine = Engine()
     engine.create("adr", {"title": "A"})

@@ -96,6 +96,21 @@ def test_failures_meetings_and_snapshots_have_theirs() -> None:
     }
 
 
+def test_an_item_is_changed_by_the_flags_that_recorded_it() -> None:
+    engine = Engine()
+    run(engine, *ADR, "--tag", "db")
+    result = run(engine, "set", "adr", "ADR-001", "--title", "Use MySQL", "--tag", "sql", "--version", "3")
+    assert result.exit_code == 0, result.stderr
+    assert "ADR-001 Use MySQL" in result.stdout
+    assert (engine.requests[-1].method, engine.requests[-1].headers["if-match"]) == ("PATCH", '"3"')
+    assert sent(engine) == {"title": "Use MySQL", "tags": ["sql"]}
+    assert run(engine, "set", "adr", "ADR-001", "-f", "-", stdin='{"outcome": null}').exit_code == 0
+    assert sent(engine) == {"outcome": None}
+    engine.create("meeting", {"meeting_title": "Weekly"})
+    run(engine, "set", "meeting", "MEET-001", "--decision", "Ship it")
+    assert sent(engine) == {"decisions": [{"decision": "Ship it"}]}
+
+
 def test_fields_come_from_stdin_or_a_file_and_flags_win(tmp_path: Path) -> None:
     engine = Engine()
     fields = {"title": "From JSON", "decision": "ä"}
@@ -113,6 +128,8 @@ def test_fields_come_from_stdin_or_a_file_and_flags_win(tmp_path: Path) -> None:
         ("add", "adr"),
         ("add", "adr", "--file", "/no/such/file"),
         ("add", "meeting", "--decision", "{oops"),
+        ("set", "adr", "ADR-001"),
+        ("set", "adr", "FAIL-001", "--title", "Another type"),
         ("list", "adrs"),
         ("list", "adr", "--limit", "0"),
         ("related", "ADR-001", "--depth", "6"),
