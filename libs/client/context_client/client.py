@@ -262,6 +262,8 @@ class Client:
         """Turn the library's errors into ours."""
         try:
             yield
+        except httpx2.InvalidURL as error:
+            raise Refused(400, {"title": "Malformed request", "detail": str(error)}) from error
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
             raise Unreachable(f"nobody answers at {self.url}", sent=False) from error
         except httpx2.TimeoutException as error:

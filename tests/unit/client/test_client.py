@@ -202,6 +202,13 @@ def test_what_no_address_can_hold_is_refused_by_the_name_of_its_filter() -> None
     assert engine.requests == []
 
 
+def test_an_address_that_is_too_long_is_refused() -> None:
+    engine = Engine()
+    with pytest.raises(Refused, match="URL too long"):
+        engine.client().get("ADR-" + "1" * 70_000)
+    assert engine.requests == []
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "ADR-\udcff"])
 def test_a_name_that_would_lead_to_another_address_is_not_found(name: str) -> None:
     engine = Engine()
