@@ -11,6 +11,7 @@ from context_retrieval.document import NOT_IN_FORCE
 from context_retrieval.model import Document, Filter
 from tests.quality.sets import HERE, Asked, Labelled, asked_of
 
+MATTERS = 6  # of a task
 NARROWED = ("half", "tenth", "two")  # of what is in force a filter leaves about so much, or one or two
 
 
@@ -24,6 +25,16 @@ def kinds(records: Labelled, own: Labelled) -> Iterator[Labelled]:
         asked = [one for part, rows in parts.items() for one in _asked(rows, over[part])]
         yield Labelled(name, documents, asked)
     yield from _filtered(filtered, records.documents)
+
+
+def tasks(records: Labelled) -> list[Asked]:
+    """Texts of `MATTERS` questions one after the other, as a task has several; wanted is what answers any of them."""
+    asked = records.asked
+    chosen = [[asked[(start + 5 * step) % len(asked)] for step in range(MATTERS)] for start in range(len(asked))]
+    return [
+        Asked(" ".join(one.question for one in each), frozenset().union(*(one.wanted for one in each)), each[0].within)
+        for each in chosen
+    ]
 
 
 def passes(document: Document, within: Filter) -> bool:

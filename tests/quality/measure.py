@@ -35,6 +35,7 @@ class Spent:
     holding: float  # of the bundles: those with something in them that was wanted
     right: float  # of all their tokens: those of items that were wanted
     most: float  # of the budget, in the fullest bundle
+    found: float  # of what was wanted, on the mean: where a question has several answers
 
     @property
     def shares(self) -> tuple[float, float, float]:
@@ -60,6 +61,9 @@ async def measure(where: Arena, asked: Sequence[Asked], *scales: Scale) -> Resul
 async def spend(where: Arena, asked: Sequence[Asked], budget: int, scale: Scale) -> Spent:
     """What bundles of `budget` tokens are filled with."""
     bundles = await _each(asked, lambda one: where.bundle(one.question, one.within, budget, scale))
+    found = [
+        len(one.wanted & bundle.items.keys()) / len(one.wanted) for one, bundle in zip(asked, bundles, strict=True)
+    ]
     right = [
         sum(tokens for item, tokens in bundle.items.items() if item in one.wanted)
         for one, bundle in zip(asked, bundles, strict=True)
@@ -69,6 +73,7 @@ async def spend(where: Arena, asked: Sequence[Asked], budget: int, scale: Scale)
         mean([tokens > 0 for tokens in right]),
         sum(right) / sum(bundle.tokens for bundle in bundles),
         max(bundle.tokens for bundle in bundles) / budget,
+        mean(found),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from context_retrieval.rank import Scale
 from tests.quality.arena import Encoding, arena
-from tests.quality.kinds import NARROWED, passes
+from tests.quality.kinds import NARROWED, passes, tasks
 from tests.quality.measure import Result, Spent, false_answers, measure, spend
 from tests.quality.sets import Asked, Labelled
 from tests.quality.table import Chosen
@@ -38,6 +38,7 @@ MOST_TRAPPED = 0.35  # and that have words of ours in another sense
 MOST_CROWDED = 0.07  # of the former, among four times as many documents: it was 0.09 with one floor for all
 LEAST_HOLDING = {500: 0.9, 1000: 0.93, 4000: 0.95}  # of bundles by their budget: those with what was wanted in them
 LINKED_BUDGET, LEAST_LINKED = 1000, 0.9  # of bundles of so many tokens: those with what stands beside the match
+LEAST_FOUND = {2000: 0.7, 4000: 0.8}  # in bundles for tasks of six matters, by their budget: of what was wanted
 # Questions about our decisions whose verb stands in many of them, and what answers each.
 CHOSEN = {
     "why did we choose Postgres?": "ADR-0003",
@@ -57,6 +58,7 @@ class Measured:
     bundles: Mapping[int, Spent]
     linked: Spent
     alone: Spent  # the same without neighbours
+    tasks: Mapping[int, tuple[Spent, Spent]]  # by budget; and the same looked for as one matter
     without: Mapping[str, Result]  # codes without what is worth something for them
     history: list[list[str]]  # what the superseded set is answered where history is asked for
     real: Result
@@ -91,11 +93,17 @@ def measured(chosen: Chosen, postgres_url: str, model_dir: Path) -> Measured:
                     without[name] = await measure(where, codes, scale)
             with switched(BUNDLES["no neighbours"].switches):
                 alone = await spend(where, chosen.linked, LINKED_BUDGET, scale)
+            several, together = tasks(named(chosen, "records")), {}
+            for budget in LEAST_FOUND:
+                parts = await spend(where, several, budget, scale)
+                with switched(BUNDLES["one matter"].switches):
+                    together[budget] = parts, await spend(where, several, budget, scale)
             return Measured(
                 {one.name: await measure(where, one.asked, scale) for one in chosen.ours},
                 {budget: await spend(where, asked, budget, scale) for budget in LEAST_HOLDING},
                 await spend(where, chosen.linked, LINKED_BUDGET, scale),
                 alone,
+                together,
                 without,
                 [
                     await where.ask(one.question, replace(one.within, history=True), scale)
@@ -157,6 +165,15 @@ def test_bundles_hold_what_was_wanted_within_their_budget(measured: Measured, bu
 def test_a_bundle_holds_what_stands_beside_the_match(measured: Measured) -> None:
     assert measured.linked.holding >= LEAST_LINKED
     assert measured.alone.holding < measured.linked.holding
+
+
+@pytest.mark.parametrize("budget", LEAST_FOUND)
+def test_each_matter_of_a_task_is_looked_for(measured: Measured, budget: int) -> None:
+    parts, whole = measured.tasks[budget]
+    print(f"{budget} tokens: {parts.found:.3f} of it, {parts.right:.3f} right; as one {whole.found:.3f}")
+    assert parts.found >= LEAST_FOUND[budget]
+    assert parts.found > whole.found
+    assert parts.right > 0.95 * whole.right
 
 
 def test_a_question_is_about_what_was_chosen_not_about_choosing(measured: Measured) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from context_retrieval import pack, prepare, search, vocabulary
+from context_retrieval import answer, pack, prepare, search, vocabulary
 from context_retrieval.chunks import Layout
 from context_retrieval.model import Document, Expansion, Key
 from context_retrieval.passages import SPECIAL, TITLE_TOKENS, Passage, Text
@@ -94,6 +94,7 @@ BUNDLES: Mapping[str, Variant] = {
     "all of it": Variant(),
     "no tail": Variant((replace(Scale(), tail=0.0),)),
     "no neighbours": Variant(switches=(Switch(Ranker, "reach", _without_neighbours),)),
+    "one matter": Variant(switches=(Switch(answer, "matters", lambda _: []),)),
     "duplicates too": Variant(switches=(Switch(pack, "ALIKE", OFF),)),
 }
 

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from context_retrieval.bundle import Item, Omission, Style
+from context_retrieval.matters import matters
 from context_retrieval.model import Key
 from context_retrieval.pack import Packed, Packer, most_items
 from context_retrieval.rank import Scored
 from context_retrieval.search import Found, Request, Searcher, Timings
+
+BEST_OF_EACH = 2  # hits that each matter of a long question adds
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,7 @@ class Answerer:
     async def answer(self, request: Request, budget: int, *, explain: bool, timings: Timings) -> Answer:
         """The bundle for `request`, of at most `budget` tokens."""
         # No more than can be of use in so small a bundle.
-        found = await self._searcher.find(replace(request, limit=min(request.limit, most_items(budget))), timings)
+        found = await self._find(replace(request, limit=min(request.limit, most_items(budget))), timings)
         style = Style(found.words, explain=explain, namespaces=len(request.filter.namespaces) > 1)
         query_id = new_query_id()
         with timings.stage("packing"):
@@ -43,6 +46,16 @@ class Answerer:
             packer = Packer(budget, query_id, degraded=found.degraded, unvouched=self._unvouched)
             packed = packer.pack(items, _omissions(found, style))
         return Answer(query_id, packed, found.degraded)
+
+    async def _find(self, request: Request, timings: Timings) -> Found:
+        """What bears on the question, and the best for each of its matters, if it has any answer. One after the other:
+        a long question takes no more of the database at once than a short one.
+        """
+        found = await self._searcher.find(request, timings)
+        for matter in matters(request.query) if found.hits else ():
+            part = await self._searcher.find(replace(request, query=matter, limit=BEST_OF_EACH), timings)
+            found = found.with_(part, request.limit)
+        return found
 
 
 def _omissions(found: Found, style: Style) -> list[Omission]:

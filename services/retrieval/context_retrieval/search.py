@@ -16,7 +16,7 @@ from context_retrieval.crowd import Bar, bar, thinned
 from context_retrieval.embedder import Embedded, Embedder, unavailable
 from context_retrieval.model import Candidate, Filter, Key, Page, Question, Weights
 from context_retrieval.passages import windows
-from context_retrieval.rank import Mode, Ranker, Scale, Scored
+from context_retrieval.rank import Mode, Ranker, Scale, Scored, in_order
 from context_retrieval.remembered import Remembered
 from context_retrieval.store import Passing, Reader, Readers, Size, look, sought, way
 from context_retrieval.store.statement import Plan, Way
@@ -77,6 +77,25 @@ class Found:
     elsewhere: Mapping[Key, str]  # of what was superseded: the id of what holds now, where the filter keeps that out
     words: tuple[str, ...]
     degraded: bool
+
+    def with_(self, other: "Found", most: int) -> "Found":
+        """The best `most` of both, each item as the search shows it in which it scored higher."""
+        best = {hit.key: (hit, found) for found in (self, other) for hit in found.hits}
+        for hit in self.hits:
+            if hit.score >= best[hit.key][0].score:
+                best[hit.key] = hit, self
+        hits = thinned(in_order(hit for hit, _ in best.values()), most, MOST_SHARE)
+        shown = {hit.key for hit in hits}
+        gone = {hit.key: hit for hit in (*other.gone, *self.gone) if hit.key not in shown}
+        return replace(
+            self,
+            hits=tuple(hits),
+            gone=tuple(gone.values()),
+            nearly=tuple(hit for hit in self.nearly if hit.key not in shown),
+            pages=self.pages | other.pages | {hit.key: best[hit.key][1].pages[hit.key] for hit in hits},
+            elsewhere={**other.elsewhere, **self.elsewhere},
+            degraded=self.degraded or other.degraded,
+        )
 
 
 class Searcher:
