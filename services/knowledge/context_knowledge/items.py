@@ -169,7 +169,7 @@ class Items:
             await session.items.update(new, supersession.change_of(old, new), fields)
             if new.review is Review.HELD:
                 await _tell(session, new, old.version + 1)
-        let_go = new.id if links.holds(old) and not links.holds(new) else ""
+        let_go = new.id if supersession.holds(old) and not supersession.holds(new) else ""
         ids = set(await supersession.settle(session, redrawn.others, let_go=let_go))
         if fields or redrawn.changed:
             ids.add(new.id)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from context_knowledge import references, supersession
-from context_knowledge.model import NEVER_HELD, Adr, Edge, Item, Origin, Recorded, RelationshipType, Review
+from context_knowledge.model import Adr, Edge, Item, Origin, Recorded, RelationshipType
 from context_knowledge.store import Session
 
 MOST_PENDING = 100  # names still awaited that an answer lists
@@ -64,7 +64,7 @@ async def redraw(session: Session, old: Item, new: Item, *, exact: bool) -> Redr
     erased = await session.edges.erase_derived(new.id, wanted)
     drawn = await session.edges.draw(wanted)
     redrawn = Redrawn(new, drawn, erased or bool(drawn), set())
-    if touch_supersession(supersession.changed_fields(old, new)) or holds(old) != holds(new):
+    if touch_supersession(supersession.changed_fields(old, new)) or supersession.holds(old) != supersession.holds(new):
         return await _resupersede(session, old, redrawn, exact=exact)
     return redrawn
 
@@ -95,7 +95,7 @@ async def _resupersede(session: Session, old: Item, redrawn: Redrawn, *, exact: 
     standing = (await supersession.standings(session, [item.id]))[item.id]
     settled = standing.apply(item.replace({"superseded_by": held_by}))
     others = removed | released | {end for edge in drawn for end in (edge.from_id, edge.to_id)} - {item.id}
-    if holds(old) != holds(settled):
+    if supersession.holds(old) != supersession.holds(settled):
         others |= standing.supersedes  # which it lets go of, or holds again
     return Redrawn(
         settled,
@@ -103,11 +103,6 @@ async def _resupersede(session: Session, old: Item, redrawn: Redrawn, *, exact: 
         redrawn.changed or bool(removed) or any(edge.from_id == item.id for edge in drawn),
         others,
     )
-
-
-def holds(item: Item) -> bool:
-    """Whether an ADR supersedes what it names, going by itself."""
-    return item.status not in NEVER_HELD and item.review not in (Review.HELD, Review.REJECTED)
 
 
 def _new_field(item_id: str, drawn: Iterable[Edge]) -> str:

@@ -67,7 +67,8 @@ class Review(StrEnum):
 
 
 SUPERSEDED = "superseded"
-NEVER_HELD = ("rejected", "retracted")  # such a decision supersedes nothing: it was turned down, or was wrong
+NEVER_HELD = ("rejected", "retracted")  # it was turned down, or was wrong
+NOT_HOLDING = (*NEVER_HELD, "proposed")  # such a decision supersedes nothing; a proposal may yet
 # What an item may be while another supersedes it: "superseded was true once; retracted was wrong".
 OUTRANKS_SUPERSEDED = (*NEVER_HELD, "archived")
 NOT_IN_FORCE = ("archived", "rejected", "superseded", "retracted", "cancelled")

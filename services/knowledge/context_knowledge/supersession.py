@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from context_common.errors import Invalid
 from context_knowledge.model import (
+    NOT_HOLDING,
     OUTRANKS_SUPERSEDED,
     SUPERSEDED,
     Adr,
@@ -16,6 +17,7 @@ from context_knowledge.model import (
     Item,
     Origin,
     RelationshipType,
+    Review,
 )
 from context_knowledge.store import Session
 
@@ -59,7 +61,7 @@ async def standings(session: Session, ids: Collection[str]) -> dict[str, Standin
     for drawn in await session.edges.supersession(ids):
         if drawn.from_id in found:
             found[drawn.from_id].supersedes.add(drawn.to_id)
-        if drawn.to_id in found and not drawn.rejected:
+        if drawn.to_id in found and not drawn.void:
             found[drawn.to_id].superseders.add(drawn.from_id)
             if drawn.live:
                 found[drawn.to_id].live.add(drawn.from_id)
@@ -81,7 +83,8 @@ async def settle(session: Session, ids: Iterable[str], since: str = "", let_go: 
     if not items:
         return {}
     standing = await standings(session, items.keys())
-    written = {}
+    written: dict[str, Change] = {}
+    follow: set[str] = set()
     for item_id, old in items.items():
         standing[item_id].superseders.discard(let_go)
         new = standing[item_id].apply(old)
@@ -89,7 +92,14 @@ async def settle(session: Session, ids: Iterable[str], since: str = "", let_go: 
         if fields:
             written[item_id] = change_of(old, new)
             await session.items.update(new, written[item_id], fields, since)
-    return written
+        if holds(old) != holds(new):  # a proposal that is superseded is a link of a chain
+            follow |= standing[item_id].supersedes
+    return written | await settle(session, follow, since)
+
+
+def holds(item: Item) -> bool:
+    """Whether an ADR supersedes what it names, going by itself."""
+    return item.status not in NOT_HOLDING and item.review not in (Review.HELD, Review.REJECTED)
 
 
 def changed_fields(old: Item, new: Item) -> list[str]:

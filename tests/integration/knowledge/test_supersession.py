@@ -148,15 +148,15 @@ async def test_one_of_two_superseders_is_enough(knowledge: Knowledge) -> None:
     assert await standing(knowledge, "ADR-001") == ("superseded", [], "ADR-002")
 
 
-@pytest.mark.parametrize("status", ["rejected", "retracted"])
-async def test_what_never_held_supersedes_nothing(knowledge: Knowledge, status: str) -> None:
+@pytest.mark.parametrize("status", ["rejected", "retracted", "proposed"])
+async def test_what_does_not_hold_supersedes_nothing(knowledge: Knowledge, status: str) -> None:
     await knowledge.create(adr())
     await knowledge.create(adr(supersedes=["ADR-001"], status=status))
     assert await standing(knowledge, "ADR-001") == ("active", [], "")
     assert await standing(knowledge, "ADR-002") == (status, ["ADR-001"], "")
 
 
-@pytest.mark.parametrize("status", ["rejected", "retracted"])
+@pytest.mark.parametrize("status", ["rejected", "retracted", "proposed"])
 async def test_turning_a_superseder_down_restores_the_target_for_as_long(knowledge: Knowledge, status: str) -> None:
     await by_create(knowledge)
     await knowledge.drain()
@@ -165,6 +165,28 @@ async def test_turning_a_superseder_down_restores_the_target_for_as_long(knowled
     assert {change.item_id for change in await knowledge.lease()} == {"ADR-001", "ADR-002"}
     await knowledge.update(types.Item(id="ADR-002", status="active"), ["status"])
     assert await standing(knowledge, "ADR-001") == ("superseded", [], "ADR-002")
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+async def test_a_proposal_supersedes_once_it_is_accepted(knowledge: Knowledge, way: Any) -> None:
+    await way(knowledge)
+    await knowledge.update(types.Item(id="ADR-002", status="proposed"), ["status"])
+    assert await standing(knowledge, "ADR-001") == ("active", [], "")
+    assert await standing(knowledge, "ADR-002") == ("proposed", ["ADR-001"], "")
+    await knowledge.update(types.Item(id="ADR-002", status="active"), ["status"])
+    assert await standing(knowledge, "ADR-001") == ("superseded", [], "ADR-002")
+
+
+async def test_a_proposal_that_is_superseded_is_a_link_of_the_chain(knowledge: Knowledge) -> None:
+    await knowledge.create(adr())
+    await knowledge.create(adr(supersedes=["ADR-001"], status="proposed"))
+    await knowledge.create(adr(supersedes=["ADR-002"], status="proposed"))
+    assert await standing(knowledge, "ADR-001") == ("active", [], "")
+    await knowledge.drain()
+    await knowledge.update(types.Item(id="ADR-003", status="active"), ["status"])
+    assert await standing(knowledge, "ADR-002") == ("superseded", ["ADR-001"], "ADR-003")
+    assert await standing(knowledge, "ADR-001") == ("superseded", [], "ADR-002")
+    assert {change.item_id for change in await knowledge.lease()} == {"ADR-001", "ADR-002", "ADR-003"}
 
 
 async def test_turning_one_of_two_superseders_down_changes_nothing(knowledge: Knowledge) -> None:
@@ -299,7 +321,9 @@ async def test_an_item_arriving_while_it_is_named_is_superseded_too(knowledge: K
 
 
 OPERATION = st.tuples(
-    st.sampled_from(["create", "supersedes", "superseded_by", "delete", "edge", "no edge", "reject", "accept"]),
+    st.sampled_from(
+        ["create", "supersedes", "superseded_by", "delete", "edge", "no edge", "reject", "propose", "accept"]
+    ),
     st.integers(1, 5),
     st.lists(st.integers(1, 5), max_size=3),
 )
@@ -309,6 +333,7 @@ OPERATION = st.tuples(
 @given(operations=st.lists(OPERATION, max_size=12), seed=st.uuids())
 @example(operations=[("create", 2, [1]), ("create", 1, []), ("superseded_by", 1, [3])], seed=UUID(int=1))
 @example(operations=[("create", 3, []), ("create", 2, [3]), ("superseded_by", 3, [1])], seed=UUID(int=2))
+@example(operations=[("create", 1, []), ("create", 2, [1]), ("propose", 2, []), ("create", 3, [2])], seed=UUID(int=3))
 async def test_whatever_is_done_edges_fields_and_status_agree(
     knowledge: Knowledge, operations: list[tuple[str, int, list[int]]], seed: Any
 ) -> None:
@@ -326,10 +351,12 @@ async def test_whatever_is_done_edges_fields_and_status_agree(
     for item_id, item in items.items():
         assert set(item.adr.supersedes) == {e["to_id"] for e in edges if e["from_id"] == item_id}
         by = {e["from_id"] for e in edges if e["to_id"] == item_id}
-        by -= {other for other in by & items.keys() if items[other].status == "rejected"}
+        by -= {other for other in by & items.keys() if items[other].status in ("rejected", "proposed")}
         live = by & items.keys()
         assert item.adr.superseded_by == max(live or by, default="")
-        if item.status != "rejected":
+        if item.status == "proposed":
+            assert not live
+        elif item.status != "rejected":
             assert item.status == ("superseded" if live else "active")
 
 
@@ -346,8 +373,8 @@ async def _do(knowledge: Knowledge, what: str, number: int, others: list[int]) -
             await knowledge.update(types.Item(id=item_id, adr=types.Adr(superseded_by=first)), ["adr.superseded_by"])
         case "delete":
             await knowledge.delete(item_id)
-        case "reject" | "accept":
-            status = "rejected" if what == "reject" else "active"
+        case "reject" | "propose" | "accept":
+            status = {"reject": "rejected", "propose": "proposed"}.get(what, "active")
             await knowledge.update(types.Item(id=item_id, status=status), ["status"])
         case "edge":
             await relate(knowledge, "CreateRelationship", **edge)

@@ -6,7 +6,7 @@ from typing import Any
 
 from context_common.caller import Caller
 from context_common.postgres import Row, Statements
-from context_knowledge.model import NEVER_HELD, Edge, ItemType, Origin, RelationshipType
+from context_knowledge.model import NOT_HOLDING, Edge, ItemType, Origin, RelationshipType
 
 # A text's edge becomes a field's where both name it, and the other way round; an explicit one stays explicit.
 DRAW = """
@@ -44,8 +44,8 @@ ERASE_ALL = """
 """
 SUPERSESSION = """
     SELECT r.from_id, r.to_id, i.id IS NOT NULL AND i.review NOT IN ('held', 'rejected')
-               AND i.status <> ALL(%(never_held)s) AS live,
-           coalesce(i.review = 'rejected' OR i.status = ANY(%(never_held)s), false) AS rejected
+               AND i.status <> ALL(%(not_holding)s) AS live,
+           coalesce(i.review = 'rejected' OR i.status = ANY(%(not_holding)s), false) AS void
       FROM relationships r LEFT JOIN items i ON i.namespace = r.namespace AND i.id = r.from_id
      WHERE r.namespace = %(namespace)s AND r.type = 'supersedes'
        AND (r.from_id = ANY(%(ids)s) OR r.to_id = ANY(%(ids)s))
@@ -95,13 +95,13 @@ class Superseding:
 
     Attributes:
         live: The item that it starts from exists, is not withheld, and holds or once did.
-        rejected: That item was turned down, by its review or by its own status.
+        void: That item was turned down or is only proposed, by its review or by its own status.
     """
 
     from_id: str
     to_id: str
     live: bool
-    rejected: bool
+    void: bool
 
 
 class Edges:
@@ -153,7 +153,7 @@ class Edges:
 
     async def supersession(self, ids: Collection[str]) -> list[Superseding]:
         """The supersedes edges at `ids`."""
-        params = self._params(ids=sorted(ids), never_held=list(NEVER_HELD))
+        params = self._params(ids=sorted(ids), not_holding=list(NOT_HOLDING))
         rows = await (await self._connection.execute(SUPERSESSION, params)).fetchall()
         return [Superseding(**row) for row in rows]
 
