@@ -1,5 +1,6 @@
 """A caller of the knowledge service, with short words for what tests do often."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -107,6 +108,13 @@ class Knowledge:
         """How many rows a table has."""
         query = sql.SQL("SELECT count(*) AS count FROM {}").format(sql.Identifier(table))
         return int((await self.rows(query))[0]["count"])
+
+    async def until_one_waits(self) -> None:
+        """Return once a transaction waits for what another has locked."""
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        async with asyncio.timeout(30):
+            while not await self.rows(waiting):
+                await asyncio.sleep(0.01)
 
     async def execute(self, statement: Any, *params: Any) -> None:
         """Change the tables behind the service's back."""

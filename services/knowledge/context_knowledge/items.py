@@ -104,8 +104,10 @@ class Items:
         return whole
 
     async def _create(self, session: Session, item: Item) -> Recorded:
-        if isinstance(item.body, Snapshot) and (known := await session.items.find_commit(item.body.commit_hash)):
-            return await _unchanged(session, known)
+        commit = item.body.commit_hash if isinstance(item.body, Snapshot) else ""
+        known = await session.items.find_commit(commit) if commit else None
+        if known and (stands := await session.items.get(known)):  # not deleted meanwhile
+            return await _unchanged(session, stands)
         await _refuse_taken_source(session, item)
         return await self._insert(session, item)
 
@@ -135,7 +137,9 @@ class Items:
             return await self._insert(session, await self._looked_at(given))
         if isinstance(given.body, Adr):
             await session.items.lock_supersession()
-        old = await _lock(session, held)
+        old = (await session.items.lock([held])).get(held)
+        if old is None:  # deleted meanwhile: look again
+            return await self._record(session, given)
         if given.id not in ("", old.id):
             raise Conflict(f"{old.id} has that source_uri or commit_hash, not {given.id}")
         if given.source_uri and old.source_uri and given.source_uri != old.source_uri and given.id:
@@ -159,7 +163,7 @@ class Items:
     async def _rewrite(self, session: Session, old: Item, new: Item, *, exact: bool = False) -> Recorded:
         """Store `new` in the place of `old`, and what follows from it; `exact` also takes supersedes edges away."""
         if not supersession.changed_fields(old, new):
-            return await _unchanged(session, old.id)
+            return await _unchanged(session, await session.items.get(old.id) or old)
         if new.source_uri != old.source_uri:
             await _refuse_taken_source(session, new)
         redrawn = await links.redraw(session, old, new, exact=exact)
@@ -253,16 +257,9 @@ async def _tell(session: Session, item: Item, version: int) -> None:
     await session.audit.write("hold", item.id, version=version, detail=rules)
 
 
-async def _unchanged(session: Session, item_id: str) -> Recorded:
+async def _unchanged(session: Session, item: Item) -> Recorded:
     """The item as it stands. An earlier try whose answer was lost may have written it, and the index not have it."""
-    return Recorded(await _get(session, item_id), Outcome.UNCHANGED, await session.feed.pending(item_id))
-
-
-async def _get(session: Session, item_id: str) -> Item:
-    item = await session.items.get(item_id)
-    if item is None:
-        raise NotFound(f"there is no {item_id}")
-    return item
+    return Recorded(item, Outcome.UNCHANGED, await session.feed.pending(item.id))
 
 
 def noting(work: Work, redactions: tuple[Redaction, ...]) -> Work:

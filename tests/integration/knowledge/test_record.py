@@ -1,12 +1,15 @@
 """Bulk: each item for itself, and the same again changes nothing."""
 
+import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import types_pb2 as types
 from context_common.errors import Conflict, Invalid, from_status
+from context_knowledge.store.items import Items
 from tests.support.items import adr, failure, meeting, snapshot
 from tests.support.knowledge import Knowledge
 
@@ -135,6 +138,32 @@ async def test_an_id_that_is_another_items_is_a_conflict(knowledge: Knowledge, i
     await knowledge.delete("ADR-003")
     (result,) = await knowledge.record(item)
     assert isinstance(from_status(result.error), Conflict)
+
+
+@pytest.mark.parametrize("item", [adr(source_uri="1.md"), failure(source_uri="1.md"), snapshot()])
+async def test_what_is_deleted_while_it_is_recorded_is_recorded_anew(knowledge: Knowledge, item: types.Item) -> None:
+    first = (await knowledge.create(item)).item.id
+    async with await psycopg.AsyncConnection.connect(knowledge.url) as deleting:
+        await deleting.execute("DELETE FROM knowledge.items")
+        recording = asyncio.create_task(knowledge.record(item))
+        await knowledge.until_one_waits()
+    (result,) = await recording
+    assert outcomes([result]) == ["created"]
+    assert result.recorded.item.id == first.replace("001", "002")
+
+
+async def test_a_commit_that_is_deleted_once_it_was_found_is_created_anew(
+    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def find_and_lose(items: Items, commit_hash: str) -> str | None:
+        found = await find(items, commit_hash)
+        await knowledge.execute("DELETE FROM items WHERE id = %s", found)
+        return found
+
+    await knowledge.create(snapshot("abc"))
+    find = Items.find_commit
+    monkeypatch.setattr(Items, "find_commit", find_and_lose)
+    assert (await knowledge.create(snapshot("abc"))).item.id == "SNAP-002"
 
 
 async def test_a_bad_item_stops_nothing(knowledge: Knowledge) -> None:
