@@ -133,9 +133,8 @@ async def _reach(session: Session, root: str, walk: Walk, depth: int) -> list[Re
 
 async def _create(session: Session, edge: Edge) -> tuple[bool, int]:
     supersedes = edge.type is RelationshipType.SUPERSEDES
-    if supersedes:
-        await session.items.lock_supersession()
-    ends = await session.items.existing([edge.from_id, edge.to_id])
+    await session.items.lock_supersession()  # as everybody does who locks several items
+    ends = await session.items.lock([edge.from_id, edge.to_id])  # or one could be deleted before its edge is drawn
     for end in (edge.from_id, edge.to_id):
         if end not in ends:
             raise NotFound(f"there is no {end}")

@@ -1,7 +1,9 @@
 """Walking the edges, and drawing them."""
 
+import asyncio
 from typing import Any
 
+import psycopg
 import pytest
 
 from context.v1 import knowledge_pb2 as pb
@@ -147,6 +149,21 @@ async def test_an_edge_needs_both_its_ends(knowledge: Knowledge) -> None:
     for from_, to in ((1, 2), (2, 1)):
         with pytest.raises(NotFound, match="ADR-002"):
             await draw(knowledge, from_, to)
+
+
+@pytest.mark.parametrize("deleted", ["ADR-001", "FAIL-001"])
+@pytest.mark.parametrize("kind", [RELATED, types.RELATIONSHIP_TYPE_REFERENCES])
+async def test_no_edge_is_drawn_to_what_is_being_deleted(knowledge: Knowledge, deleted: str, kind: Any) -> None:
+    await knowledge.create(adr())
+    await knowledge.create(failure())
+    async with await psycopg.AsyncConnection.connect(knowledge.url) as deleting:
+        await deleting.execute("DELETE FROM knowledge.items WHERE id = %s", [deleted])
+        drawing = asyncio.create_task(draw(knowledge, "FAIL-001", 1, kind))
+        await knowledge.until_one_waits()
+    with pytest.raises(NotFound, match=deleted):
+        await drawing
+    assert await knowledge.count("relationships") == 0
+    assert await knowledge.rows("SELECT 1 FROM audit WHERE action = 'relate'") == []
 
 
 async def test_an_edge_is_deleted_once(knowledge: Knowledge) -> None:
