@@ -112,7 +112,7 @@ def change_of(old: Item, new: Item) -> Change:
     """What turning `old` into `new` is called."""
     if old.status != SUPERSEDED == new.status:
         return Change.SUPERSEDED
-    if old.status == SUPERSEDED != new.status:
+    if old.status == SUPERSEDED and new.status == new.kind.statuses[0]:
         return Change.RESTORED
     return Change.UPDATED
 

@@ -51,6 +51,22 @@ async def test_every_change_is_written_down(knowledge: Knowledge, administration
     ]
 
 
+async def test_what_else_changed_with_a_status_is_written_down(
+    knowledge: Knowledge, administration: Administration
+) -> None:
+    await knowledge.create(adr())
+    for status, title in (("superseded", "Rewritten"), ("active", "Again"), ("superseded", ""), ("retracted", "")):
+        paths = ["status", "title"] if title else ["status"]
+        await knowledge.update(types.Item(id="ADR-001", status=status, title=title), paths)
+    assert [(e.action, e.detail) for e in await administration.audit(item_id="ADR-001")][::-1] == [
+        ("create", ""),
+        ("supersede", "title status"),
+        ("restore", "title status"),
+        ("supersede", ""),
+        ("update", "status"),
+    ]
+
+
 async def test_a_line_says_from_where_and_for_which_request(
     knowledge: Knowledge, administration: Administration
 ) -> None:

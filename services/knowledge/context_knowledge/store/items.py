@@ -83,6 +83,7 @@ ACTIONS = {
     Change.REVIEWED: "review",
     Change.DELETED: "delete",
 }
+SAID = {"status", "superseded_by"}  # fields that `supersede` and `restore` speak of already
 FORGET_ACCESS = "DELETE FROM access_counts WHERE namespace = %(namespace)s AND item_id = %(id)s"
 
 
@@ -152,9 +153,9 @@ class Items:
     ) -> None:
         """Store `item`, locked before, as the version after `item.version`; it counts from the day `since`.
 
-        The audit trail says `detail`, or else which fields were updated.
+        The audit trail says `detail`, or else which fields were updated, unless what it calls the change says so.
         """
-        said = detail or (" ".join(fields) if change is Change.UPDATED else "")
+        said = detail or ("" if change is not Change.UPDATED and SAID.issuperset(fields) else " ".join(fields))
         version = self._version(item, item.version + 1, change, fields, since, said)
         await self._connection.execute(UPDATE, self._columns(item) | version)
 
