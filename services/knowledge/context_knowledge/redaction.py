@@ -63,8 +63,8 @@ def _clean_texts(message: Message, field: FieldDescriptor, name: str) -> Iterato
 
 
 def _clean_map(entries: Any, name: str) -> Iterator[Redaction]:
-    """A key may make its value a secret, as in `{"password": …}`."""
-    for key, value in list(entries.items()):
+    """A key may make its value a secret, as in `{"password": …}`. Keys that become the same are numbered, in order."""
+    for key, value in sorted(entries.items()):
         said = f"{key}: {value}"
         text, kinds = _redacted(said)
         if not kinds:
@@ -73,7 +73,8 @@ def _clean_map(entries: Any, name: str) -> Iterator[Redaction]:
         new_key, colon, new_value = text.partition(": ") if text.startswith(f"{key}: ") else ("", "", "")
         if not colon:
             new_key, new_value = _redacted(key)[0], _redacted(value)[0]
-        entries[new_key] = new_value
+        names = (new_key, *(f"{new_key} ({number})" for number in range(2, len(entries) + 3)))
+        entries[next(name for name in names if name not in entries)] = new_value
         yield from (Redaction(name, kind) for kind in kinds)
 
 

@@ -128,6 +128,17 @@ async def test_a_request_sent_again_gets_its_redactions_again(knowledge: Knowled
     assert found(answers[1].recorded) == [("decision", "password")]
 
 
+async def test_options_that_differ_in_their_secret_alone_are_all_kept(knowledge: Knowledge) -> None:
+    options = {f"a {SECRET}{n}": f"option {n}" for n in range(3)} | {"a password=[redacted:password]": "plain"}
+    kept = (await knowledge.create(adr(options_considered=options))).item.adr.options_considered
+    assert dict(kept) == {
+        "a password=[redacted:password]": "plain",
+        "a password=[redacted:password] (2)": "option 0",
+        "a password=[redacted:password] (3)": "option 1",
+        "a password=[redacted:password] (4)": "option 2",
+    }
+
+
 async def test_what_is_no_secret_stays(knowledge: Knowledge) -> None:
     text = f"Fixed in {HASH}, see ADR-001; sha256:{'ab12' * 16}; password: ${{DB_PASSWORD}}"
     recorded = await knowledge.create(snapshot(commit_hash=HASH, commit_message=text))
