@@ -60,9 +60,9 @@ def cycle_field(body: Adr) -> str:
 
 async def redraw(session: Session, old: Item, new: Item, *, exact: bool) -> Redrawn:
     """Bring the edges of an item up to date with its text and fields, and its fields up to date with its edges."""
-    wanted = derived(new)
+    wanted, before = derived(new), set(derived(old))
     erased = await session.edges.erase_derived(new.id, wanted)
-    drawn = await session.edges.draw(wanted)
+    drawn = await session.edges.draw(edge for edge in wanted if edge not in before)  # an erased one stays so
     redrawn = Redrawn(new, drawn, erased or bool(drawn), set())
     if touch_supersession(supersession.changed_fields(old, new)) or supersession.holds(old) != supersession.holds(new):
         return await _resupersede(session, old, redrawn, exact=exact)

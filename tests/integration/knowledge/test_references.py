@@ -111,6 +111,23 @@ async def test_an_edge_taken_from_a_snapshot_leaves_its_list(knowledge: Knowledg
     assert (list(item.snapshot.references), item.version) == (["ADR-002"], 2)
 
 
+async def test_an_edge_taken_from_a_text_stays_away_until_the_text_names_it_anew(knowledge: Knowledge) -> None:
+    async def change(**texts: Any) -> list[str]:
+        changed = types.Item(id="FAIL-001", failure=types.Failure(**texts))
+        await knowledge.update(changed, [f"failure.{name}" for name in texts])
+        return await outgoing(knowledge, "FAIL-001")
+
+    await knowledge.create(adr())
+    await knowledge.create(adr())
+    await knowledge.create(failure(impact="ADR-001"))
+    request = pb.DeleteRelationshipRequest(from_id="FAIL-001", to_id="ADR-001", type=types.RELATIONSHIP_TYPE_REFERENCES)
+    assert (await knowledge.ask("DeleteRelationship", request)).change_id > 0
+    assert await change(symptoms="500s") == []
+    assert await change(impact="ADR-001 was to blame, as was ADR-002") == ["ADR-002"]
+    assert await change(impact="none") == []
+    assert await change(impact="ADR-001") == ["ADR-001"]
+
+
 async def test_edges_go_with_their_item(knowledge: Knowledge) -> None:
     await knowledge.create(adr())
     await knowledge.create(failure(impact="ADR-001"))
