@@ -76,6 +76,6 @@ def _check(wanted: Wanted) -> None:
         if "\0" in getattr(wanted, name)
     }
     if wanted.since and wanted.until and wanted.until <= wanted.since:
-        wrong["until"] = ["must be after `since`"]
+        wrong["until"] = ["must be after `from`; both may be days"]
     if wrong:
         raise Invalid(wrong)

@@ -140,6 +140,7 @@ async def test_a_cursor_or_filter_that_cannot_be_is_refused_by_name(administrati
         with pytest.raises(Invalid) as caught:
             await who.audit(**wanted)
         assert list(caught.value.fields) == [named]
+        assert "since" not in str(caught.value.fields[named])  # callers say `from`
 
 
 async def test_a_namespace_sees_its_own_lines_only(knowledge: Knowledge, administration: Administration) -> None:
