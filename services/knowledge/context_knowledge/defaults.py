@@ -19,12 +19,13 @@ COMMIT_TYPES = {
     **dict.fromkeys(("test", "tests"), "test"),
     **dict.fromkeys(("deploy", "release"), "deploy"),
 }
+HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
 # Tags say what an item is about, which names of people and files do not.
 UNTAGGED = references.NOT_TEXT | {"changed_files", "commit_hash", "stakeholders", "attendees"}
 
 
 def canonical(item: Item) -> Item:
-    """`item` with its ids, tags and title in the form in which they are stored."""
+    """`item` with its ids, tags, title and commit hash in the form in which they are stored."""
     values: dict[str, Any] = {
         "title": item.title.strip(),
         "tags": tuple(dict.fromkeys(tag.strip() for tag in item.tags)),
@@ -35,7 +36,8 @@ def canonical(item: Item) -> Item:
             values["superseded_by"] = references.canonical(body.superseded_by) or body.superseded_by
         case Snapshot() as body:
             values["references"] = _ids(body.references)
-            values["commit_hash"] = body.commit_hash.strip()
+            commit = body.commit_hash.strip()
+            values["commit_hash"] = commit.lower() if HEXADECIMAL.fullmatch(commit) else commit
         case _:
             pass
     return item.replace(values)

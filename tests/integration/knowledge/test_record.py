@@ -110,6 +110,24 @@ async def test_a_commit_is_brought_up_to_date_by_its_hash(knowledge: Knowledge) 
     assert (item.title, item.snapshot.commit_type) == ("fix: two", "bugfix")
 
 
+async def test_a_commit_is_the_same_in_capitals(knowledge: Knowledge) -> None:
+    results = await knowledge.record(
+        snapshot("ABC1"), snapshot("abc1"), snapshot("Abc1"), snapshot("R1"), snapshot("r1")
+    )
+    assert outcomes(results) == ["created", "unchanged", "unchanged", "created", "created"]
+    assert (await knowledge.create(snapshot("ABC1"))).item.id == "SNAP-001"
+    assert (await knowledge.get("SNAP-001")).snapshot.commit_hash == "abc1"
+
+
+async def test_a_commit_that_was_stored_in_capitals_is_found_too(knowledge: Knowledge) -> None:
+    await knowledge.create(snapshot("abc1"))
+    await knowledge.execute("UPDATE items SET body = jsonb_set(body, '{commit_hash}', '\"ABC1\"')")
+    assert (await knowledge.create(snapshot("ABC1"))).item.id == "SNAP-001"
+    (result,) = await knowledge.record(snapshot("ABC1"))
+    assert (result.recorded.item.id, result.recorded.item.snapshot.commit_hash) == ("SNAP-001", "abc1")
+    assert await knowledge.count("items") == 1
+
+
 async def test_an_item_without_a_source_is_new_each_time(knowledge: Knowledge) -> None:
     results = await knowledge.record(adr(), adr())
     assert [result.recorded.item.id for result in results] == ["ADR-001", "ADR-002"]

@@ -38,8 +38,12 @@ FIND_SOURCE = """
     SELECT id FROM items WHERE namespace = %(namespace)s AND type = %(type)s AND source_uri <> ''
       AND md5(source_uri) = md5(%(source_uri)s) AND source_uri = %(source_uri)s
 """
+# Earlier releases stored hashes in the case in which they were sent.
 FIND_COMMIT = """
-    SELECT id FROM items WHERE namespace = %(namespace)s AND type = 'snapshot' AND commit_hash = %(commit_hash)s
+    SELECT id FROM items WHERE namespace = %(namespace)s AND type = 'snapshot'
+      AND (commit_hash = %(commit_hash)s::text
+           OR commit_hash = upper(%(commit_hash)s::text) AND %(commit_hash)s::text ~ '^[0-9a-f]+$')
+     ORDER BY commit_hash <> %(commit_hash)s::text LIMIT 1
 """
 EXISTING = "SELECT id FROM items WHERE namespace = %(namespace)s AND id = ANY(%(ids)s)"
 SEARCH = sql.SQL("to_tsvector('simple', %(text)s::text) || to_tsvector('english', %(text)s::text)")
