@@ -156,16 +156,6 @@ async def test_what_machines_call_a_thing_finds_it_among_a_few_that_are_nearer(
             assert (await retrieval.search(name, top_k=most))[0] == "MEET-001"
 
 
-async def test_each_matter_of_a_task_is_looked_for(retrieval: Retrieval) -> None:
-    task = (
-        "Write a job that copies the orders to the reporting database. Do not run a database server of your own. "
-        "The password of the reporting database must be kept where we keep passwords. "
-        "The job must not make search results go out of date."
-    )
-    bundle, _ = await retrieval.query(task, max_tokens=2000)
-    assert {"ADR-001", "ADR-003", "FAIL-002"} <= set(ids(bundle))
-
-
 async def test_a_word_as_long_as_a_record_keeps_none_from_the_index(retrieval: Retrieval) -> None:
     await retrieval.put(
         items.failure(
