@@ -135,13 +135,15 @@ def test_a_drill_that_is_told_to_end_leaves_neither_a_server_nor_copies(dump: Du
         assert not Path(f"/proc/{server}").exists()
 
 
-def test_a_drill_removes_what_one_left_that_was_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    for name, age in (("context-drill-old", 3), ("context-drill-new", 1), ("another-old", 3)):
-        (tmp_path / name).mkdir()
-        os.utime(tmp_path / name, (when := time.time() - age * 24 * 3600, when))
-    with scratch_server():
-        left = {path.name for path in tmp_path.iterdir()}
+def test_a_drill_removes_what_one_left_that_was_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory() as made:  # whose name is short enough for a socket's
+        Path(made).chmod(0o711)
+        monkeypatch.setattr(tempfile, "tempdir", made)
+        for name, age in (("context-drill-old", 3), ("context-drill-new", 1), ("another-old", 3)):
+            (path := Path(made) / name).mkdir()
+            os.utime(path, (when := time.time() - age * 24 * 3600, when))
+        with scratch_server():
+            left = {path.name for path in Path(made).iterdir()}
     assert {"context-drill-new", "another-old"} < left
     assert "context-drill-old" not in left
 
