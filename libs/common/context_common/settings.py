@@ -3,7 +3,7 @@
 import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from context_common.scrub import hide, scrub
 
@@ -104,12 +104,9 @@ class Env:
     def redis(self, name: str) -> str:
         """The URL of a Redis, which may hold a password; empty where there is none."""
         url = self.secret(name, "")
-        try:
-            parts = urlsplit(url)
-            fits = not url or (parts.scheme in ("redis", "rediss", "unix") and parts.port != 0)
-        except ValueError:
-            fits = False
-        if not fits:  # without its value, for what is malformed may not look like a password
+        parts = split_url(url)
+        if url and not (parts and parts.scheme in ("redis", "rediss", "unix")):
+            # Without its value, for what is malformed may not look like a password.
             self._wrong.append(f"{name} must be redis://, rediss:// or unix:// with a host and a port that are ones")
         return url
 
@@ -121,6 +118,16 @@ class Env:
         """Raise SettingsError with everything that was wrong, each once and without secrets, if anything was."""
         if self._wrong:
             raise SettingsError("; ".join(map(scrub, dict.fromkeys(self._wrong))))
+
+
+def split_url(url: str) -> SplitResult | None:
+    """`url` in its parts; None where it cannot be taken apart, or its port is none."""
+    try:
+        parts = urlsplit(url)
+        fits = parts.port != 0
+    except ValueError:
+        return None
+    return parts if fits else None
 
 
 def weakness(secret: str) -> str:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
-from urllib.parse import urlsplit
 
 from context_common.process import Process
-from context_common.settings import Env
+from context_common.settings import Env, split_url
 from context_embedding import files
 
 
@@ -65,12 +64,9 @@ class Settings:
 
 def _external(read: Env) -> External | None:
     url = read.text("EMBEDDING_SERVICE_URL", "")
-    try:
-        parts = urlsplit(url)
-        fits = not url or (parts.scheme in ("http", "https") and parts.hostname and parts.port != 0)
-    except ValueError:
-        fits = False
-    if not fits:  # without its value, which may hold a password
+    parts = split_url(url)
+    if url and not (parts and parts.scheme in ("http", "https") and parts.hostname):
+        # Without its value, which may hold a password.
         read.reject("EMBEDDING_SERVICE_URL must be http://… or https://… with a host and a port that are ones")
     external = External(
         url=url,

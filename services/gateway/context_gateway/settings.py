@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from context_common.process import Process
 from context_common.protection import Protection
-from context_common.settings import Env, is_loopback
+from context_common.settings import Env, is_loopback, split_url
 from context_gateway.limits import Limits
 from context_gateway.tokens import JwtSettings
 
@@ -68,12 +68,10 @@ class Settings:
 def read_public_url(read: Env, *, prod: bool) -> str:
     """The origin under which callers reach the gateway: https, in dev http too; empty where nobody says."""
     text = read.text("PUBLIC_URL", "").rstrip("/")
-    try:
-        url = urlsplit(text)
-        whole = f"{url.scheme}://{url.netloc}" == text and url.hostname and not url.username and url.port != 0
-    except ValueError:
-        whole = False
-    if text and not (whole and (url.scheme == "https" or (url.scheme == "http" and not prod))):
+    url = split_url(text)
+    whole = url and f"{url.scheme}://{url.netloc}" == text and url.hostname and not url.username
+    secure = url and url.scheme in (("https",) if prod else ("https", "http"))
+    if text and not (whole and secure):
         read.reject(f"PUBLIC_URL must be https://name or https://name:port, not {text!r}")
         return ""
     return text

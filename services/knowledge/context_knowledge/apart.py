@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from context_knowledge.model import Item, walk
+from context_knowledge import references
+from context_knowledge.model import Item
 
 LONG = 32_768  # characters, or bytes; less takes no longer than handing it over and back is worth
 
@@ -17,6 +18,5 @@ async def apart(length: int, read: Callable[[], T]) -> T:
 
 
 def length(item: Item) -> int:
-    """The characters of all texts of `item`."""
-    texts = (text for name, value in item.values().items() for _, text in walk(name, value))
-    return sum(len(text) for text in texts if isinstance(text, str))
+    """The characters of the texts of `item`; lists of names are never so long."""
+    return sum(map(len, references.texts(item)))

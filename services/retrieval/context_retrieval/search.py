@@ -80,10 +80,10 @@ class Found:
 
     def with_(self, other: "Found", most: int) -> "Found":
         """The best `most` of both, each item as the search shows it in which it scored higher."""
-        best = {hit.key: (hit, found) for found in (self, other) for hit in found.hits}
-        for hit in self.hits:
-            if hit.score >= best[hit.key][0].score:
-                best[hit.key] = hit, self
+        best = {hit.key: (hit, self) for hit in self.hits}
+        for hit in other.hits:
+            if hit.key not in best or hit.score > best[hit.key][0].score:
+                best[hit.key] = hit, other
         hits = thinned(in_order(hit for hit, _ in best.values()), most, MOST_SHARE)
         shown = {hit.key for hit in hits}
         gone = {hit.key: hit for hit in (*other.gone, *self.gone) if hit.key not in shown}
