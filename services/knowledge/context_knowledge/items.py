@@ -1,6 +1,7 @@
 """The rules of writing items: each write is one transaction, from its id to its place on the feed."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeAlias
@@ -13,11 +14,13 @@ from context_knowledge.checks import check, check_texts
 from context_knowledge.model import (
     Adr,
     Change,
+    Edge,
     Item,
     ItemType,
     Outcome,
     Recorded,
     Redaction,
+    RelationshipType,
     Review,
     Snapshot,
     public_name,
@@ -52,7 +55,7 @@ class Items:
             Invalid: Names every field that is wrong.
             Conflict: In the transaction: the id or the source_uri belongs to another item.
         """
-        whole = await self._looked_at(_with_canonical_id(item))
+        whole = await self._looked_at(with_canonical_id(item))
         return lambda session: self._create(session, whole)
 
     def record(self, item: Item) -> Work:
@@ -65,9 +68,30 @@ class Items:
             Invalid: Names every field that is wrong.
             Conflict: In the transaction: the id, the source_uri and the commit_hash belong to different items.
         """
-        given = defaults.canonical(_with_canonical_id(item))
+        given = defaults.canonical(with_canonical_id(item))
         check_texts(given)
         return lambda session: self._record(session, given)
+
+    async def record_new(self, items: Sequence[Item]) -> Callable[[Session], Awaitable[list[Recorded]]]:
+        """What stores items that are new, none of which supersedes or is superseded, all or none of them.
+
+        Raises:
+            Invalid: Something is wrong with one of them.
+            Conflict: In the transaction: one of them is not new.
+        """
+        given = [defaults.canonical(with_canonical_id(item)) for item in items]
+        for item in given:
+            check_texts(item)
+        whole: list[Item] = []
+        for item in given:
+            whole.append(await self._looked_at(item))
+            await asyncio.sleep(0)  # so that others get a word in between
+
+        async def store(session: Session) -> list[Recorded]:
+            session.feed.in_bulk()
+            return await self._store_new(session, await _with_new_ids(session, whole))
+
+        return store
 
     async def update(self, who: Caller, patch: Patch) -> Recorded:
         """Give the fields of an item new values.
@@ -112,23 +136,26 @@ class Items:
         return await self._insert(session, item)
 
     async def _insert(self, session: Session, item: Item) -> Recorded:
-        item = replace(item, id=await _new_id(session, item), version=1)
-        drawn = await session.edges.draw(links.of(item))
-        ids = {item.id}
-        if isinstance(item.body, Adr):
-            standing = (await supersession.standings(session, ids))[item.id]
-            if standing.supersedes:
-                await supersession.refuse_cycle(session, item.id, links.cycle_field(item.body))
-            item = standing.apply(item)
-            await session.items.insert(item)
-            ids |= set(await supersession.settle(session, standing.supersedes, item.date))
-            ids |= set(await supersession.settle(session, standing.live))
-        else:
-            await session.items.insert(item)
-        if item.review is Review.HELD:
-            await _tell(session, item, item.version)
+        (recorded,) = await self._store_new(session, [replace(item, id=await _new_id(session, item))])
+        return recorded
+
+    async def _store_new(self, session: Session, items: Sequence[Item]) -> list[Recorded]:
+        """Store items that have their ids, and what follows from them."""
+        asked = [links.of(item) for item in items]
+        drawn = await session.edges.draw(edge for edges in asked for edge in edges)
+        standing = await _standings_of_new(session, items)
+        new = [replace(standing[item.id].apply(item) if item.id in standing else item, version=1) for item in items]
+        await session.items.insert(new)
+        ids = {item.id for item in new}
+        for item in new:
+            if item.id in standing:
+                ids |= set(await supersession.settle(session, standing[item.id].supersedes, item.date))
+                ids |= set(await supersession.settle(session, standing[item.id].live))
+            if item.review is Review.HELD:
+                await _tell(session, item, item.version)
         changes = await session.feed.mark(ids)
-        return await links.answer(session, Recorded(item, Outcome.CREATED, changes[item.id]), drawn)
+        recorded = [Recorded(item, Outcome.CREATED, changes[item.id]) for item in new]
+        return await links.answers(session, list(zip(recorded, _shared_out(drawn, asked), strict=True)))
 
     async def _record(self, session: Session, given: Item) -> Recorded:
         session.feed.in_bulk()
@@ -142,8 +169,10 @@ class Items:
             return await self._record(session, given)
         if given.id not in ("", old.id):
             raise Conflict(f"{old.id} has that source_uri or commit_hash, not {given.id}")
-        if given.source_uri and old.source_uri and given.source_uri != old.source_uri and given.id:
-            raise Conflict(f"{old.id} was recorded from another source_uri")
+        if given.id and old.source_uri and given.source_uri != old.source_uri:
+            raise Conflict(
+                f"{old.id} was recorded from {old.source_uri}, not {given.source_uri or 'without a source_uri'}"
+            )
         changed = defaults.rederive(old, defaults.merge(old, given))
         new = await self._looked_at_again(old, changed, given.provenance or "human")
         return await self._rewrite(session, old, new)
@@ -184,7 +213,8 @@ class Items:
             changes.get(new.id) or await session.feed.pending(new.id),
             updated_fields=tuple(public_name(new.type, name) for name in fields),
         )
-        return await links.answer(session, recorded, redrawn.drawn)
+        (answered,) = await links.answers(session, [(recorded, redrawn.drawn)])
+        return answered
 
     async def _delete(self, session: Session, item_id: str, expected_version: int) -> tuple[int, ItemType]:
         if references.type_of(item_id) is ItemType.ADR:
@@ -199,7 +229,7 @@ class Items:
         return (await session.feed.mark(ids))[item_id], old.type
 
 
-def _with_canonical_id(item: Item) -> Item:
+def with_canonical_id(item: Item) -> Item:
     """`item` with the id it asks for in canonical form.
 
     Raises:
@@ -214,6 +244,48 @@ def _with_canonical_id(item: Item) -> Item:
     if references.number_of(found) >= 10**references.LARGEST_TAIL:
         raise Invalid({"id": [f"has a number of more than {references.LARGEST_TAIL} digits"]})
     return replace(item, id=found)
+
+
+async def _with_new_ids(session: Session, items: Sequence[Item]) -> list[Item]:
+    """New items, each with the id that it would have if they came one by one.
+
+    Counters are locked in one order, that of ADRs first: who locks it and others after it meets nobody half-way.
+    """
+    last = {kind: await session.items.claim(kind, 0) for kind in ItemType if any(item.type is kind for item in items)}
+    numbered: list[Item] = []
+    for item in items:
+        number = references.number_of(item.id) if item.id else last[item.type] + 1
+        last[item.type] = max(last[item.type], number)
+        numbered.append(replace(item, id=item.id or references.numbered(item.kind.prefix, number)))
+    if len({item.id for item in numbered}) < len(numbered):
+        raise Conflict("two of them ask for one id")
+    for kind, number in last.items():
+        await session.items.claim(kind, number)
+    return numbered
+
+
+async def _standings_of_new(session: Session, items: Sequence[Item]) -> dict[str, supersession.Standing]:
+    """What edges say of those of them that are ADRs.
+
+    Raises:
+        Invalid: One supersedes itself by way of others.
+    """
+    ids = [item.id for item in items if isinstance(item.body, Adr)]
+    standing = await supersession.standings(session, ids) if ids else {}
+    for item in items:
+        if isinstance(item.body, Adr) and standing[item.id].supersedes:
+            await supersession.refuse_cycle(session, item.id, links.cycle_field(item.body))
+    return standing
+
+
+def _shared_out(drawn: Iterable[Edge], asked: Iterable[Iterable[Edge]]) -> list[list[Edge]]:
+    """Of the edges drawn those that each item asked for."""
+    by_name = {_name(edge): edge for edge in drawn}
+    return [[by_name[_name(edge)] for edge in edges if _name(edge) in by_name] for edges in asked]
+
+
+def _name(edge: Edge) -> tuple[str, str, RelationshipType]:
+    return edge.from_id, edge.to_id, edge.type
 
 
 async def _new_id(session: Session, item: Item) -> str:

@@ -1,6 +1,6 @@
 """The edges that an item's text and fields ask for, and keeping them so."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from context_knowledge import references, supersession
@@ -109,18 +109,28 @@ def _new_field(item_id: str, drawn: Iterable[Edge]) -> str:
     return "supersedes" if any(edge.from_id == item_id for edge in drawn) else "superseded_by"
 
 
-async def answer(session: Session, recorded: Recorded, drawn: list[Edge]) -> Recorded:
-    """`recorded` with its item as it is stored, the edges drawn that both ends have, and the names still awaited."""
-    item = await session.items.get(recorded.item.id)
-    ends = {end for edge in drawn for end in (edge.from_id, edge.to_id)}
-    named = [edge.to_id for edge in of(recorded.item) if edge.from_id == recorded.item.id]
-    there = await session.items.existing(sorted({*ends, *named, superseded_by(recorded.item)} - {""}))
+async def answers(session: Session, written: Sequence[tuple[Recorded, Sequence[Edge]]]) -> list[Recorded]:
+    """What was written, each with the edges drawn for it, as it is answered: with the item as it is stored, the edges
+    that both ends have, and the names still awaited.
+    """
+    stored = await session.items.get_all([recorded.item.id for recorded, _ in written])
+    ends = {end for _, drawn in written for edge in drawn for end in (edge.from_id, edge.to_id)}
+    named = {end for recorded, _ in written for end in (*_named(recorded.item), superseded_by(recorded.item))}
+    there = await session.items.existing(sorted((ends | named) - {""}))
+    return [_answer(recorded, drawn, stored.get(recorded.item.id), there) for recorded, drawn in written]
+
+
+def _named(item: Item) -> list[str]:
+    return [edge.to_id for edge in of(item) if edge.from_id == item.id]
+
+
+def _answer(recorded: Recorded, drawn: Sequence[Edge], item: Item | None, there: Collection[str]) -> Recorded:
     sure = {*references.field_references(recorded.item), *(edge.to_id for edge in superseding(recorded.item))}
     by = superseded_by(recorded.item)
-    awaited = [name for name in [*named, *([by] if by else [])] if name not in there]
+    awaited = [name for name in [*_named(recorded.item), *([by] if by else [])] if name not in there]
     return replace(
         recorded,
         item=item or recorded.item,
-        relationships_created=tuple(edge for edge in drawn if {edge.from_id, edge.to_id} <= there),
+        relationships_created=tuple(edge for edge in drawn if {edge.from_id, edge.to_id}.issubset(there)),
         pending_references=tuple(n for n in awaited if n in sure or n == by or references.expected(n))[:MOST_PENDING],
     )

@@ -6,21 +6,19 @@ from typing import Any, TypeAlias
 import structlog
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
-from google.rpc.status_pb2 import Status
 
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import knowledge_pb2_grpc as rpc
 from context.v1 import types_pb2 as types
 from context_common import caller
-from context_common.client import away
-from context_common.errors import AppError, Invalid, TooLate, to_status
+from context_common.errors import Invalid
 from context_knowledge import redaction, wire
-from context_knowledge.apart import apart
+from context_knowledge.bulk import Bulk, Sent, clean
 from context_knowledge.feed import Feed
 from context_knowledge.graph import Graph, Related, Walk
 from context_knowledge.items import Items, Patch, noting
 from context_knowledge.lists import list_items
-from context_knowledge.model import Edge, Filter, Redaction
+from context_knowledge.model import Edge, Filter
 from context_knowledge.once import Once, Request
 from context_knowledge.store import Store
 from context_knowledge.store.aside import Failed
@@ -39,10 +37,10 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
 
     def __init__(self, store: Store, items: Items, graph: Graph, feed: Feed) -> None:
         self._store, self._items, self._graph, self._feed = store, items, graph, feed
-        self._once = Once(store)
+        self._once, self._bulk = Once(store), Bulk(store, items)
 
     async def CreateItem(self, request: pb.CreateItemRequest, context: Context) -> pb.CreateItemResponse:
-        redactions = await _clean(request.item)
+        redactions = await clean(request.item)
         asked = Request.of(request.idempotency_key, request.item)
         work = noting(await self._items.create(wire.read_item(request.item)), redactions)
         recorded = await self._once.write(caller.current(), work, asked)
@@ -55,17 +53,9 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         keys = request.idempotency_keys or [""] * len(request.items)
         if len(keys) != len(request.items):
             raise Invalid({"idempotency_keys": ["must be none, or one for each item"]})
-        response = pb.RecordItemsResponse()
-        broken: Status | None = None
-        for item, key in zip(request.items, keys, strict=True):
-            if broken is None:
-                result, broken = await self._record(item, key)
-                response.results.append(result)
-            else:
-                # Without a database the rest would only wait for the same answer, one by one.
-                response.results.append(pb.RecordResult(error=broken))
+        results = await self._bulk.record(caller.current(), list(map(Sent, request.items, keys)))
         await self._store.settle()
-        return response
+        return pb.RecordItemsResponse(results=results)
 
     async def GetItem(self, request: pb.GetItemRequest, context: Context) -> pb.GetItemResponse:
         item, related = await self._graph.get(caller.current(), wire.item_id(request.id, "id"))
@@ -89,7 +79,7 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         return pb.ListItemsResponse(items=map(wire.write_item, page.items), next_page_token=page.cursor)
 
     async def UpdateItem(self, request: pb.UpdateItemRequest, context: Context) -> pb.UpdateItemResponse:
-        redactions = await _clean(request.item)
+        redactions = await clean(request.item)
         item_id = wire.item_id(request.item.id, "id")
         given = wire.read_item(wire.typed(request.item, item_id))
         values = given.values()
@@ -171,26 +161,6 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         seen = [(access.namespace, access.item_id, access.count) for access in request.accesses]
         await self._feed.count_access(caller.current(), seen)
         return pb.RecordAccessResponse()
-
-    async def _record(self, item: types.Item, key: str) -> tuple[pb.RecordResult, Status | None]:
-        """The result of one item of many, and the error that will also be that of those after it."""
-        try:
-            redactions = await _clean(item)
-            asked, work = Request.of(key, item), noting(self._items.record(wire.read_item(item)), redactions)
-            return pb.RecordResult(recorded=await self._once.write(caller.current(), work, asked)), None
-        except TooLate:
-            raise
-        except AppError as error:
-            status = to_status(error)
-            return pb.RecordResult(error=status), status if away(error) else None
-        except Exception as error:
-            log.exception("record_failed")
-            return pb.RecordResult(error=to_status(error)), None
-
-
-async def _clean(item: types.Item) -> tuple[Redaction, ...]:
-    """Take its secrets out of `item`; answers where they were."""
-    return await apart(item.ByteSize(), lambda: redaction.clean(item))
 
 
 def _edge(message: types.Relationship) -> Edge:

@@ -206,3 +206,62 @@ async def test_an_import_does_not_change_who_an_item_came_from(knowledge: Knowle
     imported = adr("New", source_uri="1.md", provenance=types.PROVENANCE_IMPORT)
     (result,) = await knowledge.record(imported)
     assert result.recorded.item.provenance == types.PROVENANCE_HUMAN
+
+
+async def test_what_is_plainly_new_shares_a_transaction_and_keeps_its_order(knowledge: Knowledge) -> None:
+    sent = [adr("A"), failure(), adr("B", id="ADR-007"), adr("C"), meeting(), adr("D", id="ADR-003"), adr("E")]
+    results = await knowledge.record(*sent)
+    ids = [result.recorded.item.id for result in results]
+    assert ids == ["ADR-001", "FAIL-001", "ADR-007", "ADR-008", "MEET-001", "ADR-003", "ADR-009"]
+    assert await written_in(knowledge) == 1
+    changes = [result.recorded.change_id for result in results]
+    assert len(set(changes)) == len(sent)
+    assert all(changes)
+
+
+async def test_an_adr_that_supersedes_comes_after_what_stands_before_it(knowledge: Knowledge) -> None:
+    results = await knowledge.record(adr("A"), adr("B"), adr("C", supersedes=["ADR-002"]), adr("D"), adr("E"))
+    assert [result.recorded.item.id for result in results] == ["ADR-001", "ADR-002", "ADR-003", "ADR-004", "ADR-005"]
+    assert (await knowledge.get("ADR-002")).status == "superseded"
+    assert await written_in(knowledge) == 3
+
+
+async def test_one_that_is_wrong_takes_none_of_the_others_with_it(knowledge: Knowledge) -> None:
+    sent = [adr("A"), adr("B", status="no such status"), adr("C"), adr("D", id="ADR-002"), failure()]
+    results = await knowledge.record(*sent)
+    assert outcomes(results) == ["created", "Invalid", "created", "updated", "created"]
+    assert [r.recorded.item.id for r in results if r.HasField("recorded")] == [
+        "ADR-001",
+        "ADR-002",
+        "ADR-002",
+        "FAIL-001",
+    ]
+
+
+async def test_the_second_of_two_with_one_source_changes_the_first(knowledge: Knowledge) -> None:
+    sent = [adr("A", source_uri="a.md"), failure(source_uri="a.md"), adr("A again", source_uri="a.md"), adr("B")]
+    results = await knowledge.record(*sent)
+    assert outcomes(results) == ["created", "created", "updated", "created"]
+    assert (await knowledge.get("ADR-001")).title == "A again"
+
+
+async def test_references_among_what_comes_together_are_drawn(knowledge: Knowledge) -> None:
+    await knowledge.record(adr("A"), failure(resolution="as ADR-001 says, and ADR-009"), meeting())
+    found = await knowledge.related("ADR-001")
+    assert [item.id for item in found.related] == ["FAIL-001"]
+    (again,) = await knowledge.record(failure(resolution="see ADR-009 and FAIL-001"))
+    assert list(again.recorded.pending_references) == ["ADR-009"]
+    assert [edge.to_id for edge in again.recorded.relationships_created] == ["FAIL-001"]
+
+
+async def test_an_id_alone_does_not_overwrite_what_came_from_a_file(knowledge: Knowledge) -> None:
+    await knowledge.record(adr("From a file", source_uri="a.md"))
+    results = await knowledge.record(adr("Somebody else's first", id="ADR-001"), adr("B"))
+    assert outcomes(results) == ["Conflict", "created"]
+    assert (await knowledge.get("ADR-001")).title == "From a file"
+
+
+async def written_in(knowledge: Knowledge) -> int:
+    """How many transactions the items were written in."""
+    (row,) = await knowledge.rows("SELECT count(DISTINCT xmin::text) AS written FROM items")
+    return int(row["written"])

@@ -1,7 +1,7 @@
 """What every statement costs, by the name of the store or operation that sends it, never by its text."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from time import perf_counter
@@ -101,8 +101,16 @@ class Statements:
         self._connection, self._source = connection, source
 
     async def execute(
-        self, query: LiteralString | sql.SQL | sql.Composed, params: Params | None = None
+        self, query: LiteralString | bytes | sql.SQL | sql.Composed, params: Params | None = None
     ) -> psycopg.AsyncCursor[DictRow]:
         """As the connection does."""
         with Measured(self._source):
             return await self._connection.execute(query, params)
+
+    async def execute_each(self, query: LiteralString | bytes, several: Sequence[Params]) -> None:
+        """The same statement with each of `several`, which travel together."""
+        if len(several) == 1:  # a pipeline costs one statement more than it saves
+            await self.execute(query, several[0])
+            return
+        with Measured(self._source):
+            await self._connection.cursor().executemany(query, several)

@@ -77,10 +77,14 @@ NEXT_EXPIRY = """
     SELECT extract(epoch FROM min(lease_until) - clock_timestamp())::float8 AS seconds
       FROM changes WHERE set_aside_at IS NULL
 """
-LEASED_ITEMS = sql.SQL("""
+LEASED_ITEMS = (
+    sql.SQL("""
     SELECT {columns}, {counts} FROM items i
       JOIN unnest(%(namespaces)s::text[], %(ids)s::text[]) AS leased (namespace, id) USING (namespace, id)
-""").format(columns=COLUMNS, counts=COUNTS)
+""")
+    .format(columns=COLUMNS, counts=COUNTS)
+    .as_bytes()
+)
 LEASED_EDGES = """
     SELECT r.namespace, r.from_id, r.to_id, r.type, r.strength, r.origin FROM relationships r
       JOIN unnest(%(namespaces)s::text[], %(ids)s::text[]) AS leased (namespace, id)

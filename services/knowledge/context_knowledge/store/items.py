@@ -1,9 +1,9 @@
 """SQL of items, their versions, ids and the audit trail."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -27,13 +27,19 @@ COUNT_PAST = """
     RETURNING last
 """
 EVER_USED = "SELECT 1 FROM item_versions WHERE namespace = %(namespace)s AND id = %(id)s LIMIT 1"
-GET = sql.SQL("SELECT {columns}, {counts} FROM items i WHERE i.namespace = %(namespace)s AND i.id = %(id)s").format(
-    columns=COLUMNS, counts=COUNTS
+GET = (
+    sql.SQL("SELECT {columns}, {counts} FROM items i WHERE i.namespace = %(namespace)s AND i.id = ANY(%(ids)s)")
+    .format(columns=COLUMNS, counts=COUNTS)
+    .as_bytes()
 )
-LOCK = sql.SQL("""
+LOCK = (
+    sql.SQL("""
     SELECT {columns} FROM items i WHERE i.namespace = %(namespace)s AND i.id = ANY(%(ids)s)
     ORDER BY i.id FOR UPDATE
-""").format(columns=COLUMNS)
+""")
+    .format(columns=COLUMNS)
+    .as_bytes()
+)
 FIND_SOURCE = """
     SELECT id FROM items WHERE namespace = %(namespace)s AND type = %(type)s AND source_uri <> ''
       AND md5(source_uri) = md5(%(source_uri)s) AND source_uri = %(source_uri)s
@@ -44,6 +50,19 @@ FIND_COMMIT = """
       AND (commit_hash = %(commit_hash)s::text
            OR commit_hash = upper(%(commit_hash)s::text) AND %(commit_hash)s::text ~ '^[0-9a-f]+$')
      ORDER BY commit_hash <> %(commit_hash)s::text LIMIT 1
+"""
+# The same of many at once, and which ids an item has or had: what makes one of them be looked at by itself.
+FIND_MARKS = """
+    SELECT 'id' AS kind, id AS text, '' AS type FROM item_versions
+     WHERE namespace = %(namespace)s AND id = ANY(%(ids)s) AND version = 1
+    UNION ALL
+    SELECT 'source', source_uri, type FROM items
+      JOIN unnest(%(types)s::text[], %(sources)s::text[]) AS wanted (of_type, source)
+        ON type = wanted.of_type AND md5(source_uri) = md5(wanted.source) AND source_uri = wanted.source
+     WHERE namespace = %(namespace)s AND source_uri <> ''
+    UNION ALL
+    SELECT 'commit', commit_hash, '' FROM items
+     WHERE namespace = %(namespace)s AND type = 'snapshot' AND commit_hash = ANY(%(commits)s)
 """
 EXISTING = "SELECT id FROM items WHERE namespace = %(namespace)s AND id = ANY(%(ids)s)"
 SEARCH = sql.SQL("to_tsvector('simple', %(text)s::text) || to_tsvector('english', %(text)s::text)")
@@ -67,7 +86,7 @@ INSERT = REMEMBERED.format(
             %(provenance)s, %(pinned)s, %(item_date)s, %(body)s, {search}, %(review)s, %(suspicions)s, 1,
             clock_timestamp(), clock_timestamp())
 """).format(search=SEARCH)
-)
+).as_bytes()
 UPDATE = REMEMBERED.format(
     change=sql.SQL("""
     UPDATE items SET title = %(title)s, tags = %(tags)s, author = %(author)s, status = %(status)s,
@@ -76,8 +95,10 @@ UPDATE = REMEMBERED.format(
            version = version + 1, updated_at = clock_timestamp()
      WHERE namespace = %(namespace)s AND id = %(id)s
 """).format(search=SEARCH)
-)
-DELETE = REMEMBERED.format(change=sql.SQL("DELETE FROM items WHERE namespace = %(namespace)s AND id = %(id)s"))
+).as_bytes()
+DELETE = REMEMBERED.format(
+    change=sql.SQL("DELETE FROM items WHERE namespace = %(namespace)s AND id = %(id)s")
+).as_bytes()
 # What the audit trail calls a change.
 ACTIONS = {
     Change.CREATED: "create",
@@ -91,6 +112,18 @@ SAID = {"status", "superseded_by"}  # fields that `supersede` and `restore` spea
 FORGET_ACCESS = "DELETE FROM access_counts WHERE namespace = %(namespace)s AND item_id = %(id)s"
 
 
+class Mark(NamedTuple):
+    """Something that no two items have: an id, a source_uri among items of one type, a commit_hash."""
+
+    kind: str  # "id", "source" or "commit"
+    text: str
+    type: str = ""
+
+    def upper(self) -> "Mark":
+        """The same in capitals."""
+        return self._replace(text=self.text.upper())
+
+
 class Items:
     """The items of the caller's namespace."""
 
@@ -101,9 +134,11 @@ class Items:
         """The next id of the type. Its counter stays locked until the transaction ends, so ids have no gaps."""
         return references.numbered(prefix, await self._count(COUNT_UP, type=item_type))
 
-    async def claim(self, item_type: ItemType, number: int) -> None:
-        """Keep the counter of the type from ever giving out `number`, and lock it until the transaction ends."""
-        await self._count(COUNT_PAST, type=item_type, number=number)
+    async def claim(self, item_type: ItemType, number: int) -> int:
+        """Keep the counter of the type from ever giving out `number`, and lock it until the transaction ends; answers
+        the last that it gave out or keeps.
+        """
+        return await self._count(COUNT_PAST, type=item_type, number=number)
 
     async def lock_supersession(self) -> None:
         """Be the only one in the namespace to change which ADR supersedes which, until the transaction ends.
@@ -119,8 +154,12 @@ class Items:
 
     async def get(self, item_id: str) -> Item | None:
         """The item with its counts."""
-        row = await self._one(GET, id=item_id)
-        return to_item(row) if row else None
+        return (await self.get_all([item_id])).get(item_id)
+
+    async def get_all(self, ids: Sequence[str]) -> dict[str, Item]:
+        """Those of the items that exist, with their counts."""
+        rows = await (await self._connection.execute(GET, self._params(ids=list(ids)))).fetchall()
+        return {row["id"]: to_item(row) for row in rows}
 
     async def lock(self, ids: Iterable[str]) -> dict[str, Item]:
         """Those of the items that exist, locked in one order until the transaction ends."""
@@ -140,6 +179,21 @@ class Items:
         row = await self._one(FIND_COMMIT, commit_hash=commit_hash)
         return row["id"] if row else None
 
+    async def standing(self, marks: Collection[Mark]) -> set[Mark]:
+        """Those of `marks` that items have; ids also if an item had them."""
+        sources = [mark for mark in marks if mark.kind == "source"]
+        commits = {mark.text for mark in marks if mark.kind == "commit"}
+        params = self._params(
+            ids=[mark.text for mark in marks if mark.kind == "id"],
+            types=[mark.type for mark in sources],
+            sources=[mark.text for mark in sources],
+            # In capitals too, as earlier releases stored them where they were sent so.
+            commits=list(commits | {commit.upper() for commit in commits}),
+        )
+        rows = await (await self._connection.execute(FIND_MARKS, params)).fetchall()
+        found = {Mark(**row) for row in rows}
+        return {mark for mark in marks if mark in found or (mark.kind == "commit" and mark.upper() in found)}
+
     async def existing(self, ids: Sequence[str]) -> set[str]:
         """Those of `ids` that items have."""
         if not ids:
@@ -147,10 +201,13 @@ class Items:
         rows = await (await self._connection.execute(EXISTING, self._params(ids=list(ids)))).fetchall()
         return {row["id"] for row in rows}
 
-    async def insert(self, item: Item) -> None:
-        """Store a new item and its first version."""
-        version = self._version(item, 1, Change.CREATED, sorted(item.values()), item.date)
-        await self._connection.execute(INSERT, self._columns(item) | version)
+    async def insert(self, items: Sequence[Item]) -> None:
+        """Store new items, each with its first version."""
+        rows = [
+            self._columns(item) | self._version(item, 1, Change.CREATED, sorted(item.values()), item.date)
+            for item in items
+        ]
+        await self._connection.execute_each(INSERT, rows)
 
     async def update(
         self, item: Item, change: Change, fields: Sequence[str], since: str = "", detail: str = ""
