@@ -170,9 +170,7 @@ class Items:
         if given.id not in ("", old.id):
             raise Conflict(f"{old.id} has that source_uri or commit_hash, not {given.id}")
         if given.id and old.source_uri and given.source_uri != old.source_uri:
-            raise Conflict(
-                f"{old.id} was recorded from {old.source_uri}, not {given.source_uri or 'without a source_uri'}"
-            )
+            raise Conflict(f"{old.id} was recorded from another source_uri: {old.source_uri}")
         changed = defaults.rederive(old, defaults.merge(old, given))
         new = await self._looked_at_again(old, changed, given.provenance or "human")
         return await self._rewrite(session, old, new)
