@@ -51,7 +51,7 @@ async def test_rare_words_weigh_more_and_words_that_follow_each_other_count_as_a
     weights = await weigh(Counting(), Vocabulary(), "postgres the pool timeout")
     rarities = [weights.impacts[number(lexeme)] for lexeme in ("timeout", "postgr", "pool")]
     assert rarities == sorted(rarities, reverse=True)
-    assert weights.impacts[number("postgr pool")] == pytest.approx(0.3 * (rarities[1] + rarities[2]) / 2)
+    assert weights.impacts[number("postgr pool")] == pytest.approx(0.5 * (rarities[1] + rarities[2]) / 2)
     assert number("pool postgr") not in weights.impacts
     assert number("postgr timeout") not in weights.impacts
     assert weights.attainable == pytest.approx(sum(rarities))
