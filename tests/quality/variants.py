@@ -92,7 +92,7 @@ VARIANTS: Mapping[str, Variant] = {
 # Those that show in what bundles are filled with.
 BUNDLES: Mapping[str, Variant] = {
     "all of it": Variant(),
-    "no tail": Variant((replace(Scale(), tail=0.0),)),
+    "no tail": Variant((replace(Scale(), tail=0.0, tail_beside=0.0),)),
     "no neighbours": Variant(switches=(Switch(Ranker, "reach", _without_neighbours),)),
     "one matter": Variant(switches=(Switch(answer, "matters", lambda _: []),)),
     "duplicates too": Variant(switches=(Switch(pack, "ALIKE", OFF),)),

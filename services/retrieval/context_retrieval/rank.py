@@ -66,7 +66,8 @@ class Scale:
     keyword_floor: float = 0.05  # where words were asked for
     covered: float = 0.7  # share of the question from which an item that has its words is an answer,
     worded: float = 0.35  # unless its meaning is another and its words are not this good
-    tail: float = 0.35  # of the best's score, which in a bundle everything else must have,
+    tail: float = 0.4  # of the best's score, which in a bundle everything else must have,
+    tail_beside: float = 0.35  # but for what an edge leads to,
     rest: float = 0.1  # and in a list of results
     coded: float = 0.75  # relevance of what has an exact code of the question, at least
 

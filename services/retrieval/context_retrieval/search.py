@@ -150,13 +150,13 @@ class Searcher:
             if plan.current and plan.bundle:
                 turned_down = [one for one in ranked if one.candidate.turned_down]
                 ranked = [one for one in ranked if not one.candidate.turned_down]
-            least = self._least(request, ranked, floor, turned_down)
+            least, least_beside = self._least(request, ranked, floor, turned_down)
             noted = _worth_knowing(turned_down, ranked, floor, self._scale.tail)
             hits, nearly = _divide(ranked, least)
             gone = [hit for hit in hits if plan.current and not hit.candidate.in_force]
             kept = {hit.key for hit in hits} - {hit.key for hit in gone if not (request.named and hit.candidate.named)}
             leads = {hit.key for hit in hits if by_id and hit.candidate.named}
-            final = [hit for hit in ranker.reach(hits, expansion) if hit.key in kept or _arrived(hit, least, leads)]
+            final = [hit for hit in ranker.reach(hits, expansion) if hit.key in kept or _arrived(hit, least_beside, leads)]
         reached = {hit.key for hit in final}
         return Found(
             hits=tuple(thinned(final, request.limit, MOST_SHARE)),
@@ -199,12 +199,17 @@ class Searcher:
             return Bar(floor, floor)
         return Bar(scale.floor(passing.documents - passing.unvouched), scale.floor(passing.documents))
 
-    def _least(self, request: Request, ranked: Sequence[Scored], floor: Bar, turned_down: Sequence[Scored]) -> Bar:
-        """The score that a hit must have."""
+    def _least(
+        self, request: Request, ranked: Sequence[Scored], floor: Bar, turned_down: Sequence[Scored]
+    ) -> tuple[Bar, Bar]:
+        """The score that a hit must have, and what an edge leads to."""
         if request.floor is not None:
-            return Bar(request.floor, request.floor)
-        tail = self._scale.tail if request.bundle else self._scale.rest
-        return bar(ranked, floor, tail).beside(turned_down, tail)
+            least = Bar(request.floor, request.floor)
+            return least, least
+        scale = self._scale
+        tails = (scale.tail, scale.tail_beside) if request.bundle else (scale.rest, scale.rest)
+        least, least_beside = (bar(ranked, floor, tail).beside(turned_down, tail) for tail in tails)
+        return least, least_beside
 
 
 def plan_for(request: Request, mode: Mode, size: Size, passing: Passing, most: int) -> tuple[Plan, int]:
