@@ -13,7 +13,7 @@ from context_retrieval import fence
 from context_retrieval.chunks import lay_out
 from context_retrieval.document import OWN_FIELDS, TELLING, label, shown_sections
 from context_retrieval.excerpt import excerpt, shorten
-from context_retrieval.model import Candidate, Counts, Document, Page, Section, Tally
+from context_retrieval.model import TURNED_DOWN, Candidate, Counts, Document, Page, Section, Tally
 from context_retrieval.rank import Scored
 from context_retrieval.tokens import Part, cut
 
@@ -191,7 +191,9 @@ class Item:
     def left_out(self, reason: str, superseded_by: str = "") -> "Omission":
         """What says that it is left out."""
         namespace = self.scored.key.namespace if self._style.namespaces else ""
-        return Omission(self.scored.key.item_id, reason, self.about, superseded_by, namespace)
+        # Of a matter that was turned down its name says most of it. One that nobody vouches for would need marks.
+        title = self.page.title if reason in TURNED_DOWN and self.vouched else ""
+        return Omission(self.scored.key.item_id, reason, self.about, title, superseded_by, namespace)
 
     def _fitting(self, room: int) -> Rendered:
         """Which item it is, within `room` tokens: if need be without its tags, without its reasons, its title cut."""
@@ -287,13 +289,14 @@ class Omission:
     item_id: str
     reason: str
     tokens: int
+    title: str = ""  # of what was turned down
     superseded_by: str = ""  # where what holds in its place is kept out by the filter
     namespace: str = ""  # where several were asked
 
     def json(self) -> dict[str, Any]:
         """As the bundle lists it."""
         listed = {"id": self.item_id, "reason": self.reason, "tokens": self.tokens}
-        more = {"superseded_by": self.superseded_by, "namespace": self.namespace}
+        more = {"title": self.title, "superseded_by": self.superseded_by, "namespace": self.namespace}
         return listed | {name: value for name, value in more.items() if value}
 
 

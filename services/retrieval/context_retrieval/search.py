@@ -156,7 +156,9 @@ class Searcher:
             gone = [hit for hit in hits if plan.current and not hit.candidate.in_force]
             kept = {hit.key for hit in hits} - {hit.key for hit in gone if not (request.named and hit.candidate.named)}
             leads = {hit.key for hit in hits if by_id and hit.candidate.named}
-            final = [hit for hit in ranker.reach(hits, expansion) if hit.key in kept or _arrived(hit, least_beside, leads)]
+            final = [
+                hit for hit in ranker.reach(hits, expansion) if hit.key in kept or _arrived(hit, least_beside, leads)
+            ]
         reached = {hit.key for hit in final}
         return Found(
             hits=tuple(thinned(final, request.limit, MOST_SHARE)),

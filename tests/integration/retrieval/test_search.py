@@ -331,15 +331,15 @@ async def test_of_what_was_turned_down_a_bundle_says_so_and_nothing_else(retriev
         items.adr(id="ADR-004", title="Rest endpoints", decision="Merchants call rest endpoints."),
     )
     for question, hits, omitted in (
-        ("orders cockroach", [], [("ADR-001", "retracted")]),
-        ("ADR-001", [], [("ADR-001", "retracted")]),
-        ("merchants rest endpoints", ["ADR-004"], [("ADR-002", "rejected")]),
+        ("orders cockroach", [], [("ADR-001", "retracted", "Move to Cockroach")]),
+        ("ADR-001", [], [("ADR-001", "retracted", "Move to Cockroach")]),
+        ("merchants rest endpoints", ["ADR-004"], [("ADR-002", "rejected", "Graph gateway")]),
         ("ferries", ["ADR-003"], []),
         ("violins", [], []),
     ):
         bundle, _ = await retrieval.query(question)
         assert ids(bundle) == hits, question
-        assert [(one["id"], one["reason"]) for one in bundle["omitted"]] == omitted, question
+        assert [(one["id"], one["reason"], one["title"]) for one in bundle["omitted"]] == omitted, question
     assert await retrieval.search("orders cockroach") == []
     bundle, _ = await retrieval.query("orders cockroach", include_history=True)
     assert ids(bundle) == ["ADR-001"]

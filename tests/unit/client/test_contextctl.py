@@ -239,6 +239,13 @@ def test_a_question_and_its_filters() -> None:
     assert "degraded" in result.stdout
 
 
+def test_what_was_turned_down_is_named() -> None:
+    engine = Engine()
+    turned_down = {"id": "ADR-007", "reason": "rejected", "tokens": 90, "title": "Use GraphQL"}
+    engine.before = [answering(httpx2.Response(200, json={**BUNDLE, "omitted": [turned_down]}))]
+    assert "rejected: ADR-007 Use GraphQL" in run(engine, "query", "GraphQL?").stdout
+
+
 def test_a_search_and_its_filters() -> None:
     engine = Engine()
     hit = {"id": "ADR-001", "title": "Use Postgres", "snippet": "a\n b", "score": 0.5, "date": None, "status": "active"}

@@ -97,6 +97,9 @@ def bundle(console: Console, content: Mapping[str, Any]) -> None:
                 console.print(Padding(_why(entry["why"]), (0, 0, 1, 2)))
     if not content.get("total_items"):
         console.print(plain("nothing bears on that"))
+    for entry in content.get("omitted") or []:
+        if entry.get("title"):
+            console.print(plain(f"{entry['reason']}: {entry['id']} {entry['title']}"))
     left = Counter(entry["reason"] for entry in content.get("omitted") or [])
     about = [f"{content.get('total_items', 0)} items", f"{content.get('tokens_used', 0):,} tokens"]
     about += [f"{count} left out: {reason.replace('_', ' ')}" for reason, count in left.items()]
