@@ -154,11 +154,14 @@ class Item:
         return None
 
     def _kept(self, room: int) -> dict[str, int]:
-        """The tokens kept for each of its most telling fields: of `room` what the passage leaves, or a third."""
-        names = [name for name in TELLING[self.scored.candidate.type] if name in self._own]
-        names = [name for name in names if not self._says(name, GLANCE)]
+        """The tokens kept for each of its most telling fields: of `room` what the passage leaves, or a third; half where
+        the passage says nothing of any. Where that is too little for all, for the last, which says what came of it.
+        """
+        telling = [name for name in TELLING[self.scored.candidate.type] if name in self._own]
+        names = [name for name in telling if not self._says(name, GLANCE)]
         about_passage = len(self._passage) // CHARACTERS + LEAST_FIELD
-        allowed = max(room // 3, room - about_passage)
+        allowed = max(room // (2 if len(names) == len(telling) else 3), room - about_passage)
+        names = names[-max(allowed // (2 * LEAST_FIELD), 1) :]
         kept = {}
         for left, name in zip(range(len(names), 0, -1), names, strict=True):
             needed = len(self._inside({name: self._own[name]})) // CHARACTERS + LEAST_FIELD

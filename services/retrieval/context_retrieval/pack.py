@@ -15,6 +15,7 @@ from context_retrieval.bundle import Item, Omission, Rendered, envelope
 from context_retrieval.search import MOST
 
 SHARES = (0.4, 0.3, 0.2)  # of the budget, to decisions, issues and changes; the rest is for what stands around them
+BEST = 0.5  # of a small budget that the best match may take at least, so that it says what was decided or what helped
 LEAD = 0.6  # of its section's room that the best of it may take whole
 PASSAGE = 320  # tokens that each of the others gets at first
 LEAST = 110  # tokens below which an item is not worth showing
@@ -116,7 +117,7 @@ class Packer:
             placed.unvouched = max(self._budget * self._unvouched, LEAST + fence.COST)
         best = placed.best = vouched[0] if vouched else 0
         share = int(self._budget * SHARES[placed.items[best].section] * LEAD)
-        room = min(max(share, LEAST), placed.room)
+        room = min(max(share, LEAST, min(int(placed.room * BEST), PASSAGE)), placed.room)
         if placed.place(best, room) or placed.place(best, placed.room):
             return
         if not placed.put(best, placed.items[best].passage(placed.room)):

@@ -194,6 +194,18 @@ def test_a_cut_failure_says_why_and_what_helped() -> None:
     assert shown["resolution"].startswith("Limit it.")
 
 
+@pytest.mark.parametrize("budget", [300, 500])
+def test_in_a_small_bundle_the_best_match_says_what_helped_before_others_find_room(budget: int) -> None:
+    log = "\n".join(f"level=info refreshed shard {number}" for number in range(200))
+    payload = {"root_cause": prose(90, 3), "resolution": f"Raise the pool to twenty. {prose(60)}", "symptoms": log}
+    title = "The catalog timed out against Redis after the failover of Monday"
+    best = item("failure", 1, score=0.9, title=title, payload=payload, passage=f"Symptoms:\n{log[:1200]}")
+    others = [item("adr", number, score=0.4) for number in range(2, 8)]
+    shown = check(pack([best, *others], budget), budget)["known_issues"][0]
+    assert shown["id"] == "FAIL-001"
+    assert shown["resolution"].startswith("Raise the pool to twenty.")
+
+
 def test_what_the_passage_says_under_its_name_is_not_said_twice() -> None:
     payload = {"decision": "Use it.", "context": "We must.", "consequences": prose(2000)}
     passage = f"Decision:\nUse it.\n\nContext:\nWe must.\n\nConsequences:\n{payload['consequences'][:800]}"
