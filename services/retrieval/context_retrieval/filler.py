@@ -8,19 +8,21 @@ from contextlib import suppress
 
 import structlog
 
-from context_common.errors import AppError, Invalid
+from context_common.errors import AppError, TooLate
 from context_retrieval import metrics
 from context_retrieval.embedder import Embedder
-from context_retrieval.indexer import as_service
+from context_retrieval.indexer import as_service, own_fault
 from context_retrieval.model import Document, Key
 from context_retrieval.prepare import Preparer
-from context_retrieval.store import Index
+from context_retrieval.store import CLAIM, Index
 
 BATCH = 8
+TURN = 256  # vectors computed for one batch, shared among its items; then others have their turn
 RETRY = 1.0  # seconds between looks at an embedding service that is away, while something waits for it
 WAIT = 20.0  # seconds for the vectors of one batch; what is done by then is kept
 LOOK = 60.0  # seconds between looks for what another process left behind
-MOST_SKIPPED = 1000
+PUT_OFF = 600.0  # seconds until an item comes again that fails by itself
+PROBE = ["Does the model work?"]
 WEIGHED = 200  # documents weighed in one transaction
 
 log = structlog.get_logger()
@@ -31,7 +33,6 @@ class Filler:
 
     def __init__(self, index: Index, embedder: Embedder, preparer: Preparer, lacking: asyncio.Event) -> None:
         self._index, self._embedder, self._preparer, self._lacking = index, embedder, preparer, lacking
-        self._skipped: dict[Key, None] = {}  # those that failed here; a new process tries them again
 
     async def run(self) -> None:
         """Fill until cancelled."""
@@ -58,42 +59,62 @@ class Filler:
                 await self._lacking.wait()
 
     async def fill_all(self) -> None:
-        """Fill what lacks vectors of the model in use, until nothing is left that this process can do.
+        """Fill what lacks vectors of the model in use, until nothing is left that can be done now.
 
         Raises:
-            AppError: The embedding service or the database is away.
+            AppError: The embedding service or the database is away, full or late.
         """
         # Which model it is may change meanwhile: what the new one fills would lack vectors of the old one for ever.
-        while documents := await self._claim((await self._embedder.describe()).id):
+        while documents := await self._index.claim_incomplete((await self._embedder.describe()).id, BATCH):
+            put_off: set[Key] = set()
             try:
-                left = await self._fill(documents)
-                if left:
-                    await self._embedder.describe()  # raises when it is away: then they wait, and nothing is wrong
-                for document in left:
-                    if await self._fill([document]):
-                        self._skip(document.key)
-            finally:
-                await self._index.release([document.key for document in documents])
+                put_off = await self._fill(documents)
+                if put_off:
+                    await self._index.defer(sorted(put_off), PUT_OFF)
+            finally:  # what is not complete comes again when all the others have had their turn
+                await self._index.defer([one.key for one in documents if one.key not in put_off])
 
-    async def _claim(self, model_id: str) -> list[Document]:
-        return await self._index.claim_incomplete(model_id, BATCH, list(self._skipped))
+    async def _fill(self, documents: Sequence[Document]) -> set[Key]:
+        """Give `documents` a turn; answers those that fail by themselves while others would not."""
+        error = await self._turn(documents)
+        if error is None:
+            return set()
+        await self._probe()  # where that fails too nothing is wrong with them, and they wait
+        failed: dict[Key, Exception] = {}
+        for document in documents:
+            await self._index.defer([document.key], CLAIM)
+            if alone := await self._turn([document]):
+                failed[document.key] = alone
+        at_fault = {key for key, alone in failed.items() if own_fault(alone)}
+        if at_fault:
+            await self._probe()
+        elif len(failed) == len(documents):
+            raise error
+        for key in at_fault:
+            metrics.PUT_OFF.inc()
+            log.warning("item_without_vectors", namespace=key.namespace, item_id=key.item_id, reason=str(failed[key]))
+        return at_fault
 
-    async def _fill(self, documents: Sequence[Document]) -> list[Document]:
-        """Compute what is missing, and keep what came of it; answers those that still lack something."""
+    async def _probe(self) -> None:
+        """Raise AppError where the embedding service does nothing for anybody."""
+        async for _ in self._embedder.embed(PROBE, WAIT):
+            pass
+
+    async def _turn(self, documents: Sequence[Document]) -> Exception | None:
+        """Compute some of what is missing, and keep what came of it; answers what may be the fault of one of them.
+
+        Raises:
+            AppError: The embedding service is away, full, or too late for anything.
+        """
         try:
-            entries = await self._preparer.prepare(documents, WAIT)
-            await self._index.fill(entries)
-        except Exception as error:  # one of them is at fault: the others come again without it
-            if isinstance(error, AppError) and not isinstance(error, Invalid):
-                raise
-            log.exception("items_not_filled", item_ids=[document.key.item_id for document in documents])
-            return list(documents)
-        left = [entry.document for entry in entries if not entry.model_id]
-        metrics.FILLED.inc(len(documents) - len(left))
-        return left
-
-    def _skip(self, key: Key) -> None:
-        log.warning("item_without_vectors", namespace=key.namespace, item_id=key.item_id)
-        self._skipped[key] = None
-        while len(self._skipped) > MOST_SKIPPED:
-            self._skipped.pop(next(iter(self._skipped)))
+            prepared = await self._preparer.complete(documents, WAIT, TURN)
+            await self._index.fill(prepared.entries)
+        except Exception as error:  # noqa: BLE001 - the others come again without the one at fault, which is logged
+            return error
+        metrics.FILLED.inc(sum(bool(entry.model_id) for entry in prepared.entries))
+        stopped = prepared.stopped
+        if stopped is None or own_fault(stopped):
+            return stopped
+        if prepared.gained and isinstance(stopped, TooLate):  # it works, and goes on working
+            return None
+        raise stopped

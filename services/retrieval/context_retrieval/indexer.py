@@ -15,6 +15,7 @@ from context_common.errors import AppError, Invalid, Overloaded, Unavailable
 from context_common.redact import redact
 from context_retrieval import metrics
 from context_retrieval.document import from_change
+from context_retrieval.embedder import Failed
 from context_retrieval.prepare import Preparer
 from context_retrieval.store import Index
 
@@ -102,7 +103,7 @@ class Indexer:
         try:
             await self._index_all(changes)
         except Exception as error:
-            if not _own_fault(error):
+            if not own_fault(error):
                 raise
         else:
             return []
@@ -113,7 +114,7 @@ class Indexer:
         try:
             await self._index_all([change])
         except Exception as error:
-            if not _own_fault(error):
+            if not own_fault(error):
                 raise
             metrics.INDEX_FAILURES.inc()
             log.exception("item_not_indexed", namespace=change.namespace, item_id=change.item_id)
@@ -139,9 +140,9 @@ class Indexer:
             await self._index.analyze()
 
 
-def _own_fault(error: Exception) -> bool:
-    """Whether the change itself is to blame: anything but a part that is away, full or late."""
-    return isinstance(error, Invalid) or not isinstance(error, AppError)
+def own_fault(error: Exception) -> bool:
+    """Whether the item itself is to blame: anything but a part that is away, full or late."""
+    return isinstance(error, Invalid | Failed) or not isinstance(error, AppError)
 
 
 def _ref(change: pb.Change) -> pb.ChangeRef:

@@ -1,13 +1,14 @@
 """Makes documents ready to be stored: words, passages, and vectors as far as they are to be had."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 import structlog
 
 from context_common.errors import AppError
 from context_retrieval.bundle import counted, counted_passage
-from context_retrieval.embedder import Embedded, Embedder, Model, unavailable
+from context_retrieval.embedder import Embedded, Embedder, Failed, Model, unavailable
 from context_retrieval.model import Chunk, Document, Entry, Key, Known, Words
 from context_retrieval.passages import Passage, Text, words
 from context_retrieval.store import Index
@@ -17,25 +18,56 @@ EMBED_WAIT = 8.0  # seconds for one batch; what is not done by then is left to t
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Entries, how many vectors were computed for them, and what ended that before all were."""
+
+    entries: list[Entry]
+    gained: int = 0
+    stopped: AppError | None = None
+
+
 class Preparer:
     """Turns documents into entries. No database connection is held while the embedding service works."""
 
     def __init__(self, index: Index, embedder: Embedder) -> None:
         self._index, self._embedder = index, embedder
 
-    async def prepare(self, documents: Sequence[Document], wait: float = EMBED_WAIT) -> list[Entry]:
-        """Entries for `documents`. `model_id` is empty where vectors are not to be had within `wait` seconds."""
+    async def prepare(self, documents: Sequence[Document]) -> list[Entry]:
+        """Entries for `documents`. `model_id` is empty where vectors are not to be had in a moment."""
+        model = self._embedder.model or await self._model()
+        prepared = await self._prepare(documents, model, EMBED_WAIT)
+        if prepared.stopped:
+            log.warning("indexed_without_vectors", reason=prepared.stopped.message)
+        return prepared.entries
+
+    async def complete(self, documents: Sequence[Document], wait: float, most: int) -> Prepared:
+        """Entries with what is known of the vectors of `documents`, and at most `most` more, had within `wait` seconds.
+
+        They are cut as the model reads them or not at all: what is cut otherwise would lose the vectors that it has.
+
+        Raises:
+            AppError: The embedding service cannot be asked where tokens are.
+        """
+        return await self._prepare(documents, await self._embedder.describe(), wait, most)
+
+    async def _prepare(
+        self, documents: Sequence[Document], model: Model | None, wait: float, most: int | None = None
+    ) -> Prepared:
         entries = [Entry(document, Words("", "", "", "", 0), b"", ()) for document in documents if document.deleted]
         live = {document.key: document for document in documents if not document.deleted}
-        model = self._embedder.model or await self._model()
         known = await self._index.known(list(live), model.id if model else "")
         texts = {key: Text(document) for key, document in live.items()}
         unchanged = [key for key in live if _unchanged(texts[key], known.get(key, Known()), model)]
         entries += [_entry(live[key], texts[key], None, known[key].model_id) for key in unchanged]
         rest = [key for key in live if key not in set(unchanged)]
-        passages = await self._cut({key: texts[key] for key in rest}, model)
-        chunks = await self._embed(passages, known, wait)
-        return entries + [_entry(live[key], texts[key], chunks[key], _model_of(chunks[key])) for key in rest]
+        passages = await self._cut({key: texts[key] for key in rest}, model, roughly=most is None)
+        chunks = {
+            key: [_chunk(passage, known.get(key, Known())) for passage in items] for key, items in passages.items()
+        }
+        gained, stopped = await self._embed(passages, chunks, wait, most)
+        entries += [_entry(live[key], texts[key], chunks[key], _model_of(chunks[key])) for key in rest]
+        return Prepared(entries, gained, stopped)
 
     async def _model(self) -> Model | None:
         try:
@@ -45,14 +77,14 @@ class Preparer:
                 raise
             return None
 
-    async def _cut(self, texts: Mapping[Key, Text], model: Model | None) -> dict[Key, list[Passage]]:
-        """Each text's passages: by the model's own tokens, or about so when it cannot be asked."""
+    async def _cut(self, texts: Mapping[Key, Text], model: Model | None, *, roughly: bool) -> dict[Key, list[Passage]]:
+        """Each text's passages: by the model's own tokens, or about so where it cannot be asked and that will do."""
         if model:
             asked = [part for text in texts.values() for part in (text.title, text.layout.text)]
             try:
                 starts = await self._embedder.tokenize(asked)
             except AppError as error:
-                if not unavailable(error):
+                if not (roughly and unavailable(error)):
                     raise
             else:
                 pairs = zip(starts[::2], starts[1::2], strict=True)
@@ -63,25 +95,35 @@ class Preparer:
         return {key: text.rough_passages() for key, text in texts.items()}
 
     async def _embed(
-        self, passages: Mapping[Key, Sequence[Passage]], known: Mapping[Key, Known], wait: float
-    ) -> dict[Key, list[Chunk]]:
-        """The chunks of each item, with the vectors that are known or can be had in time."""
-        chunks = {
-            key: [_chunk(passage, known.get(key, Known())) for passage in items] for key, items in passages.items()
-        }
-        missing = [(key, at) for key, items in chunks.items() for at, chunk in enumerate(items) if chunk.vector is None]
-        places = iter(missing)
+        self,
+        passages: Mapping[Key, Sequence[Passage]],
+        chunks: Mapping[Key, list[Chunk]],
+        wait: float,
+        most: int | None,
+    ) -> tuple[int, AppError | None]:
+        """Give `chunks` the vectors that they lack and that can be had in time, `most` of them; answers how many, and
+        what ended it too early.
+
+        Items take turns: one of a thousand passages leaves as much time to the others as one of ten.
+        """
+        lacking = [
+            [(key, at) for at, chunk in enumerate(items) if chunk.vector is None] for key, items in chunks.items()
+        ]
+        places = [place for turn in zip_longest(*lacking) for place in turn if place][:most]
+        gained = 0
         try:
-            if missing and self._embedder.model:
-                texts = [passages[key][at].embedded for key, at in missing]
+            if places and self._embedder.model:
+                texts = [passages[key][at].embedded for key, at in places]
                 async for embedded in self._embedder.embed(texts, wait):
-                    key, at = next(places)
+                    key, at = places[gained]
                     chunks[key][at] = _with(chunks[key][at], embedded)
+                    gained += 1
         except AppError as error:
             if not unavailable(error):
                 raise
-            log.warning("indexed_without_vectors", reason=error.message, chunks=len(list(places)))
-        return chunks
+            return gained, error
+        broke_off = gained < len(places) and bool(self._embedder.model)
+        return gained, Failed("the embedding service broke off") if broke_off else None
 
 
 def _unchanged(text: Text, known: Known, model: Model | None) -> bool:

@@ -30,6 +30,7 @@ from context_retrieval.settings import Settings
 from context_retrieval.store import CHANNEL, SESSION, Index, Readers, Receipts, Status, configure
 
 GAUGES_EVERY = 5.0  # seconds
+UNEMBEDDED_EVERY = 30.0  # seconds
 KNOWLEDGE = knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
 EMBEDDING = embedding_pb2.DESCRIPTOR.services_by_name["EmbeddingService"]
 RETRIEVAL = retrieval_pb2.DESCRIPTOR.services_by_name["RetrievalService"]
@@ -69,7 +70,7 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
             embedding_channel
         )
         await asyncio.to_thread(tokens.encoding)
-        embedder, index, readers = Embedder(embedding), Index(pool), Readers(reads)
+        embedder, index, readers, status = Embedder(embedding), Index(pool), Readers(reads), Status(pool)
         preparer, accesses, lacking = Preparer(index, embedder), AccessCounter(knowledge), asyncio.Event()
         # Another at each start, since the feed tells by it who came back from a change: a container's pid is always 1.
         name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
@@ -82,6 +83,7 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
             Filler(index, embedder, preparer, lacking).run(),
             accesses.run(),
             chores.every(GAUGES_EVERY, "gauges", partial(_measure, knowledge)),
+            chores.every(UNEMBEDDED_EVERY, "unembedded", partial(_measure_vectors, status, embedder)),
         ]
         work += [ledger.write(), ledger.purge(), postgres.watch_limits(pool)]
         stack.push_async_callback(chores.end, [chores.start(task) for task in work])
@@ -91,7 +93,7 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
             searcher=searcher,
             answerer=Answerer(searcher, settings.unvouched_share),
             readers=readers,
-            progress=Progress(Status(pool), indexed, knowledge, embedder, reads),
+            progress=Progress(status, indexed, knowledge, embedder, reads),
             accesses=accesses,
             ledger=ledger,
             admission=Admission(settings.max_queries),
@@ -107,3 +109,9 @@ async def _measure(knowledge: "knowledge_pb2_grpc.KnowledgeServiceAsyncStub") ->
     status = await call(knowledge.GetFeedStatus, knowledge_pb2.GetFeedStatusRequest(), within=GAUGES_EVERY)
     metrics.PENDING.set(status.pending)
     metrics.LAG.set(status.lag.ToMilliseconds() / 1000)
+
+
+async def _measure_vectors(status: Status, embedder: Embedder) -> None:
+    """Tell Prometheus how much is found by words alone."""
+    if embedder.model:
+        metrics.UNEMBEDDED.set(await status.unembedded(embedder.model.id))

@@ -12,8 +12,8 @@ import pytest
 from context.v1 import knowledge_pb2, types_pb2
 from context.v1 import retrieval_pb2 as pb
 from context_common import postgres
-from context_common.errors import Overloaded, Unavailable
-from context_retrieval import access, bundle, tokens
+from context_common.errors import AppError, Overloaded, TooLate, Unavailable
+from context_retrieval import access, bundle, embedder, filler, metrics, service, tokens
 from context_retrieval.model import Document, Entry, Key, Tally, Words
 from context_retrieval.store import SESSION, Index, configure
 from tests.support import items
@@ -247,6 +247,109 @@ async def test_a_refusal_that_comes_late_leaves_an_item_to_its_words_and_stops_n
             await asyncio.sleep(0.05)
     assert await retrieval.search("number7", mode=pb.SEARCH_MODE_SEMANTIC) == ["ADR-007"]
     assert await retrieval.search("unreadable", mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-001"]
+
+
+class Slow(FakeEmbedding):
+    """Gives the vectors of one message of each stream, and none for the rest."""
+
+    end: AppError = Overloaded("full")
+
+    async def EmbedMany(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
+        async for answer in super().EmbedMany(request_iterator, context):
+            yield answer
+            raise self.end
+
+
+@pytest.mark.parametrize("end", [Overloaded("full"), TooLate("late"), Unavailable("away")])
+async def test_what_gains_some_vectors_comes_again_until_it_has_them_all(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, end: AppError
+) -> None:
+    monkeypatch.setattr(filler, "RETRY", 0.01)
+    monkeypatch.setattr(embedder, "REST", 0.01)
+    embedding = Slow()
+    embedding.end = end
+    async with running(database_url, embedding=embedding) as retrieval:
+        await retrieval.put(items.adr(id="ADR-001", decision=" ".join(map(sentence, range(200)))))
+        assert len(await texts(retrieval, "ADR-001")) > 3 * 16  # of which each try gains one message's
+        await retrieval.filled()
+        assert await retrieval.search(sentence(199), mode=pb.SEARCH_MODE_SEMANTIC) == ["ADR-001"]
+
+
+async def test_a_large_item_does_not_keep_others_from_their_vectors(database_url: str) -> None:
+    async with running(database_url) as retrieval:
+        retrieval.embedding.failure = Unavailable("away")
+        large = items.adr(id="ADR-001", title="Large", decision=" ".join(map(sentence, range(400))))
+        small = [items.adr(id=f"ADR-{number:03d}", title="Small", decision="Short.") for number in range(2, 7)]
+        await retrieval.put(large, *small)
+        retrieval.embedding.failure = None
+        await retrieval.filled()
+        first = retrieval.embedding.embedded[:16]
+        assert sum("Small" in text for text in first) == len(small)
+
+
+class Failing(FakeEmbedding):
+    """Fails on a passage that names what `fails_on` says; everything else goes well."""
+
+    fails_on = "unreadable"
+
+    async def EmbedMany(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
+        async def checked() -> AsyncIterator[Any]:
+            async for request in request_iterator:
+                if self.fails_on and any(self.fails_on in text for text in request.texts):
+                    raise RuntimeError("broken")
+                yield request
+
+        async for answer in super().EmbedMany(checked(), context):
+            yield answer
+
+
+async def test_what_the_embedding_service_fails_on_is_put_off_counted_and_tried_again(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "UNEMBEDDED_EVERY", 0.05)
+    monkeypatch.setattr(filler, "LOOK", 0.05)
+    embedding, before = Failing(), metrics.PUT_OFF._value.get()
+    async with running(database_url, embedding=embedding) as retrieval:
+        others = [items.adr(id=f"ADR-{number:03d}", decision=f"Fine number{number}.") for number in range(2, 12)]
+        await retrieval.put(items.adr(id="ADR-001", decision="This is unreadable."), *others)
+        async with asyncio.timeout(30):
+            while metrics.PUT_OFF._value.get() == before or metrics.UNEMBEDDED._value.get() != 1:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.3)
+        assert metrics.PUT_OFF._value.get() == before + 1  # it is left alone for a while
+        assert await retrieval.search("number7", mode=pb.SEARCH_MODE_SEMANTIC) == ["ADR-007"]
+        embedding.fails_on = ""
+        await retrieval.rows("UPDATE documents SET fill_after = now() WHERE fill_after > now() RETURNING item_id")
+        await retrieval.filled()
+        async with asyncio.timeout(10):
+            while metrics.UNEMBEDDED._value.get():
+                await asyncio.sleep(0.05)
+
+
+async def test_an_index_that_is_rebuilt_tries_what_was_put_off(database_url: str) -> None:
+    embedding, before = Failing(), metrics.PUT_OFF._value.get()
+    async with running(database_url, embedding=embedding) as retrieval:
+        await retrieval.put(items.adr(id="ADR-001", decision="This is unreadable."))
+        async with asyncio.timeout(30):
+            while metrics.PUT_OFF._value.get() == before:
+                await asyncio.sleep(0.05)
+        embedding.fails_on = ""
+        await retrieval.ask("RebuildIndex", pb.RebuildIndexRequest())
+        await retrieval.filled()
+
+
+async def test_an_embedding_service_that_fails_on_everything_puts_nothing_off(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(filler, "RETRY", 0.01)
+    embedding, before = Failing(), metrics.PUT_OFF._value.get()
+    embedding.fails_on = " "
+    async with running(database_url, embedding=embedding) as retrieval:
+        await retrieval.put(items.adr(id="ADR-001", decision="One."), items.adr(id="ADR-002", decision="Two."))
+        await asyncio.sleep(0.5)
+        assert metrics.PUT_OFF._value.get() == before
+        embedding.fails_on = ""
+        await retrieval.filled()
 
 
 async def test_an_embedding_service_that_is_away_is_nobodys_fault(retrieval: Retrieval) -> None:

@@ -2,7 +2,7 @@
 stand beside it.
 """
 
-from context_retrieval.store.index import Index
+from context_retrieval.store.index import CLAIM, Index
 from context_retrieval.store.pool import CHANNEL, SESSION, configure
 from context_retrieval.store.reader import Passing, Reader, Readers, Size, look, sought, way
 from context_retrieval.store.receipts import Receipts
@@ -10,6 +10,7 @@ from context_retrieval.store.status import Status
 
 __all__ = [
     "CHANNEL",
+    "CLAIM",
     "SESSION",
     "Index",
     "Passing",

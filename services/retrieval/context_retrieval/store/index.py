@@ -16,7 +16,7 @@ from context_retrieval.model import Chunk, Document, Entry, Key, Known
 from context_retrieval.store.pool import CHANNEL, EVERYWHERE
 
 KEYS = "SELECT * FROM unnest(%(namespaces)s::text[], %(ids)s::text[])"
-CLAIM = 25  # seconds for which missing vectors are one filler's to compute
+CLAIM = 300  # seconds for which missing vectors are one filler's to compute: longer than any turn
 
 # Every key gets a row first, so that there is one to lock; in one order, so that indexers never deadlock.
 MAKE_ROWS = """
@@ -32,8 +32,9 @@ HELD_CHUNKS = f"""
 SELECT namespace, item_id, ordinal, digest, model_id FROM chunks WHERE (namespace, item_id) IN ({KEYS})"""
 WRITE_DOCUMENT = """
 UPDATE documents SET
-    change_id = %(change_id)s, deleted = false, version = %(version)s, type = %(type)s, title = %(title)s,
-    tags = %(tags)s, status = %(status)s, in_force = %(in_force)s, item_date = %(item_date)s,
+    change_id = %(change_id)s, deleted = false, fill_after = now(),
+    version = %(version)s, type = %(type)s, title = %(title)s, tags = %(tags)s, status = %(status)s,
+    in_force = %(in_force)s, item_date = %(item_date)s,
     updated_at = coalesce(%(updated_at)s, now()), pinned = %(pinned)s, severity = %(severity)s,
     access_count = %(access_count)s, provenance = %(provenance)s, review = %(review)s, author = %(author)s,
     source_uri = %(source_uri)s, payload = %(payload)s, length = %(length)s, text_digest = %(text_digest)s,
@@ -82,14 +83,19 @@ CLAIM_INCOMPLETE = f"""
 UPDATE documents SET fill_after = now() + make_interval(secs => %(seconds)s)
 WHERE (namespace, item_id) IN (
     SELECT namespace, item_id FROM documents
-    WHERE {INCOMPLETE} AND change_id > 0 AND fill_after <= now() AND NOT (namespace, item_id) IN ({KEYS})
+    WHERE {INCOMPLETE} AND change_id > 0 AND fill_after <= now()
     ORDER BY fill_after LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 RETURNING namespace, item_id, change_id, version, type, title, tags, status, in_force, item_date, updated_at, pinned,
     severity, access_count, provenance, review, author, source_uri, payload"""
-RELEASE = f"UPDATE documents SET fill_after = '-infinity' WHERE (namespace, item_id) IN ({KEYS})"
+DEFER = f"""
+UPDATE documents SET fill_after = now() + make_interval(secs => %(seconds)s)
+WHERE (namespace, item_id) IN (
+    SELECT namespace, item_id FROM documents WHERE (namespace, item_id) IN ({KEYS})
+    ORDER BY namespace, item_id FOR UPDATE
+)"""
 FILL_DOCUMENT = """
-UPDATE documents SET model_id = %(model_id)s, text_digest = %(text_digest)s, fill_after = '-infinity'
+UPDATE documents SET model_id = %(model_id)s, text_digest = %(text_digest)s
 WHERE namespace = %(namespace)s AND item_id = %(item_id)s"""
 
 # Documents of the release before have no impacts: the trigger that weighs them runs when they are written.
@@ -150,17 +156,17 @@ class Index:
             await self._count(connection, Counter(), {name: (0, 0, count) for name, count in more.items()})
         return len(same)
 
-    async def claim_incomplete(self, model_id: str, limit: int, without: Sequence[Key] = ()) -> list[Document]:
-        """Take items that lack vectors of `model_id`, not those in `without`; for a while no other filler gets them."""
-        wanted = {**_keys(without), "model": model_id, "limit": limit, "seconds": CLAIM}
+    async def claim_incomplete(self, model_id: str, limit: int) -> list[Document]:
+        """Take the items that have lacked vectors of `model_id` for longest; for a while no other filler gets them."""
+        wanted = {"model": model_id, "limit": limit, "seconds": CLAIM}
         async with translate_errors(), transaction(self._pool, EVERYWHERE, "index.claim") as connection:
             rows = await (await connection.execute(CLAIM_INCOMPLETE, wanted)).fetchall()
         return [_document(row) for row in rows]
 
-    async def release(self, keys: Sequence[Key]) -> None:
-        """Give back what was claimed and could not be filled."""
-        async with self._within("release", keys) as connection:
-            await connection.execute(RELEASE, _keys(keys))
+    async def defer(self, keys: Sequence[Key], seconds: float = 0) -> None:
+        """Let these come to fillers again in `seconds`, after all that waits for longer."""
+        async with self._within("defer", keys) as connection:
+            await connection.execute(DEFER, {**_keys(keys), "seconds": seconds})
 
     async def weigh(self, after: Key, limit: int) -> Key | None:
         """Weigh the words of at most `limit` documents that never were, in order; answers the last, None of none."""

@@ -1,9 +1,12 @@
 """The SQL that says how far the index is."""
 
+# ruff: noqa: S608 - statements are put together from constants; every value is a parameter
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from context_common.postgres import Pool, Reach, fetch
+from context_retrieval.store.pool import EVERYWHERE
 
 REACHED = """
 SELECT coalesce(d.change_id >= point.change_id, false) AS reached
@@ -16,6 +19,13 @@ SELECT
     (SELECT coalesce(sum(chunks), 0) FROM namespace_stats WHERE namespace = %(namespace)s)::bigint AS chunks,
     (SELECT count(*) FROM chunks
      WHERE namespace = %(namespace)s AND (embedding IS NULL OR model_id <> %(model)s)) AS unembedded"""
+
+# Ranges, since an index knows nothing of <>.
+INCOMPLETE = "NOT d.deleted AND (d.model_id < %(model)s OR d.model_id > %(model)s)"
+LACKING = f"SELECT DISTINCT namespace FROM documents d WHERE {INCOMPLETE}"
+UNEMBEDDED = f"""
+SELECT count(*) AS unembedded FROM documents d JOIN chunks c USING (namespace, item_id)
+WHERE {INCOMPLETE} AND (c.embedding IS NULL OR c.model_id <> %(model)s)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +58,11 @@ class Status:
         wanted = {"namespace": namespace, "model": model_id}
         (row,) = await fetch(self._pool, Reach((namespace,)), COUNTS, wanted, "status.counts")
         return Counts(row["items"], row["chunks"], row["unembedded"])
+
+    async def unembedded(self, model_id: str) -> int:
+        """How many chunks of all namespaces lack a vector of `model_id`; costs as much as there are."""
+        wanted = {"model": model_id}
+        lacking = await fetch(self._pool, EVERYWHERE, LACKING, wanted, "status.lacking")
+        reach = Reach(tuple(row["namespace"] for row in lacking))
+        (row,) = await fetch(self._pool, reach, UNEMBEDDED, wanted, "status.unembedded")
+        return int(row["unembedded"])
