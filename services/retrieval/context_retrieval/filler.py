@@ -11,7 +11,7 @@ import structlog
 from context_common.errors import AppError, TooLate
 from context_retrieval import metrics
 from context_retrieval.embedder import Embedder
-from context_retrieval.indexer import as_service, own_fault
+from context_retrieval.indexer import as_service, at_fault, own_fault
 from context_retrieval.model import Document, Key
 from context_retrieval.prepare import Preparer
 from context_retrieval.store import CLAIM, Index
@@ -85,15 +85,15 @@ class Filler:
             await self._index.defer([document.key], CLAIM)
             if alone := await self._turn([document]):
                 failed[document.key] = alone
-        at_fault = {key for key, alone in failed.items() if own_fault(alone)}
-        if at_fault:
+        alone_at_fault = {key for key, alone in failed.items() if await at_fault(alone, self._index)}
+        if alone_at_fault:
             await self._probe()
         elif len(failed) == len(documents):
             raise error
-        for key in at_fault:
+        for key in alone_at_fault:
             metrics.PUT_OFF.inc()
             log.warning("item_without_vectors", namespace=key.namespace, item_id=key.item_id, reason=str(failed[key]))
-        return at_fault
+        return alone_at_fault
 
     async def _probe(self) -> None:
         """Raise AppError where the embedding service does nothing for anybody."""

@@ -12,6 +12,7 @@ from context.v1 import knowledge_pb2_grpc as rpc
 from context_common import caller, tracing
 from context_common.client import call
 from context_common.errors import AppError, Invalid, Overloaded, Unavailable
+from context_common.postgres import NotAnswered
 from context_common.redact import redact
 from context_retrieval import metrics
 from context_retrieval.document import from_change
@@ -103,24 +104,31 @@ class Indexer:
         try:
             await self._index_all(changes)
         except Exception as error:
-            if not own_fault(error):
+            if not await at_fault(error, self._index):
                 raise
+            failed = [(changes[0], error)] if len(changes) == 1 else await self._store_each(changes)
         else:
             return []
-        tried = [await self._store_alone(change) for change in changes]
-        return [failure for failure in tried if failure]
+        return [_failure(change, error) for change, error in failed]
 
-    async def _store_alone(self, change: pb.Change) -> pb.ChangeFailure | None:
-        try:
-            await self._index_all([change])
-        except Exception as error:
-            if not own_fault(error):
-                raise
-            metrics.INDEX_FAILURES.inc()
-            log.exception("item_not_indexed", namespace=change.namespace, item_id=change.item_id)
-            reason = redact(f"{type(error).__name__}: {error}").text
-            return pb.ChangeFailure(change=_ref(change), reason=reason[:LONGEST_REASON])
-        return None
+    async def _store_each(self, changes: Sequence[pb.Change]) -> list[tuple[pb.Change, Exception]]:
+        """Index `changes` one by one; answers those that failed, and how.
+
+        Where the database took none of them, though it answers, it is ill: then none is at fault.
+        """
+        failed: list[tuple[pb.Change, Exception]] = []
+        for change in changes:
+            try:
+                await self._index_all([change])
+            except Exception as error:
+                if not await at_fault(error, self._index):
+                    raise
+                failed.append((change, error))
+            else:  # at once, since the lease may end before the last of them is through
+                await call(self._feed.AckChanges, pb.AckChangesRequest(done=[_ref(change)]), within=CALL)
+        if len(failed) == len(changes) and not any(own_fault(error) for _, error in failed):
+            raise failed[0][1]
+        return failed
 
     async def _index_all(self, changes: Sequence[pb.Change]) -> None:
         with metrics.stage("index"):
@@ -143,6 +151,28 @@ class Indexer:
 def own_fault(error: Exception) -> bool:
     """Whether the item itself is to blame: anything but a part that is away, full or late."""
     return isinstance(error, Invalid | Failed) or not isinstance(error, AppError)
+
+
+async def at_fault(error: Exception, index: Index) -> bool:
+    """Whether an item may be to blame for `error`: by its nature, or since the database answers, but not to this.
+
+    Raises:
+        Unavailable: The database does not answer.
+    """
+    if isinstance(error, NotAnswered):
+        await index.ping()
+        return True
+    return own_fault(error)
+
+
+def _failure(change: pb.Change, error: Exception) -> pb.ChangeFailure:
+    """What is told of a change that failed; in the database's own words where it did not answer."""
+    told = error.__cause__ if isinstance(error, NotAnswered) and error.__cause__ else error
+    reason = redact(f"{type(told).__name__}: {told}").text[:LONGEST_REASON]
+    metrics.INDEX_FAILURES.inc()
+    where = None if isinstance(error, AppError) else error  # a defect
+    log.error("item_not_indexed", namespace=change.namespace, item_id=change.item_id, reason=reason, exc_info=where)
+    return pb.ChangeFailure(change=_ref(change), reason=reason)
 
 
 def _ref(change: pb.Change) -> pb.ChangeRef:

@@ -13,7 +13,7 @@ from context.v1 import knowledge_pb2, types_pb2
 from context.v1 import retrieval_pb2 as pb
 from context_common import postgres
 from context_common.errors import AppError, Overloaded, TooLate, Unavailable
-from context_retrieval import access, bundle, embedder, filler, metrics, service, tokens
+from context_retrieval import access, bundle, embedder, filler, indexer, metrics, service, tokens
 from context_retrieval.model import Document, Entry, Key, Tally, Words
 from context_retrieval.store import SESSION, Index, configure
 from tests.support import items
@@ -221,6 +221,49 @@ async def test_an_item_that_cannot_be_indexed_stops_no_other(retrieval: Retrieva
     assert (await retrieval.status()).items == len(good)
     await retrieval.put(items.adr(id="ADR-001", decision="Mended."))
     assert await retrieval.search("mended") == ["ADR-001"]
+
+
+async def spoil(retrieval: Retrieval, title: str, code: str) -> None:
+    """Have the database fail with `code` on what has a title like `title`."""
+    async with await psycopg.AsyncConnection.connect(retrieval.url, autocommit=True) as connection:
+        await connection.execute(
+            f"""CREATE FUNCTION retrieval.spoil() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 'a title that spoils it' USING ERRCODE = '{code}'; END $$;
+            CREATE TRIGGER spoil BEFORE UPDATE ON retrieval.documents FOR EACH ROW
+            WHEN (NEW.title LIKE '{title}') EXECUTE FUNCTION retrieval.spoil()""".encode()
+        )
+
+
+@pytest.mark.parametrize("code", ["57014", "53200"], ids=["took too long", "out of memory"])
+@pytest.mark.parametrize("others", [0, 8], ids=["alone", "among others"])
+async def test_an_item_that_the_database_does_not_answer_to_stops_no_other(
+    retrieval: Retrieval, code: str, others: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "RETRY", 0.01)
+    await spoil(retrieval, "Spoilt", code)
+    good = [items.adr(id=f"ADR-{number:03d}", decision=f"Good number{number}.") for number in range(2, 2 + others)]
+    await retrieval.put(items.adr(id="ADR-001", title="Spoilt"), *good)
+    assert (await retrieval.status()).items == others
+    assert list(retrieval.knowledge.aside) == [("web", "ADR-001")]
+    assert "a title that spoils it" in retrieval.knowledge.aside[("web", "ADR-001")]
+    await retrieval.put(items.adr(id="ADR-001", title="Mended"))
+    assert await retrieval.search("mended") == ["ADR-001"]
+
+
+async def test_a_database_that_answers_to_no_item_is_nobodys_fault(
+    retrieval: Retrieval, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexer, "RETRY", 0.01)
+    monkeypatch.setattr(indexer, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(indexer, "PAUSE", 0.01)
+    await spoil(retrieval, "%", "57014")
+    for number in range(1, 4):
+        retrieval.knowledge.put(items.adr(id=f"ADR-{number:03d}", decision="Good."))
+    for _ in range(6):
+        await asyncio.sleep(0.1)
+        retrieval.knowledge.expire()
+    assert retrieval.knowledge.aside == {}
+    assert len(retrieval.knowledge.feed) == 3
 
 
 async def test_what_the_embedding_service_refuses_is_told_with_its_reason_and_no_secret(retrieval: Retrieval) -> None:

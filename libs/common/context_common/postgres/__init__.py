@@ -1,7 +1,7 @@
 """The way to Postgres: pool, transactions, faults, migrations, notifications. No SQL of any service stands here."""
 
 from context_common.postgres.address import completion, warn_unverified
-from context_common.postgres.faults import translate_errors
+from context_common.postgres.faults import NotAnswered, translate_errors
 from context_common.postgres.limits import watch_limits
 from context_common.postgres.logins import check_session, make_login
 from context_common.postgres.migrate import migrate, set_up
@@ -14,6 +14,7 @@ from context_common.postgres.transactions import fetch, ping, transaction
 __all__ = [
     "Connection",
     "Measured",
+    "NotAnswered",
     "Notifications",
     "Numbered",
     "Options",

@@ -11,7 +11,7 @@ from pgvector import HalfVector
 from psycopg.types.json import Jsonb
 
 from context_common.errors import Unavailable
-from context_common.postgres import Connection, Measured, Pool, Reach, Row, transaction, translate_errors
+from context_common.postgres import Connection, Measured, Pool, Reach, Row, ping, transaction, translate_errors
 from context_retrieval.model import Chunk, Document, Entry, Key, Known
 from context_retrieval.store.pool import CHANNEL, EVERYWHERE
 
@@ -167,6 +167,10 @@ class Index:
         """Let these come to fillers again in `seconds`, after all that waits for longer."""
         async with self._within("defer", keys) as connection:
             await connection.execute(DEFER, {**_keys(keys), "seconds": seconds})
+
+    async def ping(self) -> None:
+        """Raise Unavailable unless the database answers."""
+        await ping(self._pool)
 
     async def weigh(self, after: Key, limit: int) -> Key | None:
         """Weigh the words of at most `limit` documents that never were, in order; answers the last, None of none."""
