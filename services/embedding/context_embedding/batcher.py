@@ -1,5 +1,8 @@
 """Gathers texts of many callers into batches, bounded by tokens, refused when full.
 
+Requests take turns (self-clocked fair queueing): each text stands in the queue where it would if every request got an
+equal share of the model. A question of a few words is next, however many texts another caller asked for before.
+
 Questions and bulk work run beside each other, each in threads of its own, one per core. Those of bulk work are nice:
 where both want a core, the kernel takes it from the bulk batch and gives it to the question at once.
 """
@@ -8,12 +11,12 @@ import asyncio
 import os
 import sys
 import threading
-from collections import deque
+from bisect import insort
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
+from operator import attrgetter
 from time import perf_counter
 from typing import NamedTuple
 
@@ -24,6 +27,7 @@ from context_embedding.encoder import Tokens, Vectors
 
 LOOK = 64  # waiting texts among which those of like length are looked for
 PADDED = 1.15  # times the tokens that are read, at most: reading blanks costs what is gained by reading several at once
+FEW = 8  # times a request that counts as small goes into the room for requests
 NICE = 10  # of bulk work: a tenth of a core that questions want as well, so that it never stands still
 
 
@@ -42,24 +46,59 @@ class Job:
     tokens: Tokens
     since: float
     result: asyncio.Future[Done]
+    turn: int  # on its lane's clock, in tokens: how much its request will have got, with all that had its turn before
     place: tracing.Place = None  # in the trace of whoever waits
 
 
 @dataclass(slots=True)
-class Lane:
-    """The texts of one priority.
-
-    Attributes:
-        most: Tokens that may be admitted at once.
-        admitted: Tokens of requests under way, about so: counted before they are tokenised.
-        filled: Set when there may be something to do.
-    """
+class Room:
+    """Room for `most` tokens of requests under way, about so: they are counted before they are tokenised."""
 
     priority: str
     most: int
     admitted: int = 0
-    waiting: deque[Job] = field(default_factory=deque)
+
+
+@dataclass(slots=True)
+class Lane:
+    """The texts of one priority, by turn.
+
+    Attributes:
+        clock: The turn of what was taken last.
+        filled: Set when there may be something to do.
+    """
+
+    priority: str
+    clock: int = 0
+    waiting: list[Job] = field(default_factory=list)
     filled: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def add(self, texts: Sequence[Tokens]) -> list[Job]:
+        """Queue the texts of one request."""
+        loop, now, place, turn = asyncio.get_running_loop(), perf_counter(), tracing.place(), self.clock
+        jobs: list[Job] = []
+        for tokens in texts:
+            turn += len(tokens.ids)
+            jobs.append(Job(tokens, now, loop.create_future(), turn, place))
+            insort(self.waiting, jobs[-1], key=attrgetter("turn"))
+        self.measure()
+        self.filled.set()
+        return jobs
+
+    def head(self) -> list[Job]:
+        """Those whose turn is next, `LOOK` at most; callers who left are dropped."""
+        left = [job for job in self.waiting[:LOOK] if not job.result.done()]
+        while not left and self.waiting:
+            del self.waiting[:LOOK]
+            left = [job for job in self.waiting[:LOOK] if not job.result.done()]
+        self.waiting[:LOOK] = left
+        return left
+
+    def take(self, batch: Sequence[Job]) -> None:
+        """Take `batch`, the first of which had its turn, out of the queue."""
+        self.clock = max(self.clock, batch[0].turn)
+        taken = set(batch)
+        self.waiting[:LOOK] = [job for job in self.waiting[:LOOK] if job not in taken]
 
     def measure(self) -> None:
         """Show how long the queue is."""
@@ -73,7 +112,8 @@ class Batcher:
         run: Vectors of a batch; may be called from several threads at once.
         workers: Batches at once, of each priority.
         most_tokens: Padded tokens in one batch; on a processor larger ones are no quicker.
-        interactive_queue: Tokens of interactive requests at once; beyond, Overloaded.
+        interactive_queue: Tokens of interactive requests at once; beyond, Overloaded. Small ones have as much
+            room again of their own, so that a large one does not have them refused.
         bulk_queue: The same for bulk requests.
     """
 
@@ -87,8 +127,9 @@ class Batcher:
         bulk_queue: int,
     ) -> None:
         self._run, self._workers, self._most_tokens = run, workers, most_tokens
-        self._interactive = Lane("interactive", interactive_queue)
-        self._bulk = Lane("bulk", bulk_queue)
+        self._interactive, self._bulk = Lane("interactive"), Lane("bulk")
+        self._small, self._large = (Room("interactive", interactive_queue) for _ in range(2))
+        self._bulk_room = Room("bulk", bulk_queue)
 
     @contextmanager
     def admit(self, tokens: int, *, interactive: bool) -> Iterator[None]:
@@ -97,24 +138,20 @@ class Batcher:
         Raises:
             Overloaded: There is no room just now.
         """
-        lane = self._lane(interactive)
-        if lane.admitted and lane.admitted + tokens > lane.most:
-            metrics.REFUSED.labels(lane.priority).inc()
-            raise Overloaded(f"{lane.admitted} tokens are waiting to be embedded")
-        lane.admitted += tokens
+        room = self._room(tokens, interactive=interactive)
+        if room.admitted and room.admitted + tokens > room.most:
+            metrics.REFUSED.labels(room.priority).inc()
+            raise Overloaded(f"{room.admitted} tokens are waiting to be embedded")
+        room.admitted += tokens
         try:
             yield
         finally:
-            lane.admitted -= tokens
+            room.admitted -= tokens
 
     async def embed(self, texts: Sequence[Tokens], *, interactive: bool) -> list[Done]:
         """The vector of each text. When the caller leaves, what has not begun is dropped."""
-        loop, now, lane = asyncio.get_running_loop(), perf_counter(), self._lane(interactive)
-        place = tracing.place()
-        jobs = [Job(tokens, now, loop.create_future(), place) for tokens in texts]
-        lane.waiting.extend(jobs)
-        lane.measure()
-        lane.filled.set()
+        lane = self._interactive if interactive else self._bulk
+        jobs = lane.add(texts)
         try:
             return await asyncio.gather(*(job.result for job in jobs))
         finally:
@@ -132,8 +169,10 @@ class Batcher:
                     tasks.create_task(self._serve(self._interactive, questions))
                     tasks.create_task(self._serve(self._bulk, bulk))
 
-    def _lane(self, interactive: bool) -> Lane:
-        return self._interactive if interactive else self._bulk
+    def _room(self, tokens: int, *, interactive: bool) -> Room:
+        if not interactive:
+            return self._bulk_room
+        return self._small if tokens * FEW <= self._small.most else self._large
 
     async def _serve(self, lane: Lane, threads: ThreadPoolExecutor) -> None:
         """Be one of the workers of `lane`."""
@@ -154,15 +193,13 @@ class Batcher:
                 _finish(batch, vectors, start, perf_counter() - start)
 
     def _take(self, lane: Lane) -> list[Job]:
-        """The text that has waited longest, and of those behind it such as are about as long."""
-        while lane.waiting and lane.waiting[0].result.done():
-            lane.waiting.popleft()
-        if not lane.waiting:
+        """The text whose turn it is, and of those behind it such as are about as long."""
+        near = lane.head()
+        if not near:
             lane.measure()
             return []
-        size = len(lane.waiting[0].tokens.ids)
-        near = [job for job in islice(lane.waiting, LOOK) if not job.result.done()]
-        near.sort(key=lambda job: abs(len(job.tokens.ids) - size))  # stable: the oldest stays first
+        size = len(near[0].tokens.ids)
+        near.sort(key=lambda job: abs(len(job.tokens.ids) - size))  # stable: the first stays first
         batch: list[Job] = []
         longest = together = 0
         for job in near:
@@ -170,9 +207,7 @@ class Batcher:
             if batch and longest * (len(batch) + 1) > min(self._most_tokens, together * PADDED):
                 break
             batch.append(job)
-        taken = set(batch)
-        head = [lane.waiting.popleft() for _ in range(min(LOOK, len(lane.waiting)))]
-        lane.waiting.extendleft(job for job in reversed(head) if job not in taken and not job.result.done())
+        lane.take(batch)
         lane.measure()
         return batch
 

@@ -186,6 +186,15 @@ async def test_a_full_queue_is_overloaded_and_drops_callers_who_leave(model_dir:
         await channel.close()
 
 
+async def test_a_question_is_answered_before_the_many_texts_of_another_caller(embedding: Stub) -> None:
+    many = [f"{number} other text. {LONG}" for number in range(64)]
+    filling = asyncio.create_task(embed(embedding, *many))
+    await asyncio.sleep(0.05)
+    assert len((await embed(embedding, "a question of a few words")).embeddings) == 1
+    assert not filling.done()
+    assert len((await filling).embeddings) == len(many)
+
+
 def test_a_missing_model_names_the_command_that_makes_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "context_embedding"]
     run = subprocess.run(command, env={"MODEL_DIR": str(tmp_path)}, capture_output=True, text=True, check=False)

@@ -115,6 +115,44 @@ async def test_a_text_longer_than_a_batch_goes_alone() -> None:
     assert model.batches == [[MOST * 2]]
 
 
+async def test_a_short_question_behind_a_large_request_is_next() -> None:
+    model = Model()
+    async with working(model) as batcher:
+        large = await asked(batcher, *[60] * 64)
+        await model.first_begun()
+        short = await asked(batcher, 3)
+        model.run_on()
+        assert await short == [3]
+        assert model.batches[:2] == [[60], [3]]
+        assert await large == [60] * 64
+
+
+async def test_large_requests_take_turns() -> None:
+    model = Model()
+    async with working(model) as batcher:
+        first = await asked(batcher, *[60] * 5)
+        await model.first_begun()
+        second = await asked(batcher, *[61] * 5)
+        model.run_on()
+        await asyncio.gather(first, second)
+    assert model.batches == [[60], *[[60], [61]] * 4, [61]]
+
+
+async def test_a_large_request_gets_on_while_short_ones_keep_coming() -> None:
+    model = Model()
+    async with working(model) as batcher:
+        large = await asked(batcher, *[60] * 2)
+        await model.first_begun()
+        short = [await asked(batcher, 3)]
+        while model.batches.count([60]) < 2:  # one is always there before the one that is read is over
+            short.append(await asked(batcher, 3))
+            model.let_go.release()
+            await model.first_begun()
+            assert len(short) < 60 / 3 + 3
+        model.run_on()
+        await asyncio.gather(large, *short)
+
+
 async def test_a_question_does_not_wait_for_bulk_work_nor_bulk_work_for_questions() -> None:
     model = Model()
     async with working(model) as batcher:
@@ -163,6 +201,14 @@ async def test_a_full_queue_refuses_at_once_and_has_room_again_when_a_request_en
         with batcher.admit(40, interactive=True), batcher.admit(10, interactive=False):
             pass
     with batcher.admit(100, interactive=True):
+        pass
+
+
+async def test_a_large_request_takes_no_room_from_small_ones() -> None:
+    batcher = Batcher(Model().run, workers=1, most_tokens=MOST, interactive_queue=100, bulk_queue=10)
+    with batcher.admit(1000, interactive=True), batcher.admit(12, interactive=True):
+        pass
+    with batcher.admit(1000, interactive=True), pytest.raises(Overloaded), batcher.admit(13, interactive=True):
         pass
 
 
