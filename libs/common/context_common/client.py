@@ -85,9 +85,11 @@ def service_config(*services: ServiceDescriptor) -> str:
 
 
 async def call(
-    method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request, *, within: float
+    method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request, *, within: float, fair: float = 0
 ) -> Response:
     """Call `method` as the current caller, for at most `within` seconds or what the request has left.
+
+    A service that is well answers within `fair` seconds: the circuit learns nothing from one that is late with less.
 
     Raises:
         AppError: The kind that the other side raised; Unavailable where it could not be reached, or could not again and
@@ -96,7 +98,7 @@ async def call(
     who = caller.current()
     seconds = deadline.remaining(within)
     door = _door(method)
-    with _Asked(door) as asked:
+    with _Asked(door, hurried=seconds < fair) as asked:
         try:
             return await method(request, timeout=seconds, metadata=_metadata(door, who, asked.span))
         except asyncio.CancelledError:
@@ -124,10 +126,10 @@ class _Asked:
         code: What it is counted under, unless the other side says otherwise.
     """
 
-    __slots__ = ("_door", "_start", "code", "span")
+    __slots__ = ("_door", "_hurried", "_start", "code", "span")
 
-    def __init__(self, door: Method) -> None:
-        self._door, self.code = door, OK
+    def __init__(self, door: Method, *, hurried: bool = False) -> None:
+        self._door, self._hurried, self.code = door, hurried, OK
 
     def __enter__(self) -> Self:
         self._door.breaker.enter()
@@ -146,7 +148,7 @@ class _Asked:
         self.span.__exit__(kind, error, traceback)
         door.calls.count(self.code, perf_counter() - self._start)
         if isinstance(error, grpc.aio.AioRpcError):
-            raise _learn(error, door) from error
+            raise _learn(error, door, hurried=self._hurried) from error
         if error is None:
             door.breaker.note()
 
@@ -159,10 +161,11 @@ def _metadata(door: Method, who: caller.Caller, span: tracing.Span) -> tuple[tup
     return (*door.channel.metadata(who, door.path), *topic.metadata(), *span.headers())
 
 
-def _learn(error: grpc.aio.AioRpcError, door: Method) -> Exception:
+def _learn(error: grpc.aio.AioRpcError, door: Method, *, hurried: bool) -> Exception:
     """What `error` is to us, for the circuit to note."""
     found = _kind(error, door)
-    door.breaker.note(found)
+    if not (hurried and isinstance(found, TooLate)):
+        door.breaker.note(found)
     return found
 
 

@@ -15,7 +15,7 @@ from context_common.client import away, call, stream
 from context_common.errors import AppError, Invalid, Overloaded, TooLate, Unavailable
 from context_retrieval.model import DIMENSION, Vector
 
-REST = 1.0  # seconds for which a service that did not answer is not asked again
+REST = 1.0  # seconds for which a service that was away is not asked again
 PROBE_WAIT = 2.0  # seconds to answer what costs it next to nothing
 QUESTIONS, BULK = "questions", "bulk"
 FAIR = 0.25  # seconds in which a service that is well answers a question, for each of its windows
@@ -74,8 +74,8 @@ class Embedder:
         if remembered:
             return remembered
         within = min(most, deadline.remaining(60.0) * SHARE)
-        with self._watched(QUESTIONS, hurried=within < FAIR * len(asked)):
-            answer = await call(self._stub.Embed, pb.EmbedRequest(texts=asked), within=within)
+        with self._watched(QUESTIONS):
+            answer = await call(self._stub.Embed, pb.EmbedRequest(texts=asked), within=within, fair=FAIR * len(asked))
         model = self._learn(answer.model)
         found = _middle([_embedded(embedding, model) for embedding in answer.embeddings])
         while len(self._questions) >= REMEMBERED:
@@ -106,18 +106,18 @@ class Embedder:
                     yield _embedded(embedding, model)
 
     @contextmanager
-    def _watched(self, lane: str, *, hurried: bool = False) -> Iterator[None]:
-        """Leave a service alone for a moment after it did not answer, so that not everybody waits for it in turn.
+    def _watched(self, lane: str) -> Iterator[None]:
+        """Leave a service alone for a moment after it was away, so that not everybody asks it in turn.
 
-        Bulk work that is slow says nothing about questions, which go before it; nor does a caller who had no time,
-        or asked too much for it.
+        One that is late answers others: it may have been asked for much, or have had no time. When it is late to call
+        after call that had time enough, the circuit opens, and that is away. Bulk work says nothing about questions.
         """
         if time.monotonic() < self._rest_until[lane]:
             raise Unavailable("the embedding service did not answer a moment ago")
         try:
             yield
         except (Overloaded, Unavailable, TooLate) as error:
-            if away(error) and not (hurried and isinstance(error, TooLate)):
+            if isinstance(error, Unavailable):
                 self._rest_until[lane] = time.monotonic() + REST
             raise
         except (AppError, RuntimeError) as error:  # it answers, but not to this

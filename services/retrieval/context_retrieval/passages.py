@@ -15,7 +15,7 @@ HEADING_TOKENS = 24
 ROUGH_WINDOW = 256
 OVERLAP = 40  # tokens
 QUESTION_TOKENS = 240  # rough ones, of which there are more than the model's
-MOST_WINDOWS = 32
+MOST_WINDOWS = 8  # of a question: what it is about stands where it begins or ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,10 @@ class Passage:
 
 
 def windows(question: str) -> list[str]:
-    """`question` in pieces that the model reads whole: one, but for very long ones."""
+    """`question` in pieces that the model reads whole: one, but for long ones; of the longest, beginning and end."""
     spans = Cutter(question, rough_starts(question), QUESTION_TOKENS, 0).spans()
-    return [question[span.start : span.stop] for span in spans][:MOST_WINDOWS]
+    pieces = [question[span.start : span.stop] for span in spans]
+    return pieces if len(pieces) <= MOST_WINDOWS else pieces[: MOST_WINDOWS // 2] + pieces[-MOST_WINDOWS // 2 :]
 
 
 def digest(text: str) -> bytes:

@@ -66,10 +66,12 @@ async def test_a_question_is_answered_by_words_before_its_time_is_over(retrieval
 
 
 @pytest.mark.parametrize(
-    ("left", "windows", "rests"), [(0.3, 1, False), (30.0, 1, True), (30.0, 4, False)], ids=["hurry", "away", "long"]
+    ("left", "windows", "times", "rests"),
+    [(0.3, 1, 6, False), (30.0, 4, 6, False), (30.0, 1, 1, False), (30.0, 1, 5, True)],
+    ids=["hurry", "long", "late once", "late again and again"],
 )
 async def test_who_asks_too_much_for_the_time_does_not_make_the_others_do_without_meaning(
-    left: float, windows: int, rests: bool
+    left: float, windows: int, times: int, rests: bool
 ) -> None:
     fake = FakeEmbedding()
     fake.hanging = True
@@ -80,9 +82,10 @@ async def test_who_asks_too_much_for_the_time_does_not_make_the_others_do_withou
     ):
         embedder = Embedder(embedding_pb2_grpc.EmbeddingServiceStub(channel))
         caller.bind(caller.Caller("web", "ada", "request-1", scopes=frozenset({caller.READ})))
-        deadline.bind(left)
-        with pytest.raises(TooLate):
-            await embedder.question(["invoices"] * windows, 0.4)
+        for _ in range(times):
+            deadline.bind(left)
+            with pytest.raises(TooLate):
+                await embedder.question(["invoices"] * windows, 0.4)
         fake.hanging = False
         deadline.bind(30)
         if rests:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from context_retrieval.chunks import Cutter, Span, lay_out, rough_starts
 from context_retrieval.model import Document, Key, Section
-from context_retrieval.passages import Text
+from context_retrieval.passages import MOST_WINDOWS, Text, windows
 from tests.support.retrieval import PIECE
 
 TEXTS = st.text(alphabet=st.sampled_from("ab. \n!,日本é"), max_size=600) | st.text(max_size=300)
@@ -129,3 +129,12 @@ def test_rough_tokens_lie_within_the_text(text: str) -> None:
     starts = rough_starts(text)
     assert starts == sorted(set(starts))
     assert all(0 <= start < len(text) for start in starts)
+
+
+def test_of_a_very_long_question_beginning_and_end_are_read() -> None:
+    words = [f"word{number}." for number in range(1500)]
+    assert windows(" ".join(words[:20])) == [" ".join(words[:20])]
+    pieces = windows(" ".join(words))
+    assert len(pieces) == MOST_WINDOWS
+    assert pieces[0].startswith("word0.")
+    assert pieces[-1].endswith("word1499.")
