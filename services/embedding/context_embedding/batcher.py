@@ -27,7 +27,10 @@ from context_embedding.encoder import Tokens, Vectors
 
 LOOK = 64  # waiting texts among which those of like length are looked for
 PADDED = 1.15  # times the tokens that are read, at most: reading blanks costs what is gained by reading several at once
-FEW = 8  # times a request that counts as small goes into the room for requests
+SIZES = (
+    32,
+    4,
+)  # times requests go into the room of their size: short questions, long ones; what is larger is the third
 NICE = 10  # of bulk work: a tenth of a core that questions want as well, so that it never stands still
 
 
@@ -112,8 +115,8 @@ class Batcher:
         run: Vectors of a batch; may be called from several threads at once.
         workers: Batches at once, of each priority.
         most_tokens: Padded tokens in one batch; on a processor larger ones are no quicker.
-        interactive_queue: Tokens of interactive requests at once; beyond, Overloaded. Small ones have as much
-            room again of their own, so that a large one does not have them refused.
+        interactive_queue: Tokens of interactive requests at once; beyond, Overloaded. Each size
+            has as much room of its own, so that large requests do not have small ones refused.
         bulk_queue: The same for bulk requests.
     """
 
@@ -128,7 +131,7 @@ class Batcher:
     ) -> None:
         self._run, self._workers, self._most_tokens = run, workers, most_tokens
         self._interactive, self._bulk = Lane("interactive"), Lane("bulk")
-        self._small, self._large = (Room("interactive", interactive_queue) for _ in range(2))
+        self._rooms = [Room("interactive", interactive_queue) for _ in (*SIZES, "larger")]
         self._bulk_room = Room("bulk", bulk_queue)
 
     @contextmanager
@@ -172,7 +175,7 @@ class Batcher:
     def _room(self, tokens: int, *, interactive: bool) -> Room:
         if not interactive:
             return self._bulk_room
-        return self._small if tokens * FEW <= self._small.most else self._large
+        return self._rooms[sum(tokens * times > room.most for times, room in zip(SIZES, self._rooms, strict=False))]
 
     async def _serve(self, lane: Lane, threads: ThreadPoolExecutor) -> None:
         """Be one of the workers of `lane`."""

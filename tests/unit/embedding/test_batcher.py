@@ -5,7 +5,7 @@ import os
 import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import numpy as np
 import pytest
@@ -206,10 +206,14 @@ async def test_a_full_queue_refuses_at_once_and_has_room_again_when_a_request_en
 
 async def test_a_large_request_takes_no_room_from_small_ones() -> None:
     batcher = Batcher(Model().run, workers=1, most_tokens=MOST, interactive_queue=100, bulk_queue=10)
-    with batcher.admit(1000, interactive=True), batcher.admit(12, interactive=True):
-        pass
-    with batcher.admit(1000, interactive=True), pytest.raises(Overloaded), batcher.admit(13, interactive=True):
-        pass
+    with ExitStack() as held:
+        held.enter_context(batcher.admit(1000, interactive=True))
+        for _ in range(4):
+            held.enter_context(batcher.admit(25, interactive=True))
+        held.enter_context(batcher.admit(3, interactive=True))
+        for refused in (26, 25):
+            with pytest.raises(Overloaded):
+                held.enter_context(batcher.admit(refused, interactive=True))
 
 
 async def test_one_request_is_admitted_however_large() -> None:
