@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
 import structlog
@@ -66,10 +67,12 @@ async def open_local(settings: Settings) -> AsyncIterator[Embedder]:
         bulk_queue=settings.bulk_queue,
     )
     working = asyncio.create_task(batcher.work())
+    reading = ThreadPoolExecutor(1, "documents")
     try:
-        yield LocalEmbedder(encoder, batcher)
+        yield LocalEmbedder(encoder, batcher, reading)
     finally:
         working.cancel()
+        reading.shutdown(wait=False, cancel_futures=True)
 
 
 @asynccontextmanager

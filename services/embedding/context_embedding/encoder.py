@@ -1,7 +1,7 @@
 """The model itself: tokenise, run, pool, normalise. Synchronous; whoever calls decides in which thread."""
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -19,6 +19,7 @@ Vectors = NDArray[np.float32]
 # with LONGEST_WORD tokens to spare: no word that the cut may have halved is then inside the window.
 HEAD = 16
 LONGEST_WORD = 100
+PIECE = 50_000  # characters of a document that are tokenised at once, a tenth of a second's work
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,11 @@ class Encoder:
             return [self._tokenizer.encode(heads[0], add_special_tokens=False)]
         return self._tokenizer.encode_batch_fast(heads, add_special_tokens=False)
 
-    def starts(self, text: str) -> list[int]:
-        """Where each token of the whole `text` starts, in characters, special tokens left out.
-
-        The first starts at 0, so that the pieces between starts put the text together again. A text in which there is
-        nothing to read has none.
-        """
-        offsets = self._tokenizer.encode(text, add_special_tokens=False).offsets
-        return [0, *(start for start, _ in offsets[1:])] if offsets else []
+    def starts(self, piece: str) -> list[int]:
+        """Where each token of the whole `piece` starts, in characters, special tokens left out."""
+        # A batch of one, which lets other threads run meanwhile; `encode` stops all of them until it is through.
+        (encoding,) = self._tokenizer.encode_batch([piece], add_special_tokens=False)
+        return [start for start, _ in encoding.offsets]
 
     def run(self, batch: Sequence[Tokens]) -> Vectors:
         """The vector of each, of length 1; one run of the model, padded to the longest."""
@@ -105,6 +103,18 @@ class Encoder:
     def embed_now(self, texts: Sequence[str]) -> Vectors:
         """The vectors of `texts` in one run: for warming up and for checks."""
         return self.run(self.tokenize(texts))
+
+
+def pieces(text: str) -> Iterator[tuple[int, str]]:
+    """`text` in pieces of at most `PIECE` characters, each with its place: cut between words where there are any."""
+    start = 0
+    while len(text) - start > PIECE:
+        least, most = start + PIECE // 2, start + PIECE
+        stop = max(text.rfind(blank, least, most) for blank in " \n")
+        stop = most if stop < 0 else stop
+        yield start, text[start:stop]
+        start = stop
+    yield start, text[start:]
 
 
 def multiplies_bytes() -> bool:

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from time import perf_counter
 
 from context_embedding.batcher import Batcher
-from context_embedding.encoder import Encoder, Tokens
+from context_embedding.encoder import Encoder, Tokens, pieces
 from context_embedding.model import Description, Embedding, Timings
 
 AT_ONCE = 4_000  # characters that are tokenised on the event loop, which is quicker than asking a thread
@@ -13,10 +14,10 @@ CHARACTERS_PER_TOKEN = 3  # at least, in most texts; for a first estimate of wha
 
 
 class LocalEmbedder:
-    """Embeds by `encoder`, in the batches of `batcher`."""
+    """Embeds by `encoder`, in the batches of `batcher`; tokenises documents in the one thread of `reading`."""
 
-    def __init__(self, encoder: Encoder, batcher: Batcher) -> None:
-        self._encoder, self._batcher = encoder, batcher
+    def __init__(self, encoder: Encoder, batcher: Batcher, reading: Executor) -> None:
+        self._encoder, self._batcher, self._reading = encoder, batcher, reading
         manifest = encoder.manifest
         self._description = Description(
             id=encoder.model_id,
@@ -52,8 +53,16 @@ class LocalEmbedder:
         return embeddings, timings
 
     async def starts(self, texts: Sequence[str]) -> list[list[int]]:
-        """Where the tokens of each text start."""
-        return await asyncio.to_thread(lambda: [self._encoder.starts(text) for text in texts])
+        """Where the tokens of each text start; callers take turns by pieces, and one who leaves is dropped."""
+        return [await self._starts(text) for text in texts]
+
+    async def _starts(self, text: str) -> list[int]:
+        loop, found = asyncio.get_running_loop(), list[int]()
+        for place, piece in pieces(text):
+            starts = await loop.run_in_executor(self._reading, self._encoder.starts, piece)
+            found.extend(place + start for start in starts)
+        # The first starts at 0, so that what stands between starts puts the text together again.
+        return [0, *found[1:]] if found else []
 
     async def _tokenize(self, texts: Sequence[str]) -> list[Tokens]:
         if sum(map(len, texts)) <= AT_ONCE:

@@ -20,7 +20,9 @@ PROBE_WAIT = 2.0  # seconds to answer what costs it next to nothing
 QUESTIONS, BULK = "questions", "bulk"
 FAIR = 0.25  # seconds in which a service that is well answers a question, for each of its windows
 SHARE = 0.4  # of what a request has left may go by before words alone have to do
-GROUP = 16  # texts in one message of the stream
+GROUP = 16  # texts in one message
+CHARACTERS = 200_000  # in one message, but for a text that is longer by itself
+READ = 100_000  # characters a second that are tokenised at least; a quarter of what one core does
 REMEMBERED = 2000  # questions whose vectors are kept, 3 MB
 
 log = structlog.get_logger()
@@ -88,7 +90,8 @@ class Embedder:
         found: list[Sequence[int]] = []
         with self._watched(BULK):
             for group in _groups(texts):
-                answer = await call(self._stub.Tokenize, pb.TokenizeRequest(texts=group), within=PROBE_WAIT)
+                within = PROBE_WAIT + sum(map(len, group)) / READ
+                answer = await call(self._stub.Tokenize, pb.TokenizeRequest(texts=group), within=within)
                 found.extend(text.starts for text in answer.texts)
         return found
 
@@ -158,5 +161,12 @@ def _middle(parts: Sequence[Embedded]) -> Embedded:
 
 
 def _groups(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    for at in range(0, len(texts), GROUP):
-        yield texts[at : at + GROUP]
+    """`texts` in messages, none of them too large."""
+    group: list[str] = []
+    for text in texts:
+        if group and (len(group) == GROUP or sum(map(len, group)) + len(text) > CHARACTERS):
+            yield group
+            group = []
+        group.append(text)
+    if group:
+        yield group

@@ -10,6 +10,7 @@ from typing import TypeAlias
 import httpx2
 import numpy as np
 import pytest
+from tokenizers import Tokenizer
 
 from context.v1 import embedding_pb2 as pb
 from context.v1 import embedding_pb2_grpc as rpc
@@ -127,6 +128,21 @@ async def test_tokens_put_the_text_together_again(embedding: Stub) -> None:
     for one, found in zip(embedded.embeddings, answer.texts, strict=False):
         assert one.truncated or one.token_count == len(found.starts) + 2
     assert len(answer.texts[-1].starts) > 256  # all of the text, not the window's part
+
+
+async def test_a_large_document_is_tokenised_as_in_one_piece_and_holds_no_question_up(
+    embedding: Stub, model_dir: Path
+) -> None:
+    text = "\n".join(f"{number} The ledger's postings_{number} are kept twice: über-genau." for number in range(20_000))
+    reading = asyncio.create_task(call(embedding.Tokenize, pb.TokenizeRequest(texts=[text]), within=60))
+    for number in range(10):
+        await asyncio.sleep(0.02)
+        assert len((await embed(embedding, f"asked while a document is read, {number}")).embeddings) == 1
+    assert not reading.done()
+    found = list((await reading).texts[0].starts)
+    whole = Tokenizer.from_file(str(model_dir / files.TOKENIZER))
+    whole.no_truncation()
+    assert found == [start for start, _ in whole.encode(text, add_special_tokens=False).offsets]
 
 
 async def test_a_text_without_words_has_no_tokens(embedding: Stub) -> None:

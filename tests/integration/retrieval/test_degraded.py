@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import psycopg
 import pytest
@@ -11,7 +12,7 @@ from context.v1 import retrieval_pb2 as pb
 from context_common import caller, deadline
 from context_common.client import connect
 from context_common.errors import Overloaded, TooLate, Unavailable
-from context_retrieval.embedder import Embedder
+from context_retrieval import embedder
 from context_retrieval.service import EMBEDDING
 from tests.support import items
 from tests.support.retrieval import FakeEmbedding, Retrieval, ids, running, serving
@@ -80,19 +81,45 @@ async def test_who_asks_too_much_for_the_time_does_not_make_the_others_do_withou
         serving("embedding", fake, register, EMBEDDING) as addr,
         connect(addr, EMBEDDING, trust=trust("retrieval"), to="embedding") as channel,
     ):
-        embedder = Embedder(embedding_pb2_grpc.EmbeddingServiceStub(channel))
+        asker = embedder.Embedder(embedding_pb2_grpc.EmbeddingServiceStub(channel))
         caller.bind(caller.Caller("web", "ada", "request-1", scopes=frozenset({caller.READ})))
         for _ in range(times):
             deadline.bind(left)
             with pytest.raises(TooLate):
-                await embedder.question(["invoices"] * windows, 0.4)
+                await asker.question(["invoices"] * windows, 0.4)
         fake.hanging = False
         deadline.bind(30)
         if rests:
             with pytest.raises(Unavailable):
-                await embedder.question(["invoices"], 0.4)
+                await asker.question(["invoices"], 0.4)
         else:
-            assert (await embedder.question(["invoices"], 20)).model_id == "words-1"
+            assert (await asker.question(["invoices"], 20)).model_id == "words-1"
+
+
+async def test_large_documents_are_tokenised_in_parts_with_time_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Reading(FakeEmbedding):
+        """Reads 300,000 characters a second."""
+
+        largest = 0
+
+        async def Tokenize(self, request: Any, context: Any) -> Any:
+            size = sum(map(len, request.texts))
+            self.largest = max(self.largest, size)
+            await asyncio.sleep(size / 300_000)
+            return await super().Tokenize(request, context)
+
+    monkeypatch.setattr(embedder, "PROBE_WAIT", 0.3)
+    fake = Reading()
+    register = embedding_pb2_grpc.add_EmbeddingServiceServicer_to_server
+    async with (
+        serving("embedding", fake, register, EMBEDDING) as addr,
+        connect(addr, EMBEDDING, trust=trust("retrieval"), to="embedding") as channel,
+    ):
+        caller.bind(caller.Caller("web", "ada", "request-1", scopes=frozenset({caller.READ})))
+        asker = embedder.Embedder(embedding_pb2_grpc.EmbeddingServiceStub(channel))
+        starts = await asker.tokenize([f"{number} " * 20_000 for number in range(10)] + ["short"])
+    assert [len(one) for one in starts] == [20_000] * 10 + [1]
+    assert fake.largest <= embedder.CHARACTERS
 
 
 async def test_more_questions_than_can_be_answered_are_told_to_come_again(database_url: str) -> None:
