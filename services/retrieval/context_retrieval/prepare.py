@@ -1,5 +1,6 @@
 """Makes documents ready to be stored: words, passages, and vectors as far as they are to be had."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -28,7 +29,10 @@ class Prepared:
 
 
 class Preparer:
-    """Turns documents into entries. No database connection is held while the embedding service works."""
+    """Turns documents into entries. No database connection is held while the embedding service works.
+
+    What takes long for a large document is done in threads: questions are answered on the event loop meanwhile.
+    """
 
     def __init__(self, index: Index, embedder: Embedder) -> None:
         self._index, self._embedder = index, embedder
@@ -42,7 +46,8 @@ class Preparer:
         return prepared.entries
 
     async def complete(self, documents: Sequence[Document], wait: float, most: int) -> Prepared:
-        """Entries with what is known of the vectors of `documents`, and at most `most` more, had within `wait` seconds.
+        """Entries with what is known of the vectors of `documents`, and at most `most` more, had within `wait` seconds;
+        without their words, which the index has.
 
         They are cut as the model reads them or not at all: what is cut otherwise would lose the vectors that it has.
 
@@ -62,11 +67,12 @@ class Preparer:
         entries += [_entry(live[key], texts[key], None, known[key].model_id) for key in unchanged]
         rest = [key for key in live if key not in set(unchanged)]
         passages = await self._cut({key: texts[key] for key in rest}, model, roughly=most is None)
-        chunks = {
-            key: [_chunk(passage, known.get(key, Known())) for passage in items] for key, items in passages.items()
-        }
+        chunks = await asyncio.to_thread(_chunks, passages, known)
         gained, stopped = await self._embed(passages, chunks, wait, most)
-        entries += [_entry(live[key], texts[key], chunks[key], _model_of(chunks[key])) for key in rest]
+        for key in rest:
+            make = _entry if most is None else _filling
+            entry = await asyncio.to_thread(make, live[key], texts[key], chunks[key], _model_of(chunks[key]))
+            entries.append(entry)
         return Prepared(entries, gained, stopped)
 
     async def _model(self) -> Model | None:
@@ -87,12 +93,12 @@ class Preparer:
                 if not (roughly and unavailable(error)):
                     raise
             else:
-                pairs = zip(starts[::2], starts[1::2], strict=True)
+                pairs = zip(texts.items(), starts[::2], starts[1::2], strict=True)
                 return {
-                    key: text.passages(model.window, title, body)
-                    for (key, text), (title, body) in zip(texts.items(), pairs, strict=True)
+                    key: await asyncio.to_thread(text.passages, model.window, title, body)
+                    for (key, text), title, body in pairs
                 }
-        return {key: text.rough_passages() for key, text in texts.items()}
+        return {key: await asyncio.to_thread(text.rough_passages) for key, text in texts.items()}
 
     async def _embed(
         self,
@@ -132,6 +138,10 @@ def _unchanged(text: Text, known: Known, model: Model | None) -> bool:
     return complete and known.text_digest == text.digest
 
 
+def _chunks(passages: Mapping[Key, Sequence[Passage]], known: Mapping[Key, Known]) -> dict[Key, list[Chunk]]:
+    return {key: [_chunk(passage, known.get(key, Known())) for passage in items] for key, items in passages.items()}
+
+
 def _chunk(passage: Passage, known: Known) -> Chunk:
     """The passage with the vector that its text had already, if it had one."""
     chunk = known.vectors.get(passage.digest) or Chunk("", passage.digest)
@@ -151,6 +161,11 @@ def _entry(document: Document, text: Text, chunks: Sequence[Chunk] | None, model
         model_id,
         counted(document),
     )
+
+
+def _filling(document: Document, text: Text, chunks: Sequence[Chunk], model_id: str) -> Entry:
+    """The entry of a document of which nothing but vectors is missing."""
+    return Entry(document, Words("", "", "", "", 0), text.digest, tuple(chunks), model_id)
 
 
 def _model_of(chunks: Sequence[Chunk]) -> str:

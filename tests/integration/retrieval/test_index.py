@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any
@@ -13,8 +14,9 @@ from context.v1 import knowledge_pb2, types_pb2
 from context.v1 import retrieval_pb2 as pb
 from context_common import postgres
 from context_common.errors import AppError, Overloaded, TooLate, Unavailable
-from context_retrieval import access, bundle, embedder, filler, indexer, metrics, service, tokens
+from context_retrieval import access, bundle, embedder, filler, indexer, metrics, prepare, service, tokens
 from context_retrieval.model import Document, Entry, Key, Tally, Words
+from context_retrieval.passages import Text
 from context_retrieval.store import SESSION, Index, configure
 from tests.support import items
 from tests.support.retrieval import FakeEmbedding, FakeKnowledge, Retrieval, ids, running
@@ -328,6 +330,27 @@ async def test_a_large_item_does_not_keep_others_from_their_vectors(database_url
         await retrieval.filled()
         first = retrieval.embedding.embedded[:16]
         assert sum("Small" in text for text in first) == len(small)
+
+
+async def test_what_takes_long_for_large_items_is_not_done_on_the_event_loop(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done_on: dict[str, set[int]] = {}
+
+    def watched(name: str, work: Any) -> Any:
+        def watch(*arguments: Any) -> Any:
+            done_on.setdefault(name, set()).add(threading.get_ident())
+            return work(*arguments)
+
+        return watch
+
+    for place, name in ((prepare, "words"), (prepare, "counted_passage"), (Text, "passages")):
+        monkeypatch.setattr(place, name, watched(name, getattr(place, name)))
+    async with running(database_url, embedding=Slow()) as retrieval:
+        await retrieval.put(items.adr(id="ADR-001", decision=LONG))
+        await retrieval.filled()
+    assert set(done_on) == {"words", "counted_passage", "passages"}
+    assert not any(threading.get_ident() in threads for threads in done_on.values())
 
 
 class Failing(FakeEmbedding):
