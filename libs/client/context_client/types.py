@@ -71,10 +71,11 @@ class Line(TypedDict):
 
     line: int
     status: Literal["created", "updated", "unchanged", "error"]
-    id: NotRequired[str]
+    id: NotRequired[str | None]  # of an error: the one that the line brought
     indexed: NotRequired[bool]
     error: NotRequired[str]
     code: NotRequired[str]
+    detail: NotRequired[str]
     details: NotRequired[dict[str, list[str]]]
     retry_after: NotRequired[float]
     redactions: NotRequired[list[dict[str, str]]]  # field, kind

@@ -24,6 +24,7 @@ from context_gateway.indexed import wait_indexed
 from context_gateway.problems import Problem, Refused, describe
 from context_gateway.rates import Charge, TooMany
 from context_gateway.schemas.answers import OUTCOMES, REVIEWS, Json, redactions, withheld
+from context_gateway.schemas.fields import canonical_id
 from context_gateway.schemas.items import KINDS, Kind, to_item
 
 LINE = MIB  # bytes
@@ -38,10 +39,11 @@ UNANSWERED = describe(RuntimeError())
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A line of the input: an item, or what is wrong with it."""
+    """A line of the input: an item, or what is wrong with it; `id` is the one that it brought, if any."""
 
     line: int
     size: int = 0
+    id: str | None = None
     item: types.Item | None = None
     problem: Problem | None = None
 
@@ -187,7 +189,7 @@ class Ingest:
         points = [(done.item.id, done.change_id) for done in results if not isinstance(done, Problem)]
         indexed = iter(await wait_indexed(self._clients, points, self._terms.wait))
         return [
-            {"line": entry.line, "id": None, "status": "error", **done.summary(), "indexed": False}
+            {"line": entry.line, "id": entry.id, "status": "error", **done.summary(), "indexed": False}
             if isinstance(done, Problem)
             else {
                 "line": entry.line,
@@ -207,16 +209,24 @@ class Ingest:
 
 def read_entry(line: int, raw: bytes | None, provenance: types.Provenance.ValueType) -> Entry:
     """The item that a line of NDJSON is, or what is wrong with it; `raw` is None for a line that is too long."""
+    brought = None
     try:
         if raw is None:
             raise too_large(LINE)
         members = parse(raw)
+        brought = _id_of(members)
         kind = _kind_of(members)
         del members["type"]
         body = kind.create.model_validate(members)
     except (Refused, AppError, ValidationError) as error:
-        return Entry(line, problem=describe(error))
-    return Entry(line, len(raw), to_item(kind, body, provenance))
+        return Entry(line, id=brought, problem=describe(error))
+    return Entry(line, len(raw), brought, to_item(kind, body, provenance))
+
+
+def _id_of(members: Any) -> str | None:
+    """The id that a line brings; None where it brings none, or what can be none."""
+    given = members.get("id") if isinstance(members, dict) else None
+    return canonical_id(given.strip()) if isinstance(given, str) else None
 
 
 def _kind_of(members: Any) -> Kind:

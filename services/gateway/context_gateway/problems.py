@@ -122,13 +122,13 @@ class Problem:
 
     def summary(self) -> dict[str, Any]:
         """The part that also stands in a line of a bulk answer."""
-        body: dict[str, Any] = {"error": self.title, "code": self.code, "details": self.details}
+        body: dict[str, Any] = {"error": self.title, "code": self.code, "detail": self.detail, "details": self.details}
         return body if self.retry_after is None else body | {"retry_after": self.retry_after}
 
     def document(self, request_id: str) -> dict[str, Any]:
         """The whole problem document."""
         about = {"type": f"urn:context:problem:{self.code}", "title": self.title, "status": self.status}
-        return about | {"detail": self.detail} | self.summary() | {"request_id": request_id}
+        return about | self.summary() | {"request_id": request_id}
 
 
 def describe(error: BaseException, *, reading: bool = False) -> Problem:

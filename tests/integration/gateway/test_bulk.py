@@ -71,6 +71,24 @@ async def test_every_type_is_recorded_and_a_bad_line_stops_nothing(gateway: Gate
     assert {item.provenance for item in recorded} == {types.PROVENANCE_IMPORT}
 
 
+async def test_a_line_that_failed_says_why_and_which_id_it_brought(gateway: Gateway) -> None:
+    answers = await post(
+        gateway,
+        lines(
+            adr("one", id="ADR-800"),
+            adr("again", id="adr-800"),
+            {"type": "adr", "id": "ADR-801", "title": "no decision"},
+            adr("no id", id="\ud800"),
+            b'{"type":"adr","title":"' + b"x" * 1024 * 1024 + b'"}',
+        ),
+    )
+    assert [answer["id"] for answer in answers] == ["ADR-800", "ADR-800", "ADR-801", None, None]
+    taken = {"error": "Conflict", "code": "conflict", "detail": "ADR-800 is taken", "details": {}}
+    assert answers[1] == {"line": 2, "id": "ADR-800", "status": "error", **taken, "indexed": False}
+    assert answers[2]["detail"] == "decision is required"
+    assert answers[4]["detail"] == "the limit is 1 MiB"
+
+
 async def test_the_last_line_needs_no_newline_and_again_is_unchanged(gateway: Gateway) -> None:
     content = lines(adr("one", source_uri="file:1"), adr("two", source_uri="file:2"))[:-1]
     first = await post(gateway, content)

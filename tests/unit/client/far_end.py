@@ -73,6 +73,9 @@ class Engine:
         if "refuse" in given.get("title", ""):
             details = {"title": ["is refused"]}
             return {"status": "error", "error": "Validation failed", "code": "validation_failed", "details": details}
+        if "deleted" in given.get("title", ""):
+            said = {"code": "conflict", "detail": "ADR-002 was deleted; ids are not used again", "details": {}}
+            return {"status": "error", "id": "ADR-002", "error": "Conflict", **said}
         key = "commit_hash" if given["type"] == "snapshot" else "source_uri"
         held = next((item for item in self.items.values() if given.get(key) and item.get(key) == given[key]), None)
         if held is None:

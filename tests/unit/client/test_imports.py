@@ -99,6 +99,15 @@ def test_a_refused_record_fails_alone(directory: Path) -> None:
     assert report.failed[0]["source"].endswith("0002-two.md")
 
 
+def test_a_conflict_says_which_and_its_record_is_linked_to_nothing(directory: Path) -> None:
+    engine = Engine()
+    path = directory / "0002-two.md"
+    path.write_text(path.read_text().replace("# 2. Two", "# 2. The deleted"))
+    report = Run(engine, directory).report
+    assert [entry["error"] for entry in report.failed] == ["Conflict: ADR-002 was deleted; ids are not used again"]
+    assert report.links_drawn == 0
+
+
 def test_a_refused_link_is_a_failure_that_names_its_record(directory: Path) -> None:
     engine = Engine()
     cycle = problem(422, "Validation failed", details={"to": ["makes ADR-002 supersede itself"]})

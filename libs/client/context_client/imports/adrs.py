@@ -122,7 +122,9 @@ class Linking:
         return wrong
 
     def _id(self, index: int) -> str:
-        return self.lines[index].get("id") or ""
+        """The id of a stored record; empty where it failed, though its line may name the id that it brought."""
+        line = self.lines[index]
+        return "" if line["status"] == "error" else line.get("id") or ""
 
     def _try(self, index: int, work: Callable[[], None]) -> None:
         try:

@@ -41,7 +41,7 @@ class Report:
         self.held += line.get("review") == "held"
         self.redacted += bool(line.get("redactions"))
         self.not_indexed += line.get("indexed") is False and not withheld
-        self.items.append({"source": source, "id": line.get("id", ""), "status": status})
+        self.items.append({"source": source, "id": line.get("id") or "", "status": status})
 
     def settle(self, client: Client) -> None:
         """After an interruption, wait until the index has caught up: until then not all can be found.

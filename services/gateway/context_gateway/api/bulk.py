@@ -37,7 +37,8 @@ async def bulk(request: Request) -> Response:
 
     An item with `source_uri` is an upsert on it. Answers come while lines are still being sent, in their order:
     `{"line":1,"id":"ADR-004","status":"created|updated|unchanged|error","indexed":true}`, an error with the fields
-    `error`, `code`, `details` and `retry_after` of a problem. Blank lines are skipped.
+    `error`, `code`, `detail`, `details` and `retry_after` of a problem, and the id that the line brought. Blank lines
+    are skipped.
 
     With an `Idempotency-Key` the same stream may be sent again whole: what was recorded is answered as the first time.
     """
