@@ -7,7 +7,7 @@ there are at most LINES of them.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from context.v1 import knowledge_pb2 as knowledge
 from context.v1 import types_pb2 as types
 from context_common.client import call
-from context_common.errors import AppError, Invalid, from_status
+from context_common.errors import AppError, Invalid, TooLate, from_status
 from context_gateway.answers import encode
 from context_gateway.bodies import parse
 from context_gateway.clients import Clients
@@ -30,11 +30,17 @@ from context_gateway.schemas.items import KINDS, Kind, to_item
 LINE = MIB  # bytes
 LINES = 100_000
 BATCH = 200  # items of one call to knowledge
-BATCH_BYTES = 4 * MIB
+BATCH_BYTES = MIB // 2  # of one call; long texts take knowledge seconds to look through
 WAITING = 10  # batches that wait for the index at once
 RECORD_SECONDS = 30.0
 END = None
 UNANSWERED = describe(RuntimeError())
+# What is said of a line whose call was not answered in time: knowledge may have stored it all the same.
+UNSURE = "It was not answered in time, and may be stored or not."
+SAFE = f"{UNSURE} It can be sent again: it is stored only once."
+DOUBTFUL = (
+    f"{UNSURE} Look for it before sending it again: without a source_uri or an Idempotency-Key it would stand twice."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +152,18 @@ class Ingest:
 
     async def _batches(self) -> AsyncIterator[list[Entry]]:
         """What has come in so far, again and again: small batches from a slow caller, large ones from a fast one."""
+        batch: list[Entry] = []
+        size = 0
         while (entry := await self._entries.get()) is not END:
-            batch, size = [entry], entry.size
-            while len(batch) < BATCH and size < BATCH_BYTES and not self._entries.empty():
-                more = self._entries.get_nowait()
-                if more is END:
-                    yield batch
-                    return
-                batch.append(more)
-                size += more.size
+            if batch and size + entry.size > BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+            batch.append(entry)
+            size += entry.size
+            if len(batch) == BATCH or self._entries.empty():
+                yield batch
+                batch, size = [], 0
+        if batch:
             yield batch
 
     async def _record(self, batch: Sequence[Entry]) -> list[knowledge.Recorded | Problem]:
@@ -179,10 +188,18 @@ class Ingest:
             message.idempotency_keys.extend(map(self._terms.key_of, entries))
         try:
             answer = await call(self._clients.knowledge.RecordItems, message, within=RECORD_SECONDS)
+        except TooLate as error:
+            return [self._unsure(describe(error), entry) for entry in entries]
         except (AppError, RuntimeError) as error:
             return [describe(error)] * len(entries)
         results = [_result(result) for result in answer.results]
         return results + [UNANSWERED] * (len(entries) - len(results))
+
+    def _unsure(self, problem: Problem, entry: Entry) -> Problem:
+        """`problem`, saying what to do about a line that may be stored."""
+        item = entry.item
+        known = self._terms.key or (item and (item.id or item.source_uri or item.snapshot.commit_hash))
+        return replace(problem, detail=SAFE if known else DOUBTFUL)
 
     async def _settle(self, batch: Sequence[Entry], results: Sequence[knowledge.Recorded | Problem]) -> list[Json]:
         """The answers to a batch, once it is searchable or the wait is over."""

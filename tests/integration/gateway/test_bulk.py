@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from context.v1 import types_pb2 as types
-from context_common.errors import Unavailable
+from context_common.errors import TooLate, Unavailable
+from context_gateway.ingest import BATCH_BYTES, SAFE
 from tests.support.gateway import Gateway
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -145,6 +146,28 @@ async def test_knowledge_away_answers_each_line_with_when_to_try_again(gateway: 
     answers = await post(gateway, lines(adr("one"), b"{", adr("two")))
     assert [answer["code"] for answer in answers] == ["unavailable", "bad_request", "unavailable"]
     assert [answer.get("retry_after") for answer in answers] == [3, None, 3]
+
+
+async def test_large_items_go_a_few_at_a_time(gateway: Gateway) -> None:
+    title, sizes = "x" * 500, (400_000, 100_000, 100_000, 500_000, 10)
+    texts = [{f"option {n}": "y" * 50_000 for n in range(size // 50_000)} for size in sizes]
+    gateway.knowledge.pause = 0.2  # in which all that follows comes in
+    answers = await post(gateway, lines(*(adr(title, options_considered=text) for text in texts)))
+    assert [answer["status"] for answer in answers] == ["created"] * len(sizes)
+    for request in gateway.knowledge.requests:
+        assert len(request.items) == 1 or request.ByteSize() <= BATCH_BYTES
+
+
+async def test_a_line_that_was_not_answered_in_time_says_whether_it_can_be_sent_again(gateway: Gateway) -> None:
+    gateway.knowledge.error = TooLate()
+    marked = [adr("two", source_uri="file:2"), adr("three", id="ADR-003")]
+    commit = {"type": "snapshot", "commit_hash": "a", "commit_message": "m", "author": "x"}
+    plain, *known = await post(gateway, lines(adr("one"), *marked, commit))
+    (keyed,) = await post(gateway, lines(adr("one")), **{"Idempotency-Key": "k"})
+    assert {answer["code"] for answer in (plain, keyed, *known)} == {"deadline_exceeded"}
+    assert "may be stored" in plain["detail"]
+    assert "Look for it before" in plain["detail"]
+    assert {answer["detail"] for answer in (keyed, *known)} == {SAFE}
 
 
 async def test_the_caller_chooses_how_long_to_wait_for_the_index(gateway: Gateway) -> None:
