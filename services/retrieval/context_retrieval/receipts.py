@@ -8,11 +8,11 @@ import asyncio
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from tenacity import AsyncRetrying, retry_if_result, wait_fixed
 
 from context.v1 import retrieval_pb2 as pb
 from context_common.caller import EVERY, Caller
@@ -30,7 +30,8 @@ PATIENCE = 0.5  # seconds that a question waits for room in the queue
 RETRY = 1.0  # seconds between attempts while the database is away
 FLUSH = 5.0  # seconds at the end for what is not written yet
 YOUNG = 3.0  # seconds for which a receipt that is not there may still be on its way
-LOOK_AGAIN = 0.05
+SKEW = 1.0  # seconds by which the clocks of two processes may differ
+LOOK_AGAIN = (2 * LINGER, 5 * LINGER)  # seconds before each further look for what another process may be writing
 PURGE_EVERY = 600.0  # seconds
 PURGE = 500  # receipts of one transaction
 NONE = "There is no such receipt."
@@ -80,18 +81,21 @@ class Ledger:
     def __init__(self, store: Receipts, days: int) -> None:
         self._store, self._days = store, timedelta(days=days)
         self._queue: asyncio.Queue[Question] = asyncio.Queue(QUEUE)
+        self._unwritten: dict[str, asyncio.Event] = {}  # by the id of its query; set when it is written
         self._stuck = False  # the last attempt to write failed: room may take long to come
 
     async def keep(self, question: Question) -> None:
         """Have a receipt written; waits only where too many are waiting already, and gives up soon."""
-        if not self._queue.full():
-            self._queue.put_nowait(question)
-            return
         try:
-            async with asyncio.timeout(0 if self._stuck else PATIENCE):
-                await self._queue.put(question)
+            if self._queue.full():
+                async with asyncio.timeout(0 if self._stuck else PATIENCE):
+                    await self._queue.put(question)
+            else:
+                self._queue.put_nowait(question)
         except TimeoutError:
             _lost(1, "the queue is full")
+        else:
+            self._unwritten[question.query_id] = asyncio.Event()
 
     async def write(self) -> None:
         """Write what comes until cancelled."""
@@ -103,7 +107,8 @@ class Ledger:
             try:
                 await self._write([question.receipt() for question in batch])
             finally:
-                for _ in batch:
+                for question in batch:
+                    self._settle(question)
                     self._queue.task_done()
 
     async def flush(self) -> None:
@@ -133,20 +138,36 @@ class Ledger:
             NotFound: There is none, or it is not for `who`.
         """
         key = _key(query_id)
-        readable = None if EVERY in who.readable else (who.namespace, *who.readable)
-        looking = AsyncRetrying(
-            retry=retry_if_result(lambda found: found is None),
-            stop=lambda _: _age(key) >= YOUNG,
-            wait=wait_fixed(LOOK_AGAIN),
-            retry_error_callback=lambda _: None,
-        )
-        found: Receipt | None = await looking(self._store.find, key, readable)
+        found = await self._look(key, None if EVERY in who.readable else (who.namespace, *who.readable))
         if found is None or not all(map(who.may_read, found.namespaces)):
             raise NotFound(NONE)
         answer = pb.GetReceiptResponse.FromString(found.body)
         answer.query_id, answer.principal, answer.request_id = str(found.query_id), found.principal, found.request_id
         answer.asked_at.FromDatetime(found.asked_at)
         return answer
+
+    async def _look(self, key: uuid.UUID, readable: Sequence[str] | None) -> Receipt | None:
+        """The receipt under `key`, once it can be there. What nobody asked costs a look or none, or few where its id is
+        young: anybody may make one up.
+        """
+        if written := self._unwritten.get(str(key)):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(YOUNG):
+                    await written.wait()
+        elif _age(key) < -SKEW:
+            return None
+        found = await self._store.find(key, readable)
+        for wait in LOOK_AGAIN:
+            if found or _age(key) >= YOUNG:
+                break
+            await asyncio.sleep(wait)
+            found = await self._store.find(key, readable)
+        return found
+
+    def _settle(self, question: Question) -> None:
+        """Let those go on who wait for its receipt."""
+        if written := self._unwritten.pop(question.query_id, None):
+            written.set()
 
     async def _write(self, receipts: Sequence[Receipt]) -> None:
         while True:
@@ -186,5 +207,5 @@ def _key(query_id: str) -> uuid.UUID:
 
 
 def _age(key: uuid.UUID) -> float:
-    """Seconds since the query was asked, as its id has it."""
-    return abs(time.time() - (key.int >> 80) / 1000)
+    """Seconds since the query was asked, as its id has it; below 0 where that is still to come."""
+    return time.time() - (key.int >> 80) / 1000

@@ -1,6 +1,7 @@
 """What a question was answered can be looked up by those who may read all that it asked, and by nobody else."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -86,6 +87,40 @@ async def test_a_receipt_that_is_being_written_is_waited_for(retrieval: Retrieva
     assert (await wanted).query_id == bundle["query_id"]
 
 
+def made_up(seconds: float) -> uuid.UUID:
+    """An id that nobody's query has, as of one asked so many seconds from now."""
+    return uuid.UUID(int=int((time.time() + seconds) * 1000) << 80)
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(-3600, 1), (-0.1, 1 + len(receipts.LOOK_AGAIN)), (3600, 0)])
+async def test_what_nobody_asked_is_not_looked_for_long(seconds: float, looks: int) -> None:
+    store = Store()
+    ledger = receipts.Ledger(store, 30)  # type: ignore[arg-type]
+    async with asyncio.timeout(receipts.YOUNG / 2):
+        with pytest.raises(NotFound):
+            await ledger.find(str(made_up(seconds)), Caller("web", "ada", "r"))
+    assert store.looks == looks
+
+
+async def test_a_receipt_that_another_process_writes_is_found(database_url: str) -> None:
+    async with running(database_url) as first, running(database_url, knowledge=first.knowledge) as second:
+        bundle, _ = await first.query("invoices")
+        assert (await receipt(second, bundle["query_id"])).query_id == bundle["query_id"]
+
+
+async def test_a_receipt_that_is_lost_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receipts, "QUEUE", 1)
+    monkeypatch.setattr(receipts, "PATIENCE", 0.01)
+    ledger = receipts.Ledger(Store(), 30)  # type: ignore[arg-type]
+    asked = question()
+    for one in (question(), asked):
+        await ledger.keep(one)
+    async with asyncio.timeout(receipts.YOUNG / 2):
+        with pytest.raises(NotFound):
+            await ledger.find(asked.query_id, Caller("web", "ada", "r"))
+    assert len(ledger._unwritten) == 1
+
+
 async def test_receipts_are_written_before_the_service_ends_and_outlive_the_index(database_url: str) -> None:
     async with running(database_url) as first:
         await first.put(items.adr(id="ADR-001", decision="Keep invoices."))
@@ -117,7 +152,11 @@ class Store:
         self.kept: list[Receipt] = []
         self.batches: list[int] = []
         self.open = asyncio.Event()
-        self.failures = 0
+        self.failures = self.looks = 0
+
+    async def find(self, query_id: uuid.UUID, namespaces: Any) -> Receipt | None:
+        self.looks += 1
+        return next((one for one in self.kept if one.query_id == query_id), None)
 
     async def keep(self, batch: Any) -> None:
         await self.open.wait()
