@@ -9,7 +9,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from context_common import caller, deadline, topic
 from context_common.errors import TooLate, Unauthenticated
-from context_gateway.access import Operation
 from context_gateway.address import network_of
 from context_gateway.exchange import STREAMS, Exchange, check_length, check_query, whole
 from context_gateway.identity import Gate, Identity
@@ -43,7 +42,7 @@ class Admission:
             check_origin(scope["method"], exchange.headers, self._origins)
             who = await self._identify(exchange)
             await self._count(exchange, who)
-            await self._serve(who.operation, scope, receive, send)
+            await self._serve(who, scope, receive, send)
         except Exception as error:  # noqa: BLE001 - a page that may call may also read why it was refused
             self._gate.denials.note(scope, exchange.address, error)
             await exchange.fail(error, send)
@@ -68,9 +67,7 @@ class Admission:
         """Hold the caller to their rate, by address where there is no credential."""
         if who.operation.name in UNCOUNTED:
             return
-        # An open operation asks for no credential, so that what is shown may be anything.
-        shown = "authorization" in exchange.headers and not who.operation.open
-        counted_as = who.caller.principal if shown else network_of(exchange.address)
+        counted_as = who.shown or network_of(exchange.address)
         exchange.scope["state"]["charge"] = partial(self._limiter.count, "bulk", counted_as)
         standing = await self._limiter.count(who.operation.rate, counted_as)
         if standing:
@@ -78,18 +75,17 @@ class Admission:
             if standing.over:
                 raise TooMany(standing)
 
-    async def _serve(self, operation: Operation, scope: Scope, receive: Receive, send: Send) -> None:
-        lane = self._lanes[operation.rate]
+    async def _serve(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+        operation, lane = who.operation, self._lanes[who.operation.rate]
         if scope["path"] in STREAMS:
-            principal = scope["state"]["identity"].caller.principal
-            async with self._streams.place(principal), lane.place(operation.name):
+            async with self._streams.place(who.caller.principal), lane.place(operation.name):
                 await self._app(scope, receive, send)
             return
         try:
             # A body that comes slowly takes nobody's place meanwhile.
             async with asyncio.timeout(self._seconds):
                 receive = await whole(scope, receive)
-            async with lane.place(operation.name):
+            async with lane.place(operation.name, who.shown):
                 deadline.bind(self._seconds)
                 async with asyncio.timeout(self._seconds):
                     await self._app(scope, receive, send)

@@ -29,11 +29,15 @@ ANONYMOUS = "anonymous"
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks for what, and how far the text they send is to be trusted."""
+    """Who asks for what, and how far the text they send is to be trusted.
+
+    `shown` is the principal of the credential that they showed, empty where none was asked for.
+    """
 
     caller: Caller
     operation: Operation
     provenance: types_pb2.Provenance.ValueType = types_pb2.PROVENANCE_UNSPECIFIED
+    shown: str = ""
 
     @property
     def imported(self) -> types_pb2.Provenance.ValueType:
@@ -83,7 +87,8 @@ class Gate:
         if isinstance(operation, HTTPException):  # only who shows a credential is told what there is
             raise operation
         caller = credential.caller(headers.get(NAMESPACE_HEADER, ""), operation.scope, request, address)
-        return Identity(caller, operation, credential.provenance)
+        shown = "" if credential is DEVELOPER else caller.principal
+        return Identity(caller, operation, credential.provenance, shown)
 
     def _operation(self, scope: Scope) -> Operation | HTTPException:
         try:

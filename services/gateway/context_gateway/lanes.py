@@ -1,10 +1,10 @@
 """Lets in as many requests at once as are still answered in time; of the rest a few wait shortly, the others are told.
 
-Each class of route has a lane of its own, so that none can crowd out another and health always answers.
+Each class of route has a lane of its own, so that none can crowd out another and health always answers; and no caller
+holds more than half of one, so that others have a place in it whatever one asks for.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
@@ -63,7 +63,8 @@ class Lane:
         self._name, self._most, self._wait, self._target, self._clock = name, most, wait, target, clock
         self._limit = float(most if target == NEVER else min(START, most))
         self._running = 0
-        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self._held: dict[str, int] = {}  # places of each caller who has some
+        self._waiting: dict[asyncio.Future[bool], str] = {}  # whose they are, in the order in which they came
         self._shrunk = -NEVER
         self._best: dict[str, Best] = {}
         metrics.IN_FLIGHT.labels(name).set_function(lambda: self._running)
@@ -74,69 +75,103 @@ class Lane:
         """Requests that are let in at once."""
         return int(self._limit)
 
-    async def enter(self) -> float:
-        """Take a place; answers the time, for `leave`.
+    @property
+    def share(self) -> int:
+        """How many of them may be one caller's."""
+        return (self.limit + 1) // 2
+
+    async def enter(self, caller: str = "") -> float:
+        """Take a place for `caller` (empty: nobody in particular); answers the time, for `leave`.
 
         Raises:
-            Busy: There is none, and none became free in time.
+            Busy: There is none, or the caller has their share, and none became free in time.
         """
-        if self._running < self.limit and not self._waiting:
-            self._running += 1
-        elif len(self._waiting) >= self._most or not await self._queue():
+        # Where there is a place, who waits has their share already: anybody else would have been let in.
+        if self._running < self.limit and not self._has_share(caller):
+            self._take(caller)
+        elif not self._may_wait(caller) or not await self._queue(caller):
             metrics.SHED.labels(self._name).inc()
             raise Busy
         return self._clock()
 
-    def leave(self, entered: float, operation: str = "") -> None:
+    def leave(self, entered: float, operation: str = "", caller: str = "") -> None:
         """Give the place to the next, and learn from how long it was taken by `operation`, of which there are few."""
         now = self._clock()
-        self._running -= 1
+        # Where one caller is all there is, their share is all that can be full.
+        full = self._running >= self.limit or self._has_share(caller)
+        self._give_back(caller)
         best = self._best.setdefault(operation, Best(now)).note(now - entered, now)
         if now - entered > max(self._target, best * SEVERAL):
             # Once per round of requests: those that run together were all let in by the same limit.
-            if self._running >= self._limit / 2 and entered > self._shrunk:
+            if (full or self._running >= self._limit / 2) and entered > self._shrunk:
                 self._limit, self._shrunk = max(LEAST, self._limit * SHRINK), now
-        elif self._running + 1 >= self.limit:
+        elif full:
             self._limit = min(self._most, self._limit + 1 / self._limit)
         self._let_in()
 
     @asynccontextmanager
-    async def place(self, operation: str) -> AsyncIterator[None]:
+    async def place(self, operation: str, caller: str = "") -> AsyncIterator[None]:
         """A place for as long as the block lasts.
 
         Raises:
-            Busy: There is none, and none became free in time.
+            Busy: There is none, or the caller has their share, and none became free in time.
         """
-        entered = await self.enter()
+        entered = await self.enter(caller)
         try:
             yield
         finally:
-            self.leave(entered, operation)
+            self.leave(entered, operation, caller)
+
+    def _has_share(self, caller: str) -> bool:
+        return bool(caller) and self._held.get(caller, 0) >= self.share
+
+    def _take(self, caller: str) -> None:
+        self._running += 1
+        if caller:
+            self._held[caller] = self._held.get(caller, 0) + 1
+
+    def _give_back(self, caller: str) -> None:
+        self._running -= 1
+        if caller:
+            held = self._held.pop(caller) - 1
+            if held:
+                self._held[caller] = held
+
+    def _may_wait(self, caller: str) -> bool:
+        """Whether there is room to wait: as many as may run, of one caller half as many."""
+        if len(self._waiting) >= self._most:
+            return False
+        return not caller or sum(one == caller for one in self._waiting.values()) < (self._most + 1) // 2
 
     def _let_in(self) -> None:
-        while self._waiting and self._running < self.limit:
-            waiter = self._waiting.popleft()
-            if not waiter.done():
+        if not self._waiting:
+            return
+        for waiter, caller in list(self._waiting.items()):
+            if self._running >= self.limit:
+                return
+            if waiter.done():
+                del self._waiting[waiter]
+            elif not self._has_share(caller):
+                del self._waiting[waiter]
                 waiter.set_result(True)
-                self._running += 1
+                self._take(caller)
 
-    async def _queue(self) -> bool:
+    async def _queue(self, caller: str) -> bool:
         """Whether a place became free in time."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
-        self._waiting.append(waiter)
+        self._waiting[waiter] = caller
         timer = loop.call_later(self._wait, self._give_up, waiter)
         try:
             return await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.result():
-                self._running -= 1
+                self._give_back(caller)
                 self._let_in()
             raise
         finally:
             timer.cancel()
-            if waiter in self._waiting:
-                self._waiting.remove(waiter)
+            self._waiting.pop(waiter, None)
 
     def _give_up(self, waiter: "asyncio.Future[bool]") -> None:
         if not waiter.done():

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from context_common.caller import WRITE
+from context_common.caller import READ, WRITE
 from context_gateway.lanes import SIDE, START, STREAMS_EACH
 from context_gateway.limits import Limits
 from tests.support.gateway import Gateway, serve
@@ -101,6 +101,24 @@ async def test_one_caller_cannot_hold_every_stream_and_waits_for_their_own() -> 
         other = send(second)
         await until(lambda: in_flight("bulk") == STREAMS_EACH + 1)
         assert {(await one).status_code for one in (*sent, other)} == {200}
+
+
+async def test_one_caller_with_many_connections_keeps_no_other_waiting() -> None:
+    async with serve(limits=Limits(concurrency=8, queue_seconds=0.05), auth_required=True) as gateway:
+        many, one = (gateway.admin.make(READ) for _ in range(2))
+
+        def send(key: Any) -> Any:
+            headers = {"authorization": f"Bearer {key.text}"}
+            return asyncio.create_task(gateway.http.post("/api/search", json=SEARCH, headers=headers))
+
+        gateway.retrieval.pause = 0.5
+        loops = [send(many) for _ in range(40)]
+        await until(lambda: in_flight("read") == 4)
+        assert (await send(one)).status_code == 200
+        answers = [await sent for sent in loops]
+        assert Counter(answer.status_code for answer in answers).keys() == {200, 503}
+        assert {answer.headers["retry-after"] for answer in answers if answer.status_code == 503} == {"1"}
+        assert in_flight("read") == 0
 
 
 async def test_a_body_that_comes_slowly_takes_nobodys_place() -> None:

@@ -109,19 +109,54 @@ async def test_a_free_place_goes_to_who_waited_longest_and_the_queue_is_bounded(
     assert await lane.enter()
 
 
+async def test_a_caller_holds_half_of_a_lane_and_waits_for_their_own() -> None:
+    lane = Lane("test", most=4, wait=5)
+    places = [await lane.enter("ada") for _ in range(2)]
+    waiting = [asyncio.create_task(lane.enter("ada")) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(Busy):  # half of those who wait may be theirs, too
+        await lane.enter("ada")
+    for caller in ("bob", "eve"):  # past those who wait for ada's places
+        assert await asyncio.wait_for(lane.enter(caller), 1)
+    assert not any(one.done() for one in waiting)
+    lane.leave(places[0], caller="ada")
+    assert await asyncio.wait_for(waiting[0], 1)
+    assert not waiting[1].done()
+    lane.leave(0.0, caller="bob")  # a free place, and none of ada's
+    await asyncio.sleep(0)
+    assert not waiting[1].done()
+    lane.leave(places[1], caller="ada")
+    assert await asyncio.wait_for(waiting[1], 1)
+
+
+async def test_a_lane_remembers_nobody_who_has_left() -> None:
+    lane = Lane("test", most=4, wait=0)
+    for name in ("ada", "bob"):
+        async with lane.place("", name):
+            pass
+    assert lane._held == {}
+
+
+async def test_a_lane_that_one_caller_fills_learns_from_them_alone() -> None:
+    rounds = Rounds()
+    await rounds.run(1, 0.01, most=1, caller="ada")
+    assert await rounds.run(100, 0.2, caller="ada") == LEAST
+    assert await rounds.run(6000, 0.05, caller="ada") == 64
+
+
 @pytest.mark.parametrize("granted", [False, True])
 async def test_who_leaves_while_waiting_takes_no_place_along(granted: bool) -> None:
     lane = Lane("test", most=1, wait=5)
-    place = await lane.enter()
-    waiting = asyncio.create_task(lane.enter())
+    place = await lane.enter("ada")
+    waiting = asyncio.create_task(lane.enter("ada"))
     await asyncio.sleep(0)
     if granted:  # the place is theirs, and they do not know yet
-        lane.leave(place)
+        lane.leave(place, caller="ada")
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     if not granted:
-        lane.leave(place)
-    assert await asyncio.wait_for(lane.enter(), 1)
+        lane.leave(place, caller="ada")
+    assert await asyncio.wait_for(lane.enter("ada"), 1)
 
 
 class Rounds:
@@ -131,13 +166,14 @@ class Rounds:
         self.now = 0.0
         self.lane = Lane("test", most=64, wait=0, target=0.1, clock=lambda: self.now)
 
-    async def run(self, rounds: int, seconds: float, most: int = 64, operation: str = "") -> int:
+    async def run(self, rounds: int, seconds: float, most: int = 64, operation: str = "", caller: str = "") -> int:
         """The lane's limit after `rounds` of requests that take `seconds` each."""
         for _ in range(rounds):
-            entered = [await self.lane.enter() for _ in range(min(most, self.lane.limit))]
+            lets_in = self.lane.share if caller else self.lane.limit
+            entered = [await self.lane.enter(caller) for _ in range(min(most, lets_in))]
             self.now += seconds
             for one in entered:
-                self.lane.leave(one, operation)
+                self.lane.leave(one, operation, caller)
         return self.lane.limit
 
 
