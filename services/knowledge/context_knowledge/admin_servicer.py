@@ -37,7 +37,8 @@ class AdminServicer(rpc.AdminServiceServicer):
         granted, expires_at = read_grants(request.grants), _time(request, "expires_at")
         name = redaction.clean_text(request.name)
         # Not the time: who sends the same lifetime again means another end.
-        asked = Request.of(request.idempotency_key, request.grants)
+        told = pb.CreateKeyRequest(name=request.name, grants=request.grants)
+        asked = Request.of(request.idempotency_key, told)
         key, made = await self._keys.create(caller.current(), name, granted, expires_at, asked)
         return pb.CreateKeyResponse(key=write_key(key), secret=made.text)
 

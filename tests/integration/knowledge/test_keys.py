@@ -41,8 +41,9 @@ async def test_a_request_that_comes_again_makes_no_second_key(administration: Ad
     made = await administration.create_key(repeat="k-1", expires_at=ahead(days=1))
     with pytest.raises(Conflict, match=made.key.id):
         await administration.create_key(repeat="k-1", expires_at=ahead(days=1, seconds=5))
-    with pytest.raises(Conflict, match="another request"):
-        await administration.create_key(repeat="k-1", namespaces=["web", "billing"])
+    for other in ({"namespaces": ["web", "billing"]}, {"name": "another"}):
+        with pytest.raises(Conflict, match="another request"):
+            await administration.create_key(repeat="k-1", **other)
     done = await asyncio.gather(
         *(administration.create_key(repeat="k-2", namespaces=["billing"]) for _ in range(5)), return_exceptions=True
     )
