@@ -63,7 +63,15 @@ GUARD = ("If-Match", "The ETag of the version that may be changed.")
 REPEATED = ("Idempotency-Key", "Sent again within a day it is answered as the first time, and creates nothing again.")
 PREFER = ("Prefer", "`respond-async`, or `wait=` seconds for the index.")
 KEYS = "/api/admin/keys"
-REPEATABLE = ("create_adr", "create_failure", "create_meeting", "create_snapshot", "create_key", "bulk")
+REPEATABLE = (
+    "create_adr",
+    "create_failure",
+    "create_meeting",
+    "create_snapshot",
+    "create_key",
+    "create_relationship",
+    "bulk",
+)
 WRITES = ("post", "put", "patch", "delete")
 UNWAITING = ("Context", "Admin", "Embeddings")  # tags whose POSTs write no items
 

@@ -1,5 +1,6 @@
 """Reading items with what surrounds them, and edges that somebody asks for."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from context_common.errors import Invalid, NotFound
 from context_knowledge import metrics, supersession
 from context_knowledge.checks import check_edge
 from context_knowledge.model import Change, Edge, Item, ItemType, Origin, RelationshipType, Snapshot
+from context_knowledge.once import Request, claim
 from context_knowledge.store import Session, Store
 
 DEPTH = 2
@@ -87,17 +89,31 @@ class Graph:
         item, found = await self._store.read(who, work)
         return item, found[:limit], len(found)
 
-    async def create(self, who: Caller, edge: Edge) -> tuple[bool, int]:
+    async def create(self, who: Caller, edge: Edge, request: Request | None = None) -> tuple[bool, int]:
         """Draw an edge; answers whether it is new, and the change id (0 where it stood just so already).
 
         Raises:
             NotFound: One of its ends does not exist.
             Invalid: It joins an item with itself, an ADR would supersede itself, or the strength is out of range.
+            Conflict: The key of `request` was another request's.
         """
         check_edge(edge)
-        created, change_id = await self._store.write(who, lambda session: _create(session, edge))
-        metrics.RELATIONSHIPS_CREATED.inc(created)
-        return created, change_id
+        drawn = False
+
+        async def work(session: Session) -> tuple[bool, int]:
+            nonlocal drawn
+            drawn = False
+            if request and (first := await claim(session, request)):
+                created, change_id = json.loads(first)
+                return created, change_id
+            drawn, change_id = await _create(session, edge)
+            if request:
+                await session.once.keep(request.key, json.dumps([drawn, change_id]).encode())
+            return drawn, change_id
+
+        answered = await self._store.write(who, work)
+        metrics.RELATIONSHIPS_CREATED.inc(drawn)
+        return answered
 
     async def delete(self, who: Caller, edge: Edge) -> int:
         """Remove an edge; answers the change id.

@@ -99,7 +99,8 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         self, request: pb.CreateRelationshipRequest, context: Context
     ) -> pb.CreateRelationshipResponse:
         edge = _edge(request.relationship)
-        created, change_id = await self._graph.create(caller.current(), edge)
+        asked = Request.of(request.idempotency_key, request.relationship)
+        created, change_id = await self._graph.create(caller.current(), edge, asked)
         await self._store.settle()
         return pb.CreateRelationshipResponse(relationship=wire.write_edge(edge), created=created, change_id=change_id)
 

@@ -95,12 +95,13 @@ async def test_the_document_says_which_headers_count(gateway: Gateway) -> None:
         ("/api/context/snapshot", "post"),
         ("/api/bulk", "post"),
         ("/api/admin/keys", "post"),
+        ("/api/graph/relationships", "post"),
     }
     assert {of for of, names in taken.items() if "Idempotency-Key" in names} >= repeatable
     assert "If-Match" in taken["/api/adr/{id}", "patch"]
     assert "If-Match" in taken["/api/admin/review/{id}", "post"]
     assert "If-Match" not in taken["/api/admin/keys/{id}", "delete"]
-    assert "Idempotency-Key" not in taken["/api/graph/relationships", "post"]
+    assert "Idempotency-Key" not in taken["/api/graph/relationships", "delete"]
 
 
 async def test_the_docs_page_needs_nothing_from_anywhere(gateway: Gateway) -> None:

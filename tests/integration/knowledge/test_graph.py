@@ -8,7 +8,7 @@ import pytest
 
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import types_pb2 as types
-from context_common.errors import Invalid, NotFound
+from context_common.errors import Conflict, Invalid, NotFound
 from context_knowledge import graph
 from tests.support.items import adr, failure
 from tests.support.knowledge import Knowledge
@@ -21,6 +21,26 @@ async def draw(knowledge: Knowledge, from_: Any, to: Any, kind: Any = RELATED, s
     names = [f"ADR-{end:03d}" if isinstance(end, int) else end for end in (from_, to)]
     edge = types.Relationship(from_id=names[0], to_id=names[1], type=kind, strength=strength)
     return await knowledge.ask("CreateRelationship", pb.CreateRelationshipRequest(relationship=edge))
+
+
+async def test_a_relationship_is_drawn_once_for_its_key(knowledge: Knowledge) -> None:
+    for _ in range(3):
+        await knowledge.create(adr())
+
+    async def ask(to: str, strength: float = 0) -> Any:
+        edge = types.Relationship(from_id="ADR-001", to_id=to, type=RELATED, strength=strength)
+        request = pb.CreateRelationshipRequest(relationship=edge, idempotency_key="k-1")
+        return await knowledge.ask("CreateRelationship", request)
+
+    first = await ask("ADR-002")
+    assert (first.created, first.change_id > 0) == (True, True)
+    await draw(knowledge, 1, 2, strength=0.5)
+    assert await ask("ADR-002") == first
+    for other in (("ADR-003", 0.0), ("ADR-002", 0.7)):
+        with pytest.raises(Conflict):
+            await ask(*other)
+    edges = await knowledge.rows("SELECT to_id, strength FROM relationships")
+    assert [(row["to_id"], row["strength"]) for row in edges] == [("ADR-002", 0.5)]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from context.v1 import types_pb2 as types
 from context_common.client import call
 from context_common.errors import NotFound
 from context_gateway.answers import answer, preference
-from context_gateway.api import BUDGET, clients, router
+from context_gateway.api import BUDGET, clients, idempotency_key, router
 from context_gateway.indexed import wait_indexed
 from context_gateway.schemas import answers
 from context_gateway.schemas.fields import canonical_id
@@ -51,7 +51,7 @@ async def create_relationship(request: Request, body: Ends) -> Response:
         type=relationship_number(body.type),
         strength=1.0 if body.strength is None else body.strength,
     )
-    message = knowledge.CreateRelationshipRequest(relationship=edge)
+    message = knowledge.CreateRelationshipRequest(relationship=edge, idempotency_key=idempotency_key(request))
     drawn = await call(clients(request).knowledge.CreateRelationship, message, within=BUDGET)
     point = (drawn.relationship.from_id, drawn.change_id)
     (indexed,) = await wait_indexed(clients(request), [point], preferred.seconds)
