@@ -46,6 +46,8 @@ TELLING: Mapping[str, tuple[str, ...]] = {
     "meeting": ("decisions",),
     "snapshot": ("commit_message",),
 }
+# Fields that are only searched, after all others.
+AUTHOR, SOURCE = "Author", "Source"
 # Shown, but said by a filter or an edge rather than searched for as words.
 NOT_TEXT = frozenset({"supersedes", "superseded_by", "severity", "occurrence_count", "first_seen", "last_seen"})
 DATES = {"adr": "created_date", "failure": "incident_date", "meeting": "date", "snapshot": "date"}
@@ -102,9 +104,9 @@ def sections(document: Document) -> Iterator[Section]:
     """The texts of `document`, field by field: those it shows, then those that are only searched."""
     yield from shown_sections(document.type, document.payload)
     if document.author:
-        yield Section("Author", document.author)
+        yield Section(AUTHOR, document.author)
     if document.source_uri:
-        yield Section("Source", document.source_uri)
+        yield Section(SOURCE, document.source_uri)
 
 
 def shown_sections(item_type: str, payload: Mapping[str, Any]) -> Iterator[Section]:

@@ -5,6 +5,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from context_retrieval.chunks import SENTENCE
+from context_retrieval.document import AUTHOR, SOURCE
 
 STEM = 5  # characters by which two forms of a word are taken for the same
 LABEL = 40  # characters of one, at most
@@ -14,9 +15,10 @@ BORDER = "· "  # between two fields
 def excerpt(passage: str, question: Iterable[str], most: int) -> str:
     """At most `most` characters of `passage`: its sentence with most words of `question`, and what follows it.
 
-    Between two fields stands a dot, or they would read as one sentence.
+    Author and source are left out, which may have the question's words and say nothing to it: where there is nothing
+    else, so is all. Between two fields stands a dot, or they would read as one sentence.
     """
-    sentences = _sentences(passage)
+    sentences = _sentences(_body(passage))
     if not sentences:
         return ""
     stems = _stems(tuple(question))
@@ -45,6 +47,16 @@ class Sentence(NamedTuple):
 
     text: str
     first: bool
+
+
+def _body(passage: str) -> str:
+    """`passage` without author and source, which end an item's text, each on a line of its own."""
+    for label in (f"{SOURCE}:\n", f"{AUTHOR}:\n"):
+        start = passage.rfind(label)
+        begins = start == 0 or passage[:start].endswith("\n\n")
+        if start >= 0 and begins and "\n" not in passage[start + len(label) :]:
+            passage = passage[:start].rstrip()
+    return passage
 
 
 def _sentences(passage: str) -> list[Sentence]:
