@@ -32,6 +32,8 @@ def _check(wanted: Filter) -> None:
         problems.one_of("severity", wanted.severity, SEVERITIES)
     problems.day("from", wanted.from_date)
     problems.day("to", wanted.to_date)
+    if wanted.from_date and wanted.to_date and wanted.from_date > wanted.to_date:
+        problems.add("from", "is after to")
     for tag in wanted.tags:
         problems.text("tags", tag, TAG)
     problems.text("q", wanted.text, TITLE)

@@ -108,6 +108,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"statuses": ["resolved"], "type": types.ITEM_TYPE_ADR}, "status"),
     ({"severity": "awful"}, "severity"),
     ({"from_date": "2024-02-30"}, "from"),
+    ({"from_date": "2024-02-02", "to_date": "2024-02-01"}, "from"),
     ({"to_date": "20240201"}, "to"),
     ({"tags": ["a\0"]}, "tags"),
     ({"author": "\0"}, "author"),
