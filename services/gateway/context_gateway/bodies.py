@@ -32,17 +32,30 @@ class JsonRequest(Request):
 
 
 class JsonRoute(APIRoute):
-    """A route whose handler gets a JsonRequest."""
+    """A route whose handler gets a JsonRequest, and whose query has only what it declares."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, given our request."""
         handler = super().get_route_handler()
+        takes_query = bool(self.dependant.query_params)  # whose own model refuses unknown names
 
         async def handle(request: Request) -> Response:
             confirm(request.scope)
+            if request.scope["query_string"] and not takes_query:
+                _refuse_query(request)
             return await handler(JsonRequest(request.scope, request.receive))
 
         return handle
+
+
+def _refuse_query(request: Request) -> None:
+    """Refuse every parameter, by name; but what anybody may ask, such as a probe, takes what stands there for caches.
+
+    Raises:
+        Refused: 400.
+    """
+    if not request.scope["state"]["identity"].operation.open:
+        raise Refused(400, {name: ["is unknown"] for name in request.query_params})
 
 
 def require_media_type(given: str | None, wanted: str) -> None:

@@ -276,6 +276,34 @@ async def test_what_is_not_there_is_a_404(gateway: Gateway, path: str) -> None:
         problem(answer, 404, "not_found")
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/context/query"),
+        ("POST", "/api/adr"),
+        ("POST", "/api/bulk"),
+        ("PATCH", "/api/adr/ADR-001"),
+        ("DELETE", "/api/adr/ADR-001"),
+        ("POST", "/api/graph/relationships"),
+        ("POST", "/api/search"),
+        ("POST", "/api/admin/keys"),
+        ("GET", "/api/skills"),
+        ("GET", "/api/adr"),
+    ],
+)
+async def test_an_unknown_parameter_is_refused_by_name_whatever_the_method(
+    gateway: Gateway, method: str, path: str
+) -> None:
+    answer = await gateway.http.request(method, f"{path}?colour=red&x", content=b"{}", headers=JSON)
+    details = problem(answer, 400, "bad_request")["details"]
+    assert (details["colour"], details["x"]) == (["is unknown"], ["is unknown"])
+    assert gateway.knowledge.requests == gateway.retrieval.requests == gateway.admin.requests == []
+
+
+async def test_a_probe_may_have_a_query(gateway: Gateway) -> None:
+    assert (await gateway.http.get("/livez?now=1")).status_code == 200
+
+
 async def test_a_method_that_is_not_there_is_a_405_that_names_those_that_are(gateway: Gateway) -> None:
     answer = await gateway.http.post("/api/adr/ADR-001", json={})
     problem(answer, 405, "method_not_allowed")
