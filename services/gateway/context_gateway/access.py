@@ -111,7 +111,8 @@ class Table:
             return operation
         if not methods:
             raise Refused(404, detail="There is no such address.")
-        raise HTTPException(405, headers={"Allow": ", ".join(sorted(methods))})
+        allowed = {*methods, "HEAD"} if "GET" in methods else methods
+        raise HTTPException(405, headers={"Allow": ", ".join(sorted(allowed))})
 
     def _methods(self, node: Mapping[str, Any], segments: list[str]) -> Mapping[str, Operation]:
         """What stands at the end of a path; a literal segment goes before a parameter, both before a mount's rest."""

@@ -67,7 +67,7 @@ def create_app(clients: Clients, settings: Settings, limiter: Limiter) -> FastAP
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=TAKEN,
             expose_headers=EXPOSED,
         )

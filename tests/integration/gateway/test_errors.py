@@ -307,7 +307,7 @@ async def test_a_probe_may_have_a_query(gateway: Gateway) -> None:
 async def test_a_method_that_is_not_there_is_a_405_that_names_those_that_are(gateway: Gateway) -> None:
     answer = await gateway.http.post("/api/adr/ADR-001", json={})
     problem(answer, 405, "method_not_allowed")
-    assert answer.headers["allow"] == "DELETE, GET, PATCH, PUT"
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, PATCH, PUT"
 
 
 @pytest.mark.parametrize(

@@ -116,6 +116,25 @@ async def test_the_docs_page_needs_nothing_from_anywhere(gateway: Gateway) -> No
         assert path in page.text
 
 
+@pytest.mark.parametrize(
+    "path", ["/livez", "/health", "/docs", "/api/adr/ADR-001", "/api/adr?limit=x", "/api/adr/ADR-9", "/nowhere"]
+)
+async def test_head_is_get_without_a_body(gateway: Gateway, path: str) -> None:
+    await gateway.http.post("/api/adr", json={"title": "t", "decision": "d"})
+    own = {"x-request-id", "date", "content-length" if path == "/health" else ""}  # which tells the time
+    got, head = await gateway.http.get(path), await gateway.http.head(path)
+    assert (head.status_code, head.content) == (got.status_code, b"")
+    for name in (got.headers.keys() | head.headers.keys()) - own:
+        assert head.headers[name] == got.headers[name]
+    request = f"HEAD {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    assert (await gateway.raw(request.encode())).endswith(b"\r\n\r\n")
+
+
+async def test_head_of_what_is_only_written_is_a_405(gateway: Gateway) -> None:
+    answer = await gateway.http.head("/api/bulk")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
 async def test_every_answer_carries_the_same_headers(gateway: Gateway) -> None:
     for path in ("/api/adr", "/nowhere", "/livez", "/api/adr?limit=x"):
         headers = (await gateway.http.get(path)).headers

@@ -83,7 +83,7 @@ def test_what_has_no_row_is_refused() -> None:
 def test_a_method_that_is_not_there_is_told_which_are() -> None:
     with pytest.raises(HTTPException) as caught:
         Table().find("POST", "/api/adr/ADR-001")
-    assert caught.value.headers == {"Allow": "DELETE, GET, PATCH, PUT"}
+    assert caught.value.headers == {"Allow": "DELETE, GET, HEAD, PATCH, PUT"}
 
 
 def test_a_mount_is_one_row_for_all_below_it_and_needs_one() -> None:
