@@ -6,6 +6,7 @@ from email.message import Message
 from typing import Any
 
 from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -23,7 +24,7 @@ class JsonRequest(Request):
         """The bytes of the body, declared as JSON."""
         raw = await super().body()
         if raw:
-            require_media_type(self.headers.get("content-type"), "application/json")
+            require_media_type(self.headers, "application/json")
         return raw
 
     async def json(self) -> Any:
@@ -58,10 +59,13 @@ def _refuse_query(request: Request) -> None:
         raise Refused(400, {name: ["is unknown"] for name in request.query_params})
 
 
-def require_media_type(given: str | None, wanted: str) -> None:
-    """Raise Refused (415) unless the Content-Type `given` is `wanted`, or JSON by suffix, in UTF-8."""
+def require_media_type(headers: Headers, wanted: str) -> None:
+    """Raise Refused (415) unless the body is said to be `wanted`, or JSON by suffix, in UTF-8 and as it is."""
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise Refused(415, {"Content-Encoding": ["must be identity: send the body uncompressed"]})
     message = Message()
-    message["content-type"] = given or "none/none"
+    message["content-type"] = headers.get("content-type") or "none/none"
     media_type = message.get_content_type()
     suits = media_type == wanted or (wanted == "application/json" and media_type.endswith("+json"))
     charset = message.get_content_charset("utf-8")

@@ -1,5 +1,6 @@
 """Whatever goes wrong is a problem document with the right status, and bad input is never our fault."""
 
+import gzip
 import json
 from itertools import product
 from typing import Any
@@ -274,6 +275,16 @@ async def test_what_is_not_there_is_a_404(gateway: Gateway, path: str) -> None:
     for method in ("GET", "PATCH") if path.startswith("/api/adr/ADR") else ("GET",):
         answer = await gateway.http.request(method, path, json={"title": "t"} if method == "PATCH" else None)
         problem(answer, 404, "not_found")
+
+
+@pytest.mark.parametrize(("path", "media_type"), [("/api/adr", "json"), ("/api/bulk", "x-ndjson")])
+async def test_a_compressed_body_is_a_415_that_says_so(gateway: Gateway, path: str, media_type: str) -> None:
+    content = gzip.compress(json.dumps(ADR | {"type": "adr"}).encode())
+    headers = {"Content-Type": f"application/{media_type}"}
+    answer = await gateway.http.post(path, content=content, headers=headers | {"Content-Encoding": "gzip"})
+    assert "uncompressed" in problem(answer, 415, "unsupported_media_type")["detail"]
+    plain = await gateway.http.post("/api/adr", json=ADR, headers={"Content-Encoding": "identity"})
+    assert plain.status_code == 201
 
 
 @pytest.mark.parametrize(

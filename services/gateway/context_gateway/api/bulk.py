@@ -42,7 +42,7 @@ async def bulk(request: Request) -> Response:
 
     With an `Idempotency-Key` the same stream may be sent again whole: what was recorded is answered as the first time.
     """
-    require_media_type(request.headers.get("content-type"), MEDIA_TYPE)
+    require_media_type(request.headers, MEDIA_TYPE)
     return BulkResponse(request, preference(request.headers, MOST_WAIT), idempotency_key(request))
 
 
