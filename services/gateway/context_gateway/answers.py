@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from context_common.errors import Stale
@@ -52,11 +53,14 @@ def expected_version(headers: Headers) -> int:
 
     Raises:
         Stale: The header names no version that can ever match.
+        HTTPException: 400, it names several: which of them was read is not said, and so not what may be overwritten.
     """
-    given = headers.get("if-match", "").strip()
+    given = ", ".join(headers.getlist("if-match")).strip()
     if given in ("", "*"):
         return 0
     match = ETAG.fullmatch(given)
+    if match is None and "," in given:
+        raise HTTPException(400, "If-Match takes one ETag as this service gave it, and no list of them")
     version = (match[1] or match[2] or "") if match else ""
     if not version.isdecimal() or len(version) > 19 or not 0 < int(version) <= LARGEST_VERSION:
         raise Stale(f"no version is {given[:100]!r}: If-Match takes one ETag as this service gave it")

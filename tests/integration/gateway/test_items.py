@@ -141,7 +141,7 @@ async def test_a_meetings_title_is_changed_under_its_own_name(gateway: Gateway) 
 
 @pytest.mark.parametrize(
     ("given", "status"),
-    [('"1"', 200), ('W/"1"', 200), ("1", 200), ("*", 200), ('"2"', 412), ('"abc"', 412), ('"1", "2"', 412), ("-", 412)],
+    [('"1"', 200), ('W/"1"', 200), ("1", 200), ("*", 200), ('"2"', 412), ('"abc"', 412), ('"1,2"', 412), ("-", 412)],
 )
 async def test_if_match_guards_a_change(gateway: Gateway, given: str, status: int) -> None:
     await gateway.http.post("/api/adr", json=ADR)
@@ -150,6 +150,15 @@ async def test_if_match_guards_a_change(gateway: Gateway, given: str, status: in
     if status == 412:
         assert answer.json()["code"] == "version_mismatch"
         assert gateway.knowledge.items["ADR-001"].title == "Use Postgres"
+
+
+async def test_a_list_of_versions_is_no_conflict(gateway: Gateway) -> None:
+    await gateway.http.post("/api/adr", json=ADR)
+    for given in ([("If-Match", '"1", "2"')], [("If-Match", '"1"'), ("If-Match", 'W/"2"')]):
+        answer = await gateway.http.patch("/api/adr/ADR-001", json={"title": "Now"}, headers=given)
+        assert answer.status_code == 400
+        assert "one ETag" in answer.json()["detail"]
+    assert gateway.knowledge.items["ADR-001"].title == "Use Postgres"
 
 
 async def test_a_delete_says_when_the_item_is_gone(gateway: Gateway) -> None:
