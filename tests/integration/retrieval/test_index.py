@@ -2,13 +2,18 @@
 
 import asyncio
 import random
+import secrets
+import shutil
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from context.v1 import knowledge_pb2, types_pb2
 from context.v1 import retrieval_pb2 as pb
@@ -20,6 +25,9 @@ from context_retrieval.passages import Text
 from context_retrieval.store import SESSION, Index, configure
 from tests.support import items
 from tests.support.retrieval import FakeEmbedding, FakeKnowledge, Retrieval, ids, running
+
+MIGRATIONS = Path(__file__).parents[3] / "services/retrieval/context_retrieval/migrations"
+FORGOTTEN = "0011_forgotten.sql"
 
 
 def sentence(number: int) -> str:
@@ -456,7 +464,7 @@ async def test_the_statistics_equal_a_recount_after_anything(retrieval: Retrieva
                 retrieval.knowledge.put(some_item(random_, item_id), namespace)
         await retrieval.settled()
         kept = (
-            await retrieval.rows("SELECT namespace, lexeme, documents FROM terms WHERE documents <> 0 ORDER BY 1, 2"),
+            await retrieval.rows("SELECT namespace, lexeme, documents FROM terms ORDER BY 1, 2"),
             await retrieval.rows("SELECT namespace, documents, total_length, chunks FROM namespace_stats ORDER BY 1"),
         )
         terms, stats = await recount(retrieval)
@@ -468,8 +476,10 @@ async def test_many_writers_of_the_same_items_neither_deadlock_nor_miscount(
     retrieval: Retrieval, database_url: str
 ) -> None:
     def entry(number: int, change: int) -> Entry:
-        words = Words("", "", f"shared word{number} change{change}", "", 3)
-        return Entry(Document(Key("web", f"ADR-{number:03d}"), change, type="adr", in_force=True), words, b"", ())
+        # Words that many writers bring and take away at once: few have each, and a third of the changes are deletions.
+        words = Words("", "", f"word{number} change{change % 7} other{change % 5}", "", 3)
+        document = Document(Key("web", f"ADR-{number:03d}"), change, deleted=change % 3 == 0, type="adr", in_force=True)
+        return Entry(document, words, b"", ())
 
     async with postgres.open_pool(database_url, SESSION, name="test", size=12, configure=configure) as pool:
         index, random_ = Index(pool), random.Random(3)
@@ -489,8 +499,51 @@ async def test_many_writers_of_the_same_items_neither_deadlock_nor_miscount(
     rows = await retrieval.rows("SELECT item_id, change_id FROM documents")
     assert {row["item_id"]: row["change_id"] for row in rows} == newest
     terms, stats = await recount(retrieval)
-    assert await retrieval.rows("SELECT * FROM terms WHERE documents <> 0 ORDER BY 1, 2") == terms
-    assert stats[0]["documents"] == len(newest)
+    assert await retrieval.rows("SELECT * FROM terms ORDER BY 1, 2") == terms
+    assert stats[0]["documents"] == sum(change % 3 > 0 for change in newest.values())
+
+
+async def test_words_that_no_document_has_any_more_are_forgotten(retrieval: Retrieval) -> None:
+    lexemes = "SELECT lexeme FROM terms ORDER BY 1"
+    await retrieval.put(items.adr(id="ADR-001", title="Kept", decision="both", tags=[]))
+    before = await retrieval.rows(lexemes)
+    await retrieval.put(items.adr(id="ADR-002", title="Whisper", decision="both", tags=[]))
+    assert {"lexeme": "whisper"} in await retrieval.rows(lexemes)
+    retrieval.knowledge.delete("ADR-002")
+    await retrieval.settled()
+    assert await retrieval.rows(lexemes) == before
+    await retrieval.put(items.adr(id="ADR-003", title="Whisper", tags=[]))
+    assert await retrieval.search("whisper", mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-003"]
+
+
+async def test_words_that_the_release_before_left_are_forgotten_by_an_owner_whom_the_policies_hold(
+    make_database: Callable[[], str], tmp_path: Path
+) -> None:
+    url, owner = make_database(), f"owner_{secrets.token_hex(4)}"
+    for file in MIGRATIONS.glob("*.sql"):
+        if file.name < FORGOTTEN:
+            shutil.copy(file, tmp_path)
+    with psycopg.connect(url, autocommit=True) as superuser:
+        superuser.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE").format(sql.Identifier(owner)))
+        try:
+            for role in ("context_retrieval", "context_indexer", "context_views"):
+                grant = sql.SQL("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET TRUE")
+                superuser.execute(grant.format(sql.Identifier(role), sql.Identifier(owner)))
+            name = sql.Identifier(urlsplit(url).path.lstrip("/"))
+            superuser.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, sql.Identifier(owner)))
+            superuser.execute("CREATE EXTENSION vector")
+            theirs = url.replace("//postgres@", f"//{owner}@")
+            await postgres.migrate(theirs, schema="retrieval", directory=tmp_path)
+            superuser.execute(
+                "INSERT INTO retrieval.documents (namespace, item_id, change_id) VALUES ('web', 'ADR-1', 1)"
+            )
+            superuser.execute("INSERT INTO retrieval.terms VALUES ('web', 'gone', 0), ('web', 'there', 1)")
+            assert FORGOTTEN in await postgres.migrate(theirs, schema="retrieval", directory=MIGRATIONS)
+            assert superuser.execute("SELECT lexeme FROM retrieval.terms").fetchall() == [("there",)]
+        finally:
+            superuser.execute(sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(sql.Identifier(owner)))
+            superuser.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(owner)))
+            superuser.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(owner)))
 
 
 async def test_two_replicas_share_the_feed_and_wake_each_others_callers(database_url: str) -> None:

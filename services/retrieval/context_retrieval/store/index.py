@@ -66,6 +66,11 @@ COUNT_TERMS = """
 INSERT INTO terms (namespace, lexeme, documents)
 SELECT * FROM unnest(%(namespaces)s::text[], %(lexemes)s::text[], %(changes)s::bigint[])
 ON CONFLICT (namespace, lexeme) DO UPDATE SET documents = terms.documents + excluded.documents"""
+# What no document has any more is not kept: it may be what somebody had deleted. These rows are ours already, so nobody
+# is waited for; who waits for them inserts them anew.
+DROP_TERMS = """
+DELETE FROM terms USING unnest(%(namespaces)s::text[], %(lexemes)s::text[]) AS left_out (namespace, lexeme)
+WHERE terms.namespace = left_out.namespace AND terms.lexeme = left_out.lexeme AND terms.documents <= 0"""
 COUNT_NAMESPACE = """
 INSERT INTO namespace_stats (namespace, documents, total_length, chunks) VALUES (%s, %s, %s, %s)
 ON CONFLICT (namespace) DO UPDATE SET
@@ -276,12 +281,10 @@ class Index:
         """Add to the statistics, in one order, last of all: these rows are everybody's."""
         changed = sorted((place, change) for place, change in terms.items() if change)
         if changed:
-            counts = {
-                "namespaces": [namespace for (namespace, _), _ in changed],
-                "lexemes": [lexeme for (_, lexeme), _ in changed],
-                "changes": [change for _, change in changed],
-            }
+            counts = {**_places(changed), "changes": [change for _, change in changed]}
             await connection.execute(COUNT_TERMS, counts)
+        if left_out := [(place, change) for place, change in changed if change < 0]:
+            await connection.execute(DROP_TERMS, _places(left_out))
         for namespace, total in sorted(totals.items()):
             if any(total):
                 await connection.execute(COUNT_NAMESPACE, (namespace, *total))
@@ -290,6 +293,12 @@ class Index:
 def _keys(keys: Iterable[Key]) -> dict[str, Any]:
     pairs = list(keys)
     return {"namespaces": [key.namespace for key in pairs], "ids": [key.item_id for key in pairs]}
+
+
+def _places(changed: Iterable[tuple[tuple[str, str], int]]) -> dict[str, list[str]]:
+    """Where in `terms` something changes."""
+    namespaces, lexemes = zip(*(place for place, _ in changed), strict=True)
+    return {"namespaces": list(namespaces), "lexemes": list(lexemes)}
 
 
 def _key(row: Row) -> Key:
