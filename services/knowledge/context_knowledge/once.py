@@ -46,11 +46,14 @@ async def claim(session: Session, request: Request) -> bytes | None:
     """The answer to the same request before; None where this is the first, whose answer is to be kept.
 
     Raises:
-        Conflict: The key was another request's.
+        Conflict: The key was another request's, or what it recorded was erased by the database's owner.
     """
     first = await session.once.claim(request.key, request.digest, KEPT)
     if first and first.digest != request.digest:
         raise Conflict("that idempotency key was used for another request")
+    if first and not first.answer:
+        # Neither the first answer, which had the text, nor a second item, which would have it again.
+        raise Conflict("what was recorded with that idempotency key was erased")
     return first.answer if first else None
 
 

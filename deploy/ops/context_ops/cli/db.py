@@ -1,4 +1,4 @@
-"""`contextctl db`: a look into the database, for whoever is called because it is slow or full."""
+"""`contextctl db`: for whoever is called because the database is slow or full, or holds what it must not."""
 
 from dataclasses import asdict
 from enum import StrEnum
@@ -12,7 +12,7 @@ from context_ops.cli.groups import HELP_OPTIONS
 from context_ops.cli.options import Database
 
 app = typer.Typer(
-    help="Look into the database.",
+    help="Look into the database, tend it, and take out of it what must not be there.",
     no_args_is_help=True,
     rich_markup_mode=None,
     add_completion=False,
@@ -100,6 +100,27 @@ def upkeep(
     url = Settings.from_env(session.environ, url=database).owner()
     steps = [asdict(step) for step in tend(url, [name for name in methods if name is not Method.NONE], memory)]
     session.answer({"steps": steps}, show.upkeep)
+
+
+@command(app, local=True)
+def erase(
+    session: Session,
+    item_id: Annotated[str, typer.Argument(metavar="ID", help="As it was given out, such as ADR-050.")],
+    of: Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="Whose item it is or was.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Without a question.")] = False,
+    database: Database = "",
+) -> None:
+    """Take an item's text out of all its versions for good. Example: contextctl db erase ADR-050 --namespace web."""
+    from context_ops.cli import show
+    from context_ops.settings import Settings
+    from context_ops.store import connect, erasure
+
+    url = Settings.from_env(session.environ, url=database).owner()
+    if not yes:
+        typer.confirm(f"Take {item_id} of {of} out of the database for good?", abort=True, err=True)
+    with connect(url) as connection:
+        done = erasure.erase(connection, of, item_id)
+    session.answer({"id": item_id, "namespace": of, **asdict(done)}, show.erased)
 
 
 def _ask(session: Session, database: str, question: Any, *values: Any) -> Any:

@@ -117,6 +117,19 @@ def indexes(console: Console, content: Content) -> None:
     console.print(rows)
 
 
+def erased(console: Console, content: Content) -> None:
+    """What is gone, and what is not."""
+    was = "It stood, and was deleted first. " if content["deleted"] else ""
+    console.print(
+        f"{was}{content['id']} of {content['namespace']}: {content['versions']} versions say nothing any more,"
+        f" {content['answers']} answers kept for Idempotency-Keys are gone. The index follows."
+    )
+    console.print(
+        "Backups from before still have it, until they have had their time; so do receipts of questions and other items"
+        " that quote it."
+    )
+
+
 def upkeep(console: Console, content: Content) -> None:
     """What was done."""
     rows = columns("step", "name", "before", "after", "seconds")

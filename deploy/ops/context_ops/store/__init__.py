@@ -16,7 +16,7 @@ from context_common.scrub import scrub
 from context_common.settings import SettingsError
 
 Connection: TypeAlias = psycopg.Connection[DictRow]
-FAILED, USAGE, REFUSED, AWAY = 1, 2, 4, 5  # exit codes
+FAILED, USAGE, NOT_FOUND, REFUSED, AWAY = 1, 2, 3, 4, 5  # exit codes
 # Values read the same on every server, and nothing that takes long is given up.
 SESSION = {
     "client_encoding": "UTF8",

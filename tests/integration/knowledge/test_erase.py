@@ -1,0 +1,207 @@
+"""What the database's owner erases is in no version and no kept answer, and nobody else can do it."""
+
+import asyncio
+import hashlib
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from context.v1 import knowledge_pb2 as pb
+from context.v1 import types_pb2 as types
+from context_client.errors import CommandFailed
+from context_common import postgres
+from context_common.errors import Conflict, NotFound
+from context_ops.store import connect
+from context_ops.store.erasure import Erased, erase
+from tests.support.backups import contextctl
+from tests.support.items import adr, failure
+from tests.support.knowledge import Knowledge
+
+SECRET = "the-name-of-somebody"
+BLANK = "UPDATE item_versions SET content = '{}'"
+ERASING = "SELECT set_config('context.erasing', 'on', true), set_config('context.namespaces', '{web}', true)"
+MIGRATIONS = Path(__file__).parents[3] / "services/knowledge/context_knowledge/migrations"
+ROLES = ("context_knowledge", "context_feed", "context_views", "context_backup")
+
+
+async def erased(knowledge: Knowledge, item_id: str, namespace: str = "web") -> Erased:
+    def work() -> Erased:
+        with connect(knowledge.url) as connection:
+            return erase(connection, namespace, item_id)
+
+    return await asyncio.to_thread(work)
+
+
+async def everything(knowledge: Knowledge) -> str:
+    """All that the tables say, in bytes as well."""
+    tables = await knowledge.rows("SELECT tablename FROM pg_tables WHERE schemaname = 'knowledge'")
+    said = []
+    for row in tables:
+        table = sql.Identifier(row["tablename"])
+        said += await knowledge.rows(sql.SQL("SELECT {}::text AS said FROM {}").format(table, table))
+    answers = await knowledge.rows("SELECT encode(answer, 'escape') AS said FROM idempotency")
+    return "\n".join(row["said"] for row in (*said, *answers))
+
+
+async def create(knowledge: Knowledge, item: types.Item, key: str) -> pb.Recorded:
+    request = pb.CreateItemRequest(item=item, idempotency_key=key)
+    response: pb.CreateItemResponse = await knowledge.ask("CreateItem", request)
+    return response.recorded
+
+
+async def test_what_stands_is_deleted_and_says_nothing_in_any_version(knowledge: Knowledge) -> None:
+    await create(knowledge, failure(SECRET, source_uri=f"docs/{SECRET}.md", tags=[SECRET]), "k-1")
+    await create(knowledge, failure("Another, like FAIL-001"), "k-2")
+    await knowledge.update(
+        types.Item(id="FAIL-001", failure=types.Failure(resolution=f"Told {SECRET}.")), ["failure.resolution"]
+    )
+    await knowledge.drain()
+    assert SECRET in await everything(knowledge)
+    assert await erased(knowledge, "FAIL-001") == Erased(deleted=True, versions=3, answers=1)
+    assert SECRET not in await everything(knowledge)
+    with pytest.raises(NotFound):
+        await knowledge.get("FAIL-001")
+    changes = {change.item_id: change.HasField("item") for change in await knowledge.lease()}
+    assert changes == {"FAIL-001": False, "FAIL-002": True}, "the index is told of the item, and of who named it"
+    assert (await knowledge.get("FAIL-002")).reference_count == 0
+    lines = await knowledge.rows(
+        "SELECT action, principal, detail FROM audit WHERE item_id = 'FAIL-001' ORDER BY entry"
+    )
+    assert [line["action"] for line in lines] == ["create", "update", "delete", "erase"]
+    assert lines[-1] == {"action": "erase", "principal": "owner:postgres", "detail": "3 versions, 1 answers"}
+
+
+async def test_what_was_deleted_before_says_nothing_either_and_its_id_stays_used(knowledge: Knowledge) -> None:
+    await knowledge.create(adr(SECRET))
+    await knowledge.delete("ADR-001")
+    await knowledge.create(adr("Kept"))
+    await knowledge.as_("billing").create(adr("Kept there"))
+    kept = await knowledge.rows("SELECT * FROM item_versions WHERE id = 'ADR-002' OR namespace = 'billing' ORDER BY 1")
+    assert await erased(knowledge, "ADR-001") == Erased(deleted=False, versions=2, answers=0)
+    assert SECRET not in await everything(knowledge)
+    now = await knowledge.rows("SELECT * FROM item_versions WHERE id = 'ADR-002' OR namespace = 'billing' ORDER BY 1")
+    assert now == kept
+    with pytest.raises(Conflict, match="was deleted"):
+        await knowledge.create(adr(id="ADR-001"))
+
+
+async def test_a_request_that_comes_again_gets_neither_the_text_nor_a_second_item(knowledge: Knowledge) -> None:
+    item, other = adr(SECRET), adr("Like ADR-001", id="ADR-0011")
+    await create(knowledge, item, "k-1")
+    answer = await create(knowledge, other, "k-2")
+    await erased(knowledge, "ADR-001")
+    with pytest.raises(Conflict, match="erased"):
+        await create(knowledge, item, "k-1")
+    assert await create(knowledge, other, "k-2") == answer
+    assert await knowledge.count("items") == 1
+
+
+async def test_an_answer_stays_the_first_after_a_deletion_that_is_no_erasure(knowledge: Knowledge) -> None:
+    first = await create(knowledge, adr("One"), "k-1")
+    await knowledge.delete("ADR-001")
+    assert await create(knowledge, adr("One"), "k-1") == first
+    assert await knowledge.count("items") == 0
+
+
+async def test_what_was_never_there_or_is_chained_is_refused_and_nothing_happens(knowledge: Knowledge) -> None:
+    await knowledge.create(adr("Old"))
+    await knowledge.create(adr("New", supersedes=["ADR-001", "ADR-009"]))
+    before = await everything(knowledge)
+    for item_id, namespace, code in (("ADR-009", "web", 3), ("ADR-001", "billing", 3), ("ADR-002", "web", 4)):
+        with pytest.raises(CommandFailed) as refused:
+            await erased(knowledge, item_id, namespace)
+        assert refused.value.code == code
+    assert await everything(knowledge) == before
+    await knowledge.delete("ADR-002")
+    assert (await erased(knowledge, "ADR-002")).versions == 2
+
+
+async def test_versions_only_grow_for_a_service_whatever_it_sets_or_is_granted(knowledge: Knowledge) -> None:
+    await knowledge.create(adr())
+    async with await psycopg.AsyncConnection.connect(
+        knowledge.url, options="-c search_path=knowledge,public -c role=context_knowledge"
+    ) as service:
+        for granted in (False, True):
+            if granted:
+                await knowledge.execute("GRANT UPDATE, DELETE ON item_versions, audit TO context_knowledge")
+            for statement in (BLANK, "DELETE FROM item_versions", "UPDATE audit SET detail = ''"):
+                await service.execute(ERASING)
+                with pytest.raises(psycopg.Error, match="only grows" if granted else "permission denied"):
+                    await service.execute(statement.encode())
+                await service.rollback()
+
+
+async def test_an_owner_has_to_say_that_it_erases_and_the_trail_is_not_for_it_either(knowledge: Knowledge) -> None:
+    await knowledge.create(adr())
+    async with await psycopg.AsyncConnection.connect(knowledge.url, options="-c search_path=knowledge,public") as owner:
+        for said, statement in (("", BLANK), (ERASING, "DELETE FROM item_versions"), (ERASING, "DELETE FROM audit")):
+            if said:
+                await owner.execute(said.encode())
+            with pytest.raises(psycopg.errors.RaiseException, match="only grows"):
+                await owner.execute(statement.encode())
+            await owner.rollback()
+
+
+async def test_the_command_asks_first_and_is_not_for_a_services_login(knowledge: Knowledge) -> None:
+    await knowledge.create(adr(SECRET))
+    login = f"login_{secrets.token_hex(4)}"
+    theirs = knowledge.url.replace("//postgres@", f"//{login}@")
+    await postgres.make_login(knowledge.url, theirs, "context_knowledge")
+    words = ("db", "erase", "ADR-001", "--namespace", "web", "--json")
+
+    def run(url: str, *more: str) -> tuple[int, str]:
+        ran = contextctl({"MIGRATION_DATABASE_URL": url}, *words, *more)
+        return ran.returncode, ran.stdout
+
+    try:
+        assert (await asyncio.to_thread(run, theirs, "--yes"))[0] == 4
+        assert (await asyncio.to_thread(run, knowledge.url))[0] == 1, "nobody answered"
+        assert SECRET in await everything(knowledge)
+        code, said = await asyncio.to_thread(run, knowledge.url, "--yes")
+    finally:
+        await knowledge.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(login)))
+    assert (code, json.loads(said)["versions"]) == (0, 2)
+    assert SECRET not in await everything(knowledge)
+
+
+@pytest.fixture
+def owned(make_database: Callable[[], str], postgres_template: str) -> Iterator[str]:
+    """A database whose owner is no superuser, so that the policies hold it too."""
+    url, owner = make_database(), sql.Identifier(f"owner_{secrets.token_hex(4)}")
+    with psycopg.connect(url, autocommit=True) as superuser:
+        superuser.execute(sql.SQL("CREATE ROLE {} LOGIN CREATEROLE").format(owner))
+        for role in ROLES:
+            grant = sql.SQL("GRANT {} TO {} WITH ADMIN TRUE, INHERIT FALSE, SET TRUE")
+            superuser.execute(grant.format(sql.Identifier(role), owner))
+        name = sql.Identifier(urlsplit(url).path.lstrip("/"))
+        superuser.execute(sql.SQL("ALTER DATABASE {} OWNER TO {}").format(name, owner))
+        superuser.execute("CREATE EXTENSION vector")
+        yield url.replace("//postgres@", f"//{owner.as_string().strip(chr(34))}@")
+        superuser.execute(sql.SQL("REASSIGN OWNED BY {} TO CURRENT_USER").format(owner))
+        superuser.execute(sql.SQL("DROP OWNED BY {}").format(owner))
+        superuser.execute(sql.SQL("DROP ROLE {}").format(owner))
+
+
+async def test_an_owner_whom_the_policies_hold_erases_as_well(owned: str) -> None:
+    await postgres.migrate(owned, schema="knowledge", directory=MIGRATIONS)
+    write = """
+        INSERT INTO knowledge.item_versions (namespace, id, version, changed_at, changed_by, change, changed_fields,
+            content, valid_from)
+        VALUES ('web', 'ADR-001', 1, now(), 'key:1', 'deleted', '{}', '{"title": "T", "source_uri": "a.md"}', now())"""
+    with connect(owned) as connection:
+        with connection.transaction():
+            connection.execute("SET LOCAL row_security = on")
+            connection.execute(ERASING)
+            connection.execute(write)
+        assert erase(connection, "web", "ADR-001") == Erased(deleted=False, versions=1, answers=0)
+        with connection.transaction():
+            connection.execute("SET LOCAL row_security = on")
+            connection.execute(ERASING)
+            (row,) = connection.execute("SELECT content FROM knowledge.item_versions").fetchall()
+    assert row["content"] == {"erased": True, "source_digest": hashlib.md5(b"a.md", usedforsecurity=False).hexdigest()}
