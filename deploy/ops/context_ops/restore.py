@@ -23,6 +23,9 @@ class Restored:
     seconds: float
     roles_made: list[str]
     differences: Mapping[str, str]  # by table; none in a good restore
+    live_keys: (
+        int  # API keys that opened something when the dump was taken, and still would; some may have been revoked since
+    )
 
     @property
     def rows(self) -> int:
@@ -36,6 +39,7 @@ class How:
 
     jobs: int = 4
     force: bool = False  # drop what is there
+    revoke_keys: bool = False  # end every API key that the dump brings
 
 
 def restore(storage: Storage, dump: Dump, into: str, settings: Settings, tell: Tell, how: How = How()) -> Restored:
@@ -64,7 +68,10 @@ def restore(storage: Storage, dump: Dump, into: str, settings: Settings, tell: T
             _load(path, into, settings, tell, max(major, int(dump.tools["pg_dump"])), how.jobs)
         _finish(connection, dump, tell)
         differences = compare(dump.tables, content.tables(connection))
-    return Restored(dump, time.monotonic() - began, made, differences)
+        keys = target.live_keys(connection)
+        if how.revoke_keys:
+            target.revoke_keys(connection)
+    return Restored(dump, time.monotonic() - began, made, differences, keys)
 
 
 def compare(wanted: Mapping[str, Table], found: Mapping[str, Table]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """What comes back is what was backed up, with the rights that keep namespaces apart; a drill finds what is not."""
 
+import json
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from context_ops.manifest import Dump
 from context_ops.scratch import scratch_server
 from context_ops.settings import Settings
 from context_ops.storage import open_storage
-from tests.support.backups import Make, quiet
+from tests.support.backups import Make, contextctl, quiet
 from tests.support.postgres import scratch_database
 
 ANY = sql.SQL("SELECT count(*) > 0 FROM {}")
@@ -95,6 +96,35 @@ def test_what_holds_something_is_left_alone_unless_told_otherwise(
             assert connection.execute("SELECT count(*) FROM knowledge.items").fetchone() == (0,)
             done = restore.restore(storage, dump, target, settings, quiet, restore.How(force=True))
         assert done.differences == {}
+
+
+def test_keys_that_were_revoked_since_are_told_of_or_all_revoked(
+    database: str, settings: Settings, postgres_url: str
+) -> None:
+    live = "SELECT count(*) FROM knowledge.keys WHERE revoked_at IS NULL"
+    revoke = "UPDATE knowledge.keys SET revoked_at = now() WHERE id = 'one'"
+    with psycopg.connect(database, autocommit=True) as owner:
+        for name, expires in (("one", "infinity"), ("two", "infinity"), ("past", "-infinity")):
+            owner.execute(
+                "INSERT INTO knowledge.keys (id, digest, prefix, name, scopes, namespaces, read_namespaces, provenance,"
+                " created_by, expires_at) VALUES (%s, sha256(%s), '', '', '{}', '{}', '{}', 'human', '', %s)",
+                (name, name.encode(), expires),
+            )
+        backup.backup(settings, quiet)
+        owner.execute(revoke)
+    environ = {"BACKUP_TO": settings.to}
+    with scratch_database(postgres_url) as target, psycopg.connect(target, autocommit=True) as connection:
+        told = contextctl(environ, "restore", "latest", "--into", target)
+        said = " ".join(told.stdout.split())
+        assert "2 API keys are live as they were then" in said, told.stdout + told.stderr
+        assert "--revoke-keys" in said
+        assert connection.execute(live).fetchone() == (3,)
+        ended = contextctl(environ, "restore", "latest", "--into", target, "--force", "--revoke-keys", "--json")
+        assert ended.returncode == 0, ended.stderr
+        assert (json.loads(ended.stdout)["live_keys"], json.loads(ended.stdout)["revoked"]) == (2, True)
+        assert connection.execute(live).fetchone() == (1,), "what had ended by itself is left as it was"
+        line = connection.execute("SELECT detail FROM knowledge.audit WHERE action = 'revoke_keys'").fetchone()
+        assert line == ("2 keys, after a restore",)
 
 
 def test_a_damaged_dump_is_refused_before_anything_is_dropped(dump: Dump, settings: Settings, database: str) -> None:

@@ -25,6 +25,9 @@ def dump(
     force: Annotated[
         bool, typer.Option("--force", "--yes", help="Drop what is there first, without a question.")
     ] = False,
+    revoke_keys: Annotated[
+        bool, typer.Option("--revoke-keys", help="End every API key: some may have been revoked since the dump.")
+    ] = False,
     jobs: Jobs = 4,
 ) -> None:
     """Restore a dump into an empty database. Example: contextctl restore latest --into postgresql://owner@db/new."""
@@ -42,10 +45,17 @@ def dump(
         settings.complete(into) or settings.restore_into(),
         settings,
         session.say,
-        restore.How(jobs, force),
+        restore.How(jobs, force, revoke_keys),
     )
+    keys = {
+        "taken_at": found.taken_at.isoformat(timespec="seconds"),
+        "live_keys": done.live_keys,
+        "revoked": revoke_keys,
+    }
     answer = {"name": found.name, "seconds": round(done.seconds, 1), "rows": done.rows, "tables": len(found.tables)}
-    session.answer({**answer, "roles_made": done.roles_made, "differences": dict(done.differences)}, show.restored)
+    session.answer(
+        {**answer, **keys, "roles_made": done.roles_made, "differences": dict(done.differences)}, show.restored
+    )
     if done.differences:
         raise CommandFailed("what was restored is not what was backed up", FAILED)
 

@@ -49,6 +49,20 @@ def restored(console: Console, content: Content) -> None:
         console.print(
             "Every table has the rows and the digest that were backed up. Next: migrate, which makes the logins."
         )
+    console.print(plain(_back_again(content), "" if content["revoked"] else "yellow"))
+
+
+def _back_again(content: Content) -> str:
+    """What a dump brings back that somebody has ended since, and who has to see to it."""
+    if content["revoked"]:
+        keys = "were live and are revoked: `python -m context_knowledge first-key` makes the next."
+    else:
+        keys = (
+            "are live as they were then, also those that were revoked or rotated since: revoke these again before the"
+            " services start, or all with --revoke-keys."
+        )
+    then = f"The dump is of {content['taken_at']}: {content['live_keys']} API keys {keys}"
+    return f"{then} What was erased since is there again: erase it again."
 
 
 def prepared(console: Console, content: Content) -> None:

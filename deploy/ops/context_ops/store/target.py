@@ -12,6 +12,12 @@ CONTENT = f"""
 SELECT nspname AS name FROM pg_namespace n WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')
 UNION ALL SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = 'public' AND {OURS} ORDER BY 1"""  # noqa: S608
+LIVE = "revoked_at IS NULL AND expires_at > clock_timestamp()"
+LIVE_KEYS = f"SELECT count(*) AS keys FROM knowledge.keys WHERE {LIVE}"  # noqa: S608
+REVOKE_KEYS = f"""
+WITH ended AS (UPDATE knowledge.keys SET revoked_at = clock_timestamp() WHERE {LIVE} RETURNING 1)
+INSERT INTO knowledge.audit (namespace, principal, request_id, action, item_id, detail)
+SELECT '', 'owner:' || current_user, '', 'revoke_keys', '', count(*) || ' keys, after a restore' FROM ended"""  # noqa: S608
 MEMBER = "SELECT pg_has_role(%s::text, %s::text, 'MEMBER') AS is"
 
 
@@ -63,6 +69,16 @@ def hand_over(connection: Connection, owners: Mapping[str, str]) -> None:
 def analyse(connection: Connection) -> None:
     """Give the planner its statistics, without which searches by vector are slow and miss rows."""
     connection.execute("ANALYZE")
+
+
+def live_keys(connection: Connection) -> int:
+    """How many API keys open something."""
+    return int(one(connection, LIVE_KEYS)["keys"])
+
+
+def revoke_keys(connection: Connection) -> None:
+    """End every API key."""
+    connection.execute(REVOKE_KEYS.encode())
 
 
 def create_database(connection: Connection, name: str) -> None:
