@@ -3,6 +3,7 @@
 squawk knows what does; what it objects to on purpose is allowed beside the statement: `-- squawk-ignore rule`.
 """
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -30,14 +31,23 @@ EXCLUDED = (
 IN_TRANSACTION = (*EXCLUDED, "prefer-robust-stmts")
 
 
+def migrations() -> list[Path]:
+    """Every migration."""
+    return [path for schema in FIRST for path in sorted((ROOT / f"services/{schema}/context_{schema}").glob("*/*.sql"))]
+
+
+def test_no_migration_changes_once_it_is_committed() -> None:
+    """A database that ran it would refuse to start. A new one adds its line: `sha256sum services/*/*/migrations/*`."""
+    digests = {
+        path.relative_to(ROOT).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in migrations()
+    }
+    lines = (Path(__file__).parent / "migrations.sha256").read_text().splitlines()
+    assert digests == {path: digest for digest, path in (line.split() for line in lines)}
+
+
 def new_migrations() -> list[Path]:
     """Every migration that databases with services on them see."""
-    return [
-        path
-        for schema, first in FIRST.items()
-        for path in sorted((ROOT / "services" / schema / f"context_{schema}" / "migrations").glob("*.sql"))
-        if int(path.name[:4]) > first
-    ]
+    return [path for path in migrations() if int(path.name[:4]) > FIRST[path.parts[-4]]]
 
 
 def objections(content: bytes) -> set[str]:

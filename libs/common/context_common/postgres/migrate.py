@@ -64,9 +64,8 @@ async def migrate(url: str, *, schema: str, directory: Path) -> list[str]:
     processes at once: the others wait.
 
     Raises:
-        SettingsError: The server is older than Postgres 17, lacks pgvector 0.8, is not whom the address means, or does
-            not let its owner set the database up.
-        RuntimeError: It holds another history of migrations.
+        SettingsError: The server is older than Postgres 17, lacks pgvector 0.8, is not whom the address means, does not
+            let its owner set the database up, or holds another history of migrations.
         Unavailable: The database is away.
         LockNotAvailable: Somebody held for a minute what a file needs.
     """
@@ -157,7 +156,10 @@ async def _run_migrations(connection: Connection, schema: str, files: Mapping[st
         checksum = hashlib.sha256(content).hexdigest()
         if file in done:
             if done[file] != checksum:
-                raise RuntimeError(f"{schema}: migration {file} is not the one that ran on this database")
+                raise SettingsError(
+                    f"{schema}: migration {file} is not the one that ran on this database. Nothing was changed;"
+                    " docs/operations.md, `A migration that is not the one that ran`, has the ways out"
+                )
             continue
         if content.startswith(ALONE):
             await drop_unfinished(connection, schema)
