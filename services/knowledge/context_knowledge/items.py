@@ -66,7 +66,8 @@ class Items:
 
         Raises:
             Invalid: Names every field that is wrong.
-            Conflict: In the transaction: the id, the source_uri and the commit_hash belong to different items.
+            Conflict: In the transaction: the id, the source_uri and the commit_hash belong to different items; or what
+                was recorded from there was deleted, and `item` has no id of its own.
         """
         given = defaults.canonical(with_canonical_id(item))
         check_texts(given)
@@ -161,6 +162,7 @@ class Items:
         session.feed.in_bulk()
         held = await _holder(session, given)
         if held is None:
+            await _refuse_deleted(session, given)
             return await self._insert(session, await self._looked_at(given))
         if isinstance(given.body, Adr):
             await session.items.lock_supersession()
@@ -305,6 +307,19 @@ async def _holder(session: Session, given: Item) -> str | None:
     if held is None and given.id:
         held = given.id if await session.items.existing([given.id]) else None
     return held
+
+
+async def _refuse_deleted(session: Session, given: Item) -> None:
+    """Raise Conflict where what an import brings again was deleted, so that it does not undo what somebody decided.
+
+    Who gives it an id of its own means a new item.
+    """
+    commit = given.body.commit_hash if isinstance(given.body, Snapshot) else ""
+    origin = given.source_uri or commit
+    if origin and not given.id and (deleted := await session.items.find_deleted(given.type, origin)):
+        raise Conflict(
+            f"{origin} was deleted as {deleted}: leave it out of the import, or give it a new id to record it again"
+        )
 
 
 async def _refuse_taken_source(session: Session, item: Item) -> None:

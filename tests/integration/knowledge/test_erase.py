@@ -204,4 +204,4 @@ async def test_an_owner_whom_the_policies_hold_erases_as_well(owned: str) -> Non
             connection.execute("SET LOCAL row_security = on")
             connection.execute(ERASING)
             (row,) = connection.execute("SELECT content FROM knowledge.item_versions").fetchall()
-    assert row["content"] == {"erased": True, "source_digest": hashlib.md5(b"a.md", usedforsecurity=False).hexdigest()}
+    assert row["content"] == {"erased": True, "origin_digest": hashlib.md5(b"a.md", usedforsecurity=False).hexdigest()}

@@ -10,6 +10,8 @@ from context.v1 import knowledge_pb2 as pb
 from context.v1 import types_pb2 as types
 from context_common.errors import Conflict, Invalid, from_status
 from context_knowledge.store.items import Items
+from context_ops.store import connect
+from context_ops.store.erasure import erase
 from tests.support.items import adr, failure, meeting, snapshot
 from tests.support.knowledge import Knowledge
 
@@ -168,6 +170,40 @@ async def test_what_is_deleted_while_it_is_recorded_is_recorded_anew(knowledge: 
     (result,) = await recording
     assert outcomes([result]) == ["created"]
     assert result.recorded.item.id == first.replace("001", "002")
+
+
+ORIGINS = [adr("One", source_uri="1.md"), failure(source_uri="2.md"), snapshot("abcdef1")]
+
+
+@pytest.mark.parametrize("erased", [False, True])
+async def test_an_import_does_not_bring_back_what_was_deleted(knowledge: Knowledge, erased: bool) -> None:
+    ids = [result.recorded.item.id for result in await knowledge.record(*ORIGINS)]
+    for item_id in ids:
+        await knowledge.delete(item_id)
+        if erased:
+            await asyncio.to_thread(erase_by_owner, knowledge.url, item_id)
+    others = [adr("Other", source_uri="2.md"), adr("New", source_uri="3.md")]
+    results = await knowledge.record(*others[:1], *ORIGINS, *others[1:])
+    assert outcomes(results) == ["created", "Conflict", "Conflict", "Conflict", "created"]
+    assert [result.error.message.partition(": ")[0] for result in results[1:4]] == [
+        "1.md was deleted as ADR-001", "2.md was deleted as FAIL-001", "abcdef1 was deleted as SNAP-001",
+    ]  # fmt: skip
+    assert outcomes(await knowledge.as_("billing").record(*ORIGINS)) == ["created"] * 3
+
+
+async def test_who_means_it_records_anew_what_was_deleted_and_imports_go_on_with_that(knowledge: Knowledge) -> None:
+    await knowledge.record(*ORIGINS[:2])
+    await knowledge.delete("ADR-001")
+    await knowledge.delete("FAIL-001")
+    again = adr("One", source_uri="1.md", id="ADR-050")
+    assert outcomes(await knowledge.record(again)) == ["created"]
+    assert (await knowledge.create(failure(source_uri="2.md"))).item.id == "FAIL-002", "who creates it means it as well"
+    assert outcomes(await knowledge.record(*ORIGINS[:2])) == ["unchanged", "unchanged"]
+
+
+def erase_by_owner(url: str, item_id: str) -> None:
+    with connect(url) as connection:
+        erase(connection, "web", item_id)
 
 
 async def test_a_commit_that_is_deleted_once_it_was_found_is_created_anew(

@@ -24,12 +24,13 @@ SELECT i.id FROM knowledge.relationships r JOIN knowledge.items i ON i.namespace
 WHERE r.namespace = %(namespace)s AND r.type = 'supersedes' AND %(id)s IN (r.from_id, r.to_id) ORDER BY 1 LIMIT 1"""
 DELETE = """
 WITH gone AS (
-    DELETE FROM knowledge.items WHERE namespace = %(namespace)s AND id = %(id)s RETURNING type, source_uri, version
+    DELETE FROM knowledge.items WHERE namespace = %(namespace)s AND id = %(id)s
+    RETURNING type, source_uri, commit_hash, version
 ), kept AS (
     INSERT INTO knowledge.item_versions
         (namespace, id, version, changed_at, changed_by, change, changed_fields, content, valid_from)
     SELECT %(namespace)s, %(id)s, version + 1, clock_timestamp(), %(principal)s, 'deleted', '{}',
-        jsonb_build_object('type', type, 'source_uri', source_uri), now() FROM gone
+        jsonb_build_object('type', type, 'source_uri', source_uri, 'commit_hash', commit_hash), now() FROM gone
 )
 INSERT INTO knowledge.audit (namespace, principal, request_id, action, item_id, version)
 SELECT %(namespace)s, %(principal)s, '', 'delete', %(id)s, version + 1 FROM gone"""
@@ -37,11 +38,12 @@ FORGET_ACCESS = "DELETE FROM knowledge.access_counts WHERE namespace = %(namespa
 ERASE_EDGES = """
 DELETE FROM knowledge.relationships WHERE namespace = %(namespace)s AND (from_id = %(id)s OR to_id = %(id)s)
 RETURNING from_id"""
-# The type stays, and a digest of where the item came from, so that nobody imports it anew.
+# The type stays, and a digest of where the item came from, by which knowledge refuses to import it anew.
 BLANK = """
 UPDATE knowledge.item_versions SET content = jsonb_strip_nulls(jsonb_build_object(
     'erased', true, 'type', content -> 'type',
-    'source_digest', coalesce(content ->> 'source_digest', md5(nullif(content ->> 'source_uri', '')))))
+    'origin_digest', coalesce(content ->> 'origin_digest',
+        md5(coalesce(nullif(content ->> 'source_uri', ''), content ->> 'commit_hash')))))
 WHERE namespace = %(namespace)s AND id = %(id)s"""
 # Answers are messages `Recorded`: they begin with the item (field 1), which begins with its id (field 1). One that is
 # empty tells whoever sends the request again that what it recorded is no more.

@@ -51,8 +51,17 @@ FIND_COMMIT = """
            OR commit_hash = upper(%(commit_hash)s::text) AND %(commit_hash)s::text ~ '^[0-9a-f]+$')
      ORDER BY commit_hash <> %(commit_hash)s::text LIMIT 1
 """
+# The digest of where a deleted item came from: its source_uri, or a snapshot's commit. The index is on this expression.
+ORIGIN_DIGEST = """coalesce(
+    content ->> 'origin_digest', md5(coalesce(nullif(content ->> 'source_uri', ''), content ->> 'commit_hash')))"""
+FIND_DELETED = f"""
+    SELECT id FROM visible_item_versions
+     WHERE namespace = %(namespace)s AND change = 'deleted' AND {ORIGIN_DIGEST} = md5(%(origin)s::text)
+       AND content ->> 'type' = %(type)s
+     ORDER BY changed_at DESC LIMIT 1
+"""  # noqa: S608
 # The same of many at once, and which ids an item has or had: what makes one of them be looked at by itself.
-FIND_MARKS = """
+FIND_MARKS = f"""
     SELECT 'id' AS kind, id AS text, '' AS type FROM item_versions
      WHERE namespace = %(namespace)s AND id = ANY(%(ids)s) AND version = 1
     UNION ALL
@@ -63,7 +72,12 @@ FIND_MARKS = """
     UNION ALL
     SELECT 'commit', commit_hash, '' FROM items
      WHERE namespace = %(namespace)s AND type = 'snapshot' AND commit_hash = ANY(%(commits)s)
-"""
+    UNION ALL
+    SELECT kind, text, type FROM visible_item_versions
+      JOIN unnest(%(kinds)s::text[], %(origins)s::text[], %(origin_types)s::text[]) AS wanted (kind, text, type)
+        ON {ORIGIN_DIGEST} = md5(text) AND content ->> 'type' = coalesce(nullif(type, ''), 'snapshot')
+     WHERE namespace = %(namespace)s AND change = 'deleted'
+"""  # noqa: S608
 EXISTING = "SELECT id FROM items WHERE namespace = %(namespace)s AND id = ANY(%(ids)s)"
 SEARCH = sql.SQL("to_tsvector('simple', %(text)s::text) || to_tsvector('english', %(text)s::text)")
 # What becomes of an item, its version and its line in the audit trail: together, since a write waits for every trip. A
@@ -179,8 +193,14 @@ class Items:
         row = await self._one(FIND_COMMIT, commit_hash=commit_hash)
         return row["id"] if row else None
 
+    async def find_deleted(self, item_type: ItemType, origin: str) -> str | None:
+        """The id of the last item of that type that had this source_uri, or commit_hash, and was deleted."""
+        row = await self._one(FIND_DELETED, type=item_type, origin=origin)
+        return row["id"] if row else None
+
     async def standing(self, marks: Collection[Mark]) -> set[Mark]:
-        """Those of `marks` that items have; ids also if an item had them."""
+        """Those of `marks` that items have, or had and were deleted."""
+        origins = [mark for mark in marks if mark.kind != "id"]
         sources = [mark for mark in marks if mark.kind == "source"]
         commits = {mark.text for mark in marks if mark.kind == "commit"}
         params = self._params(
@@ -189,6 +209,9 @@ class Items:
             sources=[mark.text for mark in sources],
             # In capitals too, as earlier releases stored them where they were sent so.
             commits=list(commits | {commit.upper() for commit in commits}),
+            kinds=[mark.kind for mark in origins],
+            origins=[mark.text for mark in origins],
+            origin_types=[mark.type for mark in origins],
         )
         rows = await (await self._connection.execute(FIND_MARKS, params)).fetchall()
         found = {Mark(**row) for row in rows}
