@@ -9,13 +9,14 @@ import hashlib
 import itertools
 import math
 import time
+from collections import ChainMap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
 
-from context_retrieval.analysis import Analysis
+from context_retrieval.analysis import LONGEST, Analysis
 from context_retrieval.model import Weights
+from context_retrieval.recent import Recent
 from context_retrieval.store import Reader
 
 TERMS = 32  # of a question, the rarest
@@ -33,12 +34,11 @@ RARE = 3  # documents that an exact code may stand in, or
 RARE_SHARE = 0.02  # of all
 REMEMBERED = 30.0  # seconds for which it is remembered how many documents have a word;
 REMEMBERED_ABSENT = 1.0  # that none has: the first that has it is found by it at once
-STEMS, NAMESPACES, COUNTS = 100_000, 200, 50_000  # most words; most sets of namespaces, and words of each
+STEMS = 100_000  # words
+COUNTS = 100_000  # of words, of all sets of namespaces together: some 25 MiB
 
-Name = TypeVar("Name")
-Held = TypeVar("Held")
-Stems = dict[str, tuple[str, ...]]  # word → lexemes
-Counts = dict[str, tuple[int, float]]  # lexeme → documents, and until when that holds
+Stems = Mapping[str, tuple[str, ...]]  # word → lexemes
+Counts = Mapping[str, tuple[int, float]]  # lexeme → documents, and until when that holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,9 @@ class Vocabulary:
     """One per process."""
 
     def __init__(self) -> None:
-        self._stems: Stems = {}
-        self._counts: dict[tuple[str, ...], Counts] = {}
+        self._stems: dict[str, tuple[str, ...]] = {}
+        self._counts = Recent[tuple[str, ...], str, tuple[int, float]](REMEMBERED, COUNTS)
+        self._absent = Recent[tuple[str, ...], str, tuple[int, float]](REMEMBERED_ABSENT, COUNTS // 10)
 
     async def weigh(
         self,
@@ -106,21 +107,25 @@ class Vocabulary:
         What has become too much is left to those who still read it, and begun anew.
         """
         now = time.monotonic()
-        stems = self._stems = _bounded(self._stems, STEMS)
-        self._counts = _bounded(self._counts, NAMESPACES)
-        counts = self._counts[namespaces] = _bounded(self._counts.get(namespaces, {}), COUNTS)
+        stems = ChainMap(self._stems)
+        counts = ChainMap(*self._counts.of(namespaces, now).maps, *self._absent.of(namespaces, now).maps)
         unknown = [word for word in plain if not _holds(counts, stems.get(word), now)]
         wholes = [whole for whole in identifiers if not _holds(counts, (whole,), now)]
         if unknown or wholes:
             found = await reader.terms(namespaces, list(dict.fromkeys(unknown)), wholes)
-            stems |= found.stems
-            counts |= {lexeme: (having, now + _lasts(having)) for lexeme, having in found.documents.items()}
+            fresh = {lexeme: (having, now + _lasts(having)) for lexeme, having in found.documents.items()}
+            self._keep(namespaces, found.stems, fresh, now)
+            stems, counts = stems.new_child(dict(found.stems)), counts.new_child(fresh)
         return stems, counts
 
-
-def _bounded(held: dict[Name, Held], most: int) -> dict[Name, Held]:
-    """`held`, or a new one where it holds more than `most`."""
-    return held if len(held) <= most else {}
+    def _keep(self, namespaces: tuple[str, ...], stems: Stems, counts: Counts, now: float) -> None:
+        """Remember what was found, but not of words so long that nobody asks for them again."""
+        if len(self._stems) > STEMS:
+            self._stems = {}
+        self._stems |= {word: stem for word, stem in stems.items() if len(word) <= LONGEST}
+        for kept, here in ((self._counts, True), (self._absent, False)):
+            found = {one: count for one, count in counts.items() if bool(count[0]) is here and len(one) <= LONGEST}
+            kept.keep(namespaces, found, now)
 
 
 def _holds(counts: Counts, lexemes: tuple[str, ...] | None, now: float) -> bool:
