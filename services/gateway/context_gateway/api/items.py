@@ -1,5 +1,6 @@
 """Items: the same seven operations for each type; a snapshot is created elsewhere and only once per commit."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -17,13 +18,28 @@ from context_gateway.problems import Refused
 from context_gateway.schemas import answers
 from context_gateway.schemas.fields import canonical_id
 from context_gateway.schemas.items import ADR, FAILURE, MEETING, SNAPSHOT, Change, Kind, to_item, to_mask
-from context_gateway.schemas.requests import FailureListing, Listing, Reading
+from context_gateway.schemas.requests import (
+    AdrListing,
+    FailureListing,
+    Listing,
+    MeetingListing,
+    Reading,
+    SnapshotListing,
+)
 
 TAG = "Items"
 SHOWN_STATUS = {
     knowledge.OUTCOME_CREATED: 201,
     knowledge.OUTCOME_UPDATED: 200,
     knowledge.OUTCOME_UNCHANGED: 200,
+}
+
+
+LISTINGS: Mapping[str, type[Listing]] = {
+    ADR.name: AdrListing,
+    FAILURE.name: FailureListing,
+    MEETING.name: MeetingListing,
+    SNAPSHOT.name: SnapshotListing,
 }
 
 
@@ -76,8 +92,7 @@ def _add_read(routes: APIRouter, kind: Kind) -> None:
         listed = await call(clients(request).knowledge.ListItems, message, within=BUDGET)
         return page(answers.items(listed.items, query.fields), listed.next_page_token)
 
-    parameters = FailureListing if kind is FAILURE else Listing
-    _with_annotations(list_items, query=Annotated[parameters, Query()])
+    _with_annotations(list_items, query=Annotated[LISTINGS[kind.name], Query()])
     routes.get(
         f"/api/{kind.name}", operation_id=f"list_{kind.name}", summary=f"List items of type {kind.name}, newest first"
     )(list_items)

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from context.v1 import admin_pb2 as pb
@@ -11,11 +11,12 @@ from context.v1 import types_pb2 as types
 from context_common.caller import EVERY
 from context_common.errors import Invalid
 from context_gateway.schemas.answers import PROVENANCES, Json, time
-from context_gateway.schemas.fields import Body, Name, Parameters, RequiredName, Text, Time, read_day, read_time
+from context_gateway.schemas.fields import Body, Cursor, Name, Parameters, RequiredName, Time, read_day, read_time
 
 LONGEST_LIFE = 10 * 365 * 24 * 3600  # seconds
 LONGEST_OVERLAP = 30 * 24 * 3600
 OVERLAP = 3600
+REACH = ("namespaces", "namespace", "read_namespaces")  # knowledge refuses a key that has none of them
 
 
 def _namespace_or_every(value: str) -> str:
@@ -49,6 +50,8 @@ WhenSchema = WithJsonSchema({"type": "string", "description": "A time, or a day.
 
 class KeyCreate(Body):
     """A key to make. It ends at `expires_at` or after `expires_in` seconds, or never."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": [name]} for name in REACH]})
 
     name: RequiredName
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=3)]
@@ -93,7 +96,7 @@ class KeyListing(Parameters):
     """Which keys to list."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: Text = ""
+    cursor: Cursor = ""
     include_ended: Annotated[bool, Field(description="Also revoked and expired ones.")] = False
 
 
@@ -101,7 +104,7 @@ class AuditListing(Parameters):
     """Which lines of the audit trail to list; `from` and `to` are times or days, both included."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: Text = ""
+    cursor: Cursor = ""
     principal: Name = ""
     action: Name = ""
     item_id: Name = ""

@@ -6,14 +6,14 @@ from pydantic import Field
 
 from context.v1 import admin_pb2 as pb
 from context_gateway.schemas.answers import Json
-from context_gateway.schemas.fields import AnyId, Body, Parameters, Text
+from context_gateway.schemas.fields import AnyId, Body, Cursor, Parameters
 
 
 class AsideListing(Parameters):
     """Which part of the list."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: Text = ""
+    cursor: Cursor = ""
 
 
 class Retry(Body):

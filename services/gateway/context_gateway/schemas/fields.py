@@ -14,6 +14,7 @@ SHORT = 500  # characters of a title or a name
 TAG = 100
 ADDRESS = 2_000
 LONG = 100_000
+CURSOR = 1_000
 TAGS = 50
 ENTRIES = 1_000  # of a list
 LARGEST_COUNT = 2**53 - 1  # what JSON readers keep exactly
@@ -32,6 +33,23 @@ class Parameters(BaseModel):
     """A query string: values are text that is read as what it stands for; unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+def one_of(*names: str) -> WithJsonSchema:
+    """Says in the document which texts are taken, where something else than pydantic refuses all others."""
+    return WithJsonSchema({"type": "string", "enum": list(names)})
+
+
+def each_of(*names: str) -> WithJsonSchema:
+    """The same of each entry of a list."""
+    return WithJsonSchema({"type": "array", "items": {"type": "string", "enum": list(names)}, "maxItems": TAGS})
+
+
+def _or_commas(most: int, longest: int | None = None) -> WithJsonSchema:
+    """Says in the document that a list may also be one text, comma-separated."""
+    entry = {"type": "string"} | ({"maxLength": longest} if longest else {})
+    listed = {"type": "array", "items": entry, "maxItems": most}
+    return WithJsonSchema({"anyOf": [listed, {"type": "string", "description": "Comma-separated."}]})
 
 
 def _refuse(reason: str) -> PydanticCustomError:
@@ -113,6 +131,7 @@ def _split_each(value: Any) -> Any:
 
 Text: TypeAlias = Annotated[str, Field(max_length=LONG), AfterValidator(storable)]
 Name: TypeAlias = Annotated[str, Field(max_length=SHORT), AfterValidator(storable)]
+Cursor: TypeAlias = Annotated[str, Field(max_length=CURSOR), AfterValidator(storable)]
 Tag: TypeAlias = Annotated[str, Field(max_length=TAG), AfterValidator(storable), AfterValidator(not_blank)]
 Address: TypeAlias = Annotated[str, Field(max_length=ADDRESS), AfterValidator(storable)]
 RequiredText: TypeAlias = Annotated[Text, AfterValidator(not_blank)]
@@ -130,9 +149,9 @@ Namespace: TypeAlias = Annotated[str, AfterValidator(_namespace)]
 
 Tags: TypeAlias = Annotated[list[Tag], Field(max_length=TAGS)]
 Names: TypeAlias = Annotated[list[Text], Field(max_length=ENTRIES)]
-Listed: TypeAlias = Annotated[list[Text], Field(max_length=ENTRIES), BeforeValidator(_split)]  # or comma-separated
-ListedIds: TypeAlias = Annotated[list[AnyId], Field(max_length=ENTRIES), BeforeValidator(_split)]
-ListedTags: TypeAlias = Annotated[list[Tag], Field(max_length=TAGS), BeforeValidator(_split)]
+Listed: TypeAlias = Annotated[list[Text], Field(max_length=ENTRIES), BeforeValidator(_split), _or_commas(ENTRIES, LONG)]
+ListedIds: TypeAlias = Annotated[list[AnyId], Field(max_length=ENTRIES), BeforeValidator(_split), _or_commas(ENTRIES)]
+ListedTags: TypeAlias = Annotated[list[Tag], Field(max_length=TAGS), BeforeValidator(_split), _or_commas(TAGS, TAG)]
 QueryList: TypeAlias = Annotated[list[Tag], Field(max_length=TAGS), BeforeValidator(_split_each)]
 
 ItemTypeName: TypeAlias = Literal["adr", "failure", "meeting", "snapshot"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, ConfigDict, Field
 
 from context.v1 import types_pb2 as types
 from context_gateway.schemas.fields import (
@@ -49,12 +49,13 @@ class Change(Body):
     pinned: bool | None = None
 
 
-# A change's defaults are never used: only the fields that were given count.
+# A change's defaults are never used: only the fields that were given count. What may not be cleared has a factory for
+# one, so that the document says none: a client that sends defaults would be refused.
 class AdrChange(Change):
     """A change of an architecture decision."""
 
-    title: RequiredName = ""
-    decision: RequiredText = ""
+    title: RequiredName = Field(default_factory=str)
+    decision: RequiredText = Field(default_factory=str)
     context: Text | None = None
     options_considered: Annotated[dict[Name, Text], Field(max_length=100)] | None = None
     consequences: Text | None = None
@@ -77,8 +78,8 @@ class AdrCreate(AdrChange):
 class FailureChange(Change):
     """A change of an incident."""
 
-    title: RequiredName = ""
-    root_cause: RequiredText = ""
+    title: RequiredName = Field(default_factory=str)
+    root_cause: RequiredText = Field(default_factory=str)
     incident_date: Day | None = None
     severity: Severity | None = None
     symptoms: Text | None = None
@@ -120,15 +121,27 @@ class MeetingDecision(Body):
     action_items: Annotated[list[ActionItem], Field(max_length=100)] | None = None
 
 
-MeetingTitle = Annotated[RequiredName, Field(validation_alias=AliasChoices("meeting_title", "title"))]
+MEETING_TITLES = ("meeting_title", "title")
+MeetingTitle = Annotated[RequiredName, Field(validation_alias=AliasChoices(*MEETING_TITLES))]
 Decisions = Annotated[list[MeetingDecision], Field(min_length=1, max_length=100)]
+
+
+def _either_title(schema: dict[str, Any]) -> None:
+    """Say in the document that a meeting's title has two names, of which one is given."""
+    fields, required = schema["properties"], schema.get("required", [])
+    fields["title"] = {**fields["meeting_title"], "description": "In place of `meeting_title`."}
+    if "meeting_title" in required:
+        required.remove("meeting_title")
+        schema["oneOf"] = [{"required": [name]} for name in MEETING_TITLES]
 
 
 class MeetingChange(Change):
     """A change of a meeting."""
 
-    title: MeetingTitle = ""
-    date: Day = ""
+    model_config = ConfigDict(json_schema_extra=_either_title)
+
+    title: MeetingTitle = Field(default_factory=str)
+    date: Day = Field(default_factory=str)
     decisions: Decisions = Field(default_factory=list)
     attendees: Names | None = None
     status: MeetingStatus | None = None
@@ -148,8 +161,8 @@ class SnapshotChange(Change):
 
     tags: ListedTags | None = None
     title: Name | None = None
-    commit_message: RequiredText = ""
-    author: RequiredName = ""
+    commit_message: RequiredText = Field(default_factory=str)
+    author: RequiredName = Field(default_factory=str)
     date: Day | None = None
     changed_files: Listed | None = None
     commit_type: CommitType | None = None

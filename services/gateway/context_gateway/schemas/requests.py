@@ -1,6 +1,6 @@
 """What may be asked: bodies and queries of everything but items."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
@@ -12,6 +12,7 @@ from context_gateway.answers import Fields
 from context_gateway.schemas.fields import (
     AnyId,
     Body,
+    Cursor,
     Day,
     ItemTypeName,
     Name,
@@ -22,11 +23,19 @@ from context_gateway.schemas.fields import (
     QueryTypes,
     RelationshipName,
     Tags,
-    Text,
+    each_of,
     not_blank,
+    one_of,
     storable,
 )
-from context_gateway.schemas.items import AnyStatus
+from context_gateway.schemas.items import (
+    AdrStatus,
+    AnyStatus,
+    FailureStatus,
+    MeetingStatus,
+    Severity,
+    SnapshotStatus,
+)
 
 LONGEST_QUERY = 10_000  # characters
 MOST_TEXTS = 1_024  # of one call for embeddings
@@ -55,7 +64,7 @@ class Listing(Parameters):
     """Which items of a type to list."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: Text = ""
+    cursor: Cursor = ""
     fields: Fields = "full"
     status: QueryList = Field(default_factory=list)
     tags: QueryList = Field(default_factory=list)
@@ -65,12 +74,31 @@ class Listing(Parameters):
     q: Name = ""
 
 
+class AdrListing(Listing):
+    """Which decisions to list."""
+
+    status: Annotated[QueryList, each_of(*get_args(AdrStatus))] = Field(default_factory=list)
+
+
 class FailureListing(Listing):
     """Which failures to list."""
 
-    severity: Name = ""
+    status: Annotated[QueryList, each_of(*get_args(FailureStatus))] = Field(default_factory=list)
+    severity: Annotated[Name, one_of(*get_args(Severity))] = Field(default_factory=str)
     pattern: Name = ""
     app_name: Name = ""
+
+
+class MeetingListing(Listing):
+    """Which meetings to list."""
+
+    status: Annotated[QueryList, each_of(*get_args(MeetingStatus))] = Field(default_factory=list)
+
+
+class SnapshotListing(Listing):
+    """Which snapshots to list."""
+
+    status: Annotated[QueryList, each_of(*get_args(SnapshotStatus))] = Field(default_factory=list)
 
 
 class Reading(Parameters):
@@ -126,7 +154,7 @@ class Recent(Parameters):
     """How many of the newest items."""
 
     limit: Annotated[int, Field(ge=1, le=50)] = 10
-    cursor: Text = ""
+    cursor: Cursor = ""
     types: QueryTypes = Field(default_factory=list)
     fields: Fields = "full"
 

@@ -8,14 +8,14 @@ from context.v1 import admin_pb2 as pb
 from context.v1 import types_pb2 as types
 from context_gateway.schemas import answers
 from context_gateway.schemas.answers import Json
-from context_gateway.schemas.fields import Body, Parameters, Text
+from context_gateway.schemas.fields import Body, Cursor, Parameters, Text
 
 
 class HeldListing(Parameters):
     """Which part of the list."""
 
     limit: Annotated[int, Field(ge=1, le=200)] = 50
-    cursor: Text = ""
+    cursor: Cursor = ""
 
 
 class Decision(Body):
