@@ -1,5 +1,6 @@
 """Puts the gateway together: routes, the middleware around them, and the documents about them."""
 
+import asyncio
 from functools import cache
 
 from fastapi import FastAPI
@@ -84,7 +85,7 @@ def _add_pages(app: FastAPI) -> None:
 
     @app.get("/openapi.json", include_in_schema=False)
     async def openapi_document() -> Response:
-        return answer(openapi.document(app))
+        return answer(await asyncio.to_thread(openapi.document, app))
 
     @cache
     def page() -> str:
@@ -93,7 +94,7 @@ def _add_pages(app: FastAPI) -> None:
     @app.get("/docs", include_in_schema=False)
     async def docs_page() -> Response:
         headers = {"Content-Security-Policy": docs.CSP, "Cache-Control": "no-cache"}
-        return HTMLResponse(page(), headers=headers)
+        return HTMLResponse(await asyncio.to_thread(page), headers=headers)
 
 
 def _add_handlers(app: FastAPI) -> None:

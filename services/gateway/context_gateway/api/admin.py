@@ -10,41 +10,57 @@ from context.v1 import retrieval_pb2 as retrieval
 from context_common.client import call
 from context_gateway.answers import answer, page
 from context_gateway.api import BUDGET, clients, router
+from context_gateway.openapi import answered
 from context_gateway.schemas import aside
 from context_gateway.schemas.aside import AsideListing, Retry
 from context_gateway.schemas.requests import Reindex
+from context_gateway.schemas.shapes import IndexStatus, Replayed, Retried, SetAside, page_of
 
 routes = router("Admin")
 
 
-@routes.get("/api/admin/index", operation_id="get_index", summary="How far the index is, and which model made it")
+@routes.get(
+    "/api/admin/index",
+    operation_id="get_index",
+    summary="How far the index is, and which model made it",
+    responses=answered(IndexStatus),
+)
 async def get_index(request: Request) -> Response:
     """`lag_seconds` is the age of the oldest change that is not indexed yet; `set_aside` counts changes given up on."""
     message = retrieval.GetIndexStatusRequest()
     status = await call(clients(request).retrieval.GetIndexStatus, message, within=BUDGET)
-    return answer(
-        {
-            "pending": status.pending,
-            "lag_seconds": status.lag.ToMilliseconds() / 1000,
-            "model": status.model_id or None,
-            "items": status.items,
-            "chunks": status.chunks,
-            "unembedded_chunks": status.unembedded_chunks,
-            "set_aside": status.set_aside,
-        }
-    )
+    content: IndexStatus = {
+        "pending": status.pending,
+        "lag_seconds": status.lag.ToMilliseconds() / 1000,
+        "model": status.model_id or None,
+        "items": status.items,
+        "chunks": status.chunks,
+        "unembedded_chunks": status.unembedded_chunks,
+        "set_aside": status.set_aside,
+    }
+    return answer(content)
 
 
-@routes.post("/api/admin/reindex", status_code=202, operation_id="reindex", summary="Index everything again")
+@routes.post(
+    "/api/admin/reindex",
+    status_code=202,
+    operation_id="reindex",
+    summary="Index everything again",
+    responses=answered(Replayed, status=202, description="On their way"),
+)
 async def reindex(request: Request, body: Reindex | None = None) -> Response:
     """Search goes on meanwhile; `replayed` items are on their way. `every_namespace` takes a credential for all."""
     message = retrieval.RebuildIndexRequest(every_namespace=bool(body and body.every_namespace))
     rebuilt = await call(clients(request).retrieval.RebuildIndex, message, within=BUDGET)
-    return answer({"replayed": rebuilt.replayed}, 202)
+    content: Replayed = {"replayed": rebuilt.replayed}
+    return answer(content, 202)
 
 
 @routes.get(
-    "/api/admin/index/set-aside", operation_id="list_set_aside", summary="Changes that the index could not take"
+    "/api/admin/index/set-aside",
+    operation_id="list_set_aside",
+    summary="Changes that the index could not take",
+    responses=answered(page_of("SetAsidePage", SetAside)),
 )
 async def list_set_aside(request: Request, query: Annotated[AsideListing, Query()]) -> Response:
     """Of the namespace that the request works in; `reason` is that of the last attempt."""
@@ -58,9 +74,11 @@ async def list_set_aside(request: Request, query: Annotated[AsideListing, Query(
     status_code=202,
     operation_id="retry_set_aside",
     summary="Try changes again that were set aside",
+    responses=answered(Retried, status=202, description="On their way"),
 )
 async def retry_set_aside(request: Request, body: Retry | None = None) -> Response:
     """Those of `ids`, or all; `retried` of them are on their way to the index."""
     message = admin_pb2.RetrySetAsideRequest(item_ids=(body and body.ids) or ())
     retried = await call(clients(request).admin.RetrySetAside, message, within=BUDGET)
-    return answer({"retried": retried.retried}, 202)
+    content: Retried = {"retried": retried.retried}
+    return answer(content, 202)

@@ -16,21 +16,29 @@ from context_gateway.api import charge, clients, gate, idempotency_key, identity
 from context_gateway.bodies import require_media_type
 from context_gateway.exchange import Exchange
 from context_gateway.ingest import Ingest, Terms
+from context_gateway.openapi import NDJSON, answered
 from context_gateway.problems import Refused
+from context_gateway.schemas.shapes import BulkRecorded, BulkRefused
 
-MEDIA_TYPE = "application/x-ndjson"
 IDLE = 60.0  # seconds in which a line must end, or a caller who sends next to nothing would hold a place for ever
 
 routes = router("Items")
 log = structlog.get_logger()
 
 
+class Lines(Response):
+    """NDJSON."""
+
+    media_type = NDJSON
+
+
 @routes.post(
     "/api/bulk",
     operation_id="bulk",
     summary="Record many items, one JSON object a line",
-    openapi_extra={"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
-    responses={200: {"content": {MEDIA_TYPE: {"schema": {"type": "string"}}}}},
+    openapi_extra={"requestBody": {"required": True, "content": {NDJSON: {"schema": {"type": "string"}}}}},
+    response_class=Lines,
+    responses=answered(BulkRecorded | BulkRefused, "Preference-Applied", description="What became of each line"),
 )
 async def bulk(request: Request) -> Response:
     """Each line has a `type` and that type's fields; a bad line stops nothing.
@@ -42,15 +50,15 @@ async def bulk(request: Request) -> Response:
 
     With an `Idempotency-Key` the same stream may be sent again whole: what was recorded is answered as the first time.
     """
-    require_media_type(request.headers, MEDIA_TYPE)
+    require_media_type(request.headers, NDJSON)
     return BulkResponse(request, preference(request.headers, MOST_WAIT), idempotency_key(request))
 
 
-class BulkResponse(Response):
+class BulkResponse(Lines):
     """Answers while the request is still being read."""
 
     def __init__(self, request: Request, preferred: Preference, key: str) -> None:
-        super().__init__(headers=preferred.headers, media_type=MEDIA_TYPE)
+        super().__init__(headers=preferred.headers)
         del self.headers["content-length"]
         self._request, self._seconds, self._key = request, preferred.seconds, key
 

@@ -11,6 +11,7 @@ from context.v1 import retrieval_pb2 as retrieval
 from context_common.client import call
 from context_gateway.answers import answer, page, select
 from context_gateway.api import BUDGET, clients, router
+from context_gateway.openapi import answered
 from context_gateway.problems import Refused
 from context_gateway.schemas import answers, receipts
 from context_gateway.schemas.fields import TAG as LONGEST_TAG
@@ -23,8 +24,10 @@ from context_gateway.schemas.requests import (
     Timeline,
     type_number,
 )
+from context_gateway.schemas.shapes import Bundle, ItemId, Listed, ListedSummary, Receipt, SearchResults, page_of
 
 routes = router("Context")
+LISTED = page_of("ListedPage", Listed | ListedSummary | ItemId)
 MODES = {
     "hybrid": retrieval.SEARCH_MODE_HYBRID,
     "semantic": retrieval.SEARCH_MODE_SEMANTIC,
@@ -32,7 +35,12 @@ MODES = {
 }
 
 
-@routes.post("/api/context/query", operation_id="query_context", summary="Ask; answers a bundle within a token budget")
+@routes.post(
+    "/api/context/query",
+    operation_id="query_context",
+    summary="Ask; answers a bundle within a token budget",
+    responses=answered(Bundle, "Server-Timing"),
+)
 async def query_context(request: Request, body: ContextQuery) -> Response:
     """The bundle is handed on as retrieval wrote and counted it."""
     message = retrieval.QueryContextRequest(
@@ -48,7 +56,12 @@ async def query_context(request: Request, body: ContextQuery) -> Response:
     return Response(found.bundle, media_type="application/json", headers={"Server-Timing": timing})
 
 
-@routes.post("/api/search", operation_id="search", summary="Search items by meaning and by words")
+@routes.post(
+    "/api/search",
+    operation_id="search",
+    summary="Search items by meaning and by words",
+    responses=answered(SearchResults),
+)
 async def search(request: Request, body: Search, query: Annotated[Reading, Query()]) -> Response:
     """Best first; an exact id or error code finds its item first."""
     start = perf_counter()
@@ -66,7 +79,10 @@ async def search(request: Request, body: Search, query: Annotated[Reading, Query
 
 
 @routes.get(
-    "/api/context/receipts/{query_id}", operation_id="get_receipt", summary="What a query was asked and answered"
+    "/api/context/receipts/{query_id}",
+    operation_id="get_receipt",
+    summary="What a query was asked and answered",
+    responses=answered(Receipt),
 )
 async def get_receipt(request: Request, query_id: str) -> Response:
     """Kept for 30 days, for those who may read every namespace that the query asked; secrets are taken out of it."""
@@ -75,13 +91,23 @@ async def get_receipt(request: Request, query_id: str) -> Response:
     return answer(receipts.receipt(found))
 
 
-@routes.get("/api/context/recent", operation_id="list_recent", summary="The newest items in force")
+@routes.get(
+    "/api/context/recent",
+    operation_id="list_recent",
+    summary="The newest items in force",
+    responses=answered(LISTED),
+)
 async def list_recent(request: Request, query: Annotated[Recent, Query()]) -> Response:
     """Newest first."""
     return await _browse(request, _filter(query.types), query)
 
 
-@routes.get("/api/context/timeline", operation_id="list_timeline", summary="The items of a time, newest first")
+@routes.get(
+    "/api/context/timeline",
+    operation_id="list_timeline",
+    summary="The items of a time, newest first",
+    responses=answered(LISTED),
+)
 async def list_timeline(request: Request, query: Annotated[Timeline, Query()]) -> Response:
     """Both days included."""
     wanted = _filter(query.types)
@@ -90,7 +116,10 @@ async def list_timeline(request: Request, query: Annotated[Timeline, Query()]) -
 
 
 @routes.get(
-    "/api/context/domain/{tag:path}", operation_id="list_domain", summary="The items that carry a tag, newest first"
+    "/api/context/domain/{tag:path}",
+    operation_id="list_domain",
+    summary="The items that carry a tag, newest first",
+    responses=answered(LISTED),
 )
 async def list_domain(request: Request, tag: str, query: Annotated[Tagged, Query()]) -> Response:
     """A tag that nothing carries answers an empty list."""

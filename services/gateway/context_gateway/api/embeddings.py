@@ -13,15 +13,22 @@ from context_common.errors import Invalid, Unavailable
 from context_gateway.answers import answer
 from context_gateway.api import BUDGET, charge, clients, router
 from context_gateway.clients import Clients
+from context_gateway.openapi import answered
 from context_gateway.rates import TooMany
 from context_gateway.schemas.requests import Embeddings
+from context_gateway.schemas.shapes import Usage, Vector, Vectors
 
 BATCH = 64  # texts that Embed takes at most
 
 routes = router("Embeddings")
 
 
-@routes.post("/v1/embeddings", operation_id="create_embeddings", summary="Texts to vectors, as OpenAI's API does")
+@routes.post(
+    "/v1/embeddings",
+    operation_id="create_embeddings",
+    summary="Texts to vectors, as OpenAI's API does",
+    responses=answered(Vectors),
+)
 async def create_embeddings(request: Request, body: Embeddings) -> Response:
     """`model` is echoed; every name stands for the one model there is."""
     if len(body.input) > BATCH:
@@ -33,12 +40,13 @@ async def create_embeddings(request: Request, body: Embeddings) -> Response:
         raise Invalid({"dimensions": [f"must be {model.dimension}"]})
     write = _base64 if body.encoding_format == "base64" else _floats
     tokens = sum(embedding.token_count for embedding in embeddings)
-    data = [
+    data: list[Vector] = [
         {"object": "embedding", "index": index, "embedding": write(embedding.vector)}
         for index, embedding in enumerate(embeddings)
     ]
-    usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return answer({"object": "list", "data": data, "model": body.model or model.id, "usage": usage})
+    usage: Usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+    content: Vectors = {"object": "list", "data": data, "model": body.model or model.id, "usage": usage}
+    return answer(content)
 
 
 async def _embed(services: Clients, texts: Sequence[str]) -> tuple[list[pb.Embedding], pb.Model]:

@@ -12,15 +12,22 @@ from context_common.errors import NotFound
 from context_gateway.answers import answer, preference
 from context_gateway.api import BUDGET, clients, idempotency_key, router
 from context_gateway.indexed import wait_indexed
+from context_gateway.openapi import answered
 from context_gateway.schemas import answers
 from context_gateway.schemas.fields import canonical_id
 from context_gateway.schemas.requests import Ends, Walk, relationship_number
+from context_gateway.schemas.shapes import Drawn, Erased, Neighbours
 
 routes = router("Graph")
 DIRECTIONS = {name: number for number, name in answers.DIRECTIONS.items()}
 
 
-@routes.get("/api/graph/related/{id}", operation_id="get_related", summary="What is related to an item, nearest first")
+@routes.get(
+    "/api/graph/related/{id}",
+    operation_id="get_related",
+    summary="What is related to an item, nearest first",
+    responses=answered(Neighbours),
+)
 async def get_related(request: Request, id: str, query: Annotated[Walk, Query()]) -> Response:  # noqa: A002
     """Each item once, at its least depth."""
     item_id = canonical_id(id)
@@ -40,7 +47,12 @@ async def get_related(request: Request, id: str, query: Annotated[Walk, Query()]
 
 
 @routes.post(
-    "/api/graph/relationships", status_code=201, operation_id="create_relationship", summary="Draw a relationship"
+    "/api/graph/relationships",
+    status_code=201,
+    operation_id="create_relationship",
+    summary="Draw a relationship",
+    responses=answered(Drawn, "Preference-Applied", status=201, description="Drawn")
+    | answered(Drawn, "Preference-Applied", description="It stood already"),
 )
 async def create_relationship(request: Request, body: Ends) -> Response:
     """201 where it is new, 200 where it stood already; its strength is now the one given."""
@@ -55,11 +67,17 @@ async def create_relationship(request: Request, body: Ends) -> Response:
     drawn = await call(clients(request).knowledge.CreateRelationship, message, within=BUDGET)
     point = (drawn.relationship.from_id, drawn.change_id)
     (indexed,) = await wait_indexed(clients(request), [point], preferred.seconds)
-    content = answers.relationship(drawn.relationship) | {"created": drawn.created, "indexed": indexed}
+    edge_drawn = answers.relationship(drawn.relationship)
+    content: Drawn = {**edge_drawn, "created": drawn.created, "indexed": indexed}
     return answer(content, 201 if drawn.created else 200, preferred.headers)
 
 
-@routes.delete("/api/graph/relationships", operation_id="delete_relationship", summary="Erase a relationship")
+@routes.delete(
+    "/api/graph/relationships",
+    operation_id="delete_relationship",
+    summary="Erase a relationship",
+    responses=answered(Erased, "Preference-Applied", description="Erased"),
+)
 async def delete_relationship(request: Request, body: Ends) -> Response:
     """The body is the one that drew it; `strength` does not matter."""
     preferred = preference(request.headers)
@@ -68,5 +86,5 @@ async def delete_relationship(request: Request, body: Ends) -> Response:
     )
     erased = await call(clients(request).knowledge.DeleteRelationship, message, within=BUDGET)
     (indexed,) = await wait_indexed(clients(request), [(body.from_id, erased.change_id)], preferred.seconds)
-    content = {"from": body.from_id, "to": body.to_id, "type": body.type, "deleted": True, "indexed": indexed}
+    content: Erased = {"from": body.from_id, "to": body.to_id, "type": body.type, "deleted": True, "indexed": indexed}
     return answer(content, headers=preferred.headers)

@@ -6,19 +6,26 @@ from pathlib import Path
 
 from fastapi import Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 
 from context_gateway import VERSION
 from context_gateway.answers import answer
 from context_gateway.api import checks, router
+from context_gateway.openapi import answered
 from context_gateway.problems import Refused
+from context_gateway.schemas.shapes import Alive, Health, Readiness
 
 LEAST_FREE = 0.05  # share of the disk below which it is not healthy
 
 routes = router("Health")
 
 
-@routes.get("/health", operation_id="get_health", summary="How each part is")
+@routes.get(
+    "/health",
+    operation_id="get_health",
+    summary="How each part is",
+    responses=answered(Health, description="It serves") | answered(Health, status=503, description="It does not"),
+)
 async def get_health(request: Request) -> Response:
     """503 where something is away that there is no doing without; `degraded` where there is."""
     knowledge, embedding, retrieval = await checks(request).serving()
@@ -39,13 +46,24 @@ async def get_health(request: Request) -> Response:
     return answer(content, 200 if well else 503, None if well else {"Retry-After": "2"})
 
 
-@routes.get("/livez", operation_id="get_liveness", summary="Whether this process answers, whatever it needs")
+@routes.get(
+    "/livez",
+    operation_id="get_liveness",
+    summary="Whether this process answers, whatever it needs",
+    responses=answered(Alive),
+)
 async def get_liveness() -> Response:
     """Never looks at another service."""
     return answer({"status": "alive"})
 
 
-@routes.get("/readyz", operation_id="get_readiness", summary="Whether requests can be served")
+@routes.get(
+    "/readyz",
+    operation_id="get_readiness",
+    summary="Whether requests can be served",
+    responses=answered(Readiness, description="They can")
+    | answered(Readiness, status=503, description="They cannot now"),
+)
 async def get_readiness(request: Request) -> Response:
     """Without embeddings questions are answered by words, without knowledge they still are, and without retrieval
     items are written and read: ready, but degraded. Without both nothing is. A process that has just begun waits for
@@ -64,7 +82,7 @@ async def get_readiness(request: Request) -> Response:
     return answer({"status": status, "away": away}, 200 if ready else 503, None if ready else {"Retry-After": "1"})
 
 
-@routes.get("/metrics", operation_id="get_metrics", summary="Metrics for Prometheus")
+@routes.get("/metrics", operation_id="get_metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)
 async def get_metrics(request: Request) -> Response:
     """404 where PROMETHEUS_ENABLED is false."""
     if not request.app.state.settings.prometheus_enabled:

@@ -11,9 +11,10 @@ from context.v1 import types_pb2 as types
 from context_common.caller import READ
 from context_common.client import call
 from context_common.errors import NotFound
-from context_gateway.answers import Fields, Preference, answer, etag, expected_version, page, preference, select
+from context_gateway.answers import Preference, answer, etag, expected_version, page, preference
 from context_gateway.api import BUDGET, clients, idempotency_key, identity, router
 from context_gateway.indexed import wait_indexed
+from context_gateway.openapi import answered
 from context_gateway.problems import Refused
 from context_gateway.schemas import answers
 from context_gateway.schemas.fields import canonical_id
@@ -25,6 +26,21 @@ from context_gateway.schemas.requests import (
     MeetingListing,
     Reading,
     SnapshotListing,
+)
+from context_gateway.schemas.shapes import (
+    ITEMS,
+    Brief,
+    BrieflyChanged,
+    BrieflyRecorded,
+    Changed,
+    Deleted,
+    ItemId,
+    ItemSummary,
+    SnapshotRecorded,
+    WithRelated,
+    Written,
+    beside,
+    page_of,
 )
 
 TAG = "Items"
@@ -55,7 +71,7 @@ def _add_create(routes: APIRouter, kind: Kind) -> None:
     async def create(request: Request, body: Change) -> Response:
         preferred = preference(request.headers)
         recorded = await record(request, kind, body)
-        content = answers.item(recorded.item) | await settled(request, recorded, preferred)
+        content = {**answers.item(recorded.item), **await settled(request, recorded, preferred)}
         return _written(kind, recorded, content, preferred)
 
     if kind is SNAPSHOT:
@@ -65,14 +81,20 @@ def _add_create(routes: APIRouter, kind: Kind) -> None:
         path, summary = f"/api/{kind.name}", f"Create {_a(kind)}"
     # FastAPI reads a handler's annotations; the body's is the type's own.
     endpoint = _with_annotations(create, body=kind.create)
-    routes.post(path, status_code=201, operation_id=f"create_{kind.name}", summary=summary)(endpoint)
+    shape = SnapshotRecorded | BrieflyRecorded if kind is SNAPSHOT else beside(kind.name, Written, "Created")
+    responses = answered(shape, "ETag", "Location", "Preference-Applied", status=201, description="Recorded")
+    if kind is SNAPSHOT:
+        said = "That commit is recorded already"
+        responses |= answered(shape, "ETag", "Location", "Preference-Applied", description=said)
+    operation = f"create_{kind.name}"
+    routes.post(path, status_code=201, operation_id=operation, summary=summary, responses=responses)(endpoint)
 
 
 async def create_snapshot(request: Request, body: Change) -> Response:
     """Answers `created` or `unchanged` as `status`, as a line of a bulk answer does."""
     preferred = preference(request.headers)
     recorded = await record(request, SNAPSHOT, body)
-    content = _shown(request, recorded.item) | await settled(request, recorded, preferred)
+    content = {**_shown(request, recorded.item), **await settled(request, recorded, preferred)}
     content["status"] = answers.OUTCOMES[recorded.outcome]
     return _written(SNAPSHOT, recorded, content, preferred)
 
@@ -82,7 +104,8 @@ def _add_read(routes: APIRouter, kind: Kind) -> None:
         found = await call(
             clients(request).knowledge.GetItem, knowledge.GetItemRequest(id=item_id(kind, id)), within=BUDGET
         )
-        content = select(_readable(found.item, query.fields), query.fields)
+        [item] = answers.items([found.item], query.fields)
+        content: Mapping[str, object] = item
         if query.fields == "full":
             content = {**content, "related_items": [answers.related(item) for item in found.related]}
         return answer(content, headers={"ETag": etag(found.item.version)})
@@ -94,9 +117,17 @@ def _add_read(routes: APIRouter, kind: Kind) -> None:
 
     _with_annotations(list_items, query=Annotated[LISTINGS[kind.name], Query()])
     routes.get(
-        f"/api/{kind.name}", operation_id=f"list_{kind.name}", summary=f"List items of type {kind.name}, newest first"
+        f"/api/{kind.name}",
+        operation_id=f"list_{kind.name}",
+        summary=f"List items of type {kind.name}, newest first",
+        responses=answered(page_of(f"{kind.name.capitalize()}Page", ITEMS[kind.name] | ItemSummary | ItemId)),
     )(list_items)
-    routes.get(f"/api/{kind.name}/{{id}}", operation_id=f"get_{kind.name}", summary=f"Read {_a(kind)}")(get)
+    routes.get(
+        f"/api/{kind.name}/{{id}}",
+        operation_id=f"get_{kind.name}",
+        summary=f"Read {_a(kind)}",
+        responses=answered(beside(kind.name, WithRelated, "Read") | ItemSummary | ItemId, "ETag"),
+    )(get)
 
 
 def _add_change(routes: APIRouter, kind: Kind) -> None:
@@ -109,17 +140,22 @@ def _add_change(routes: APIRouter, kind: Kind) -> None:
         )
         message.item.id = item_id(kind, id)
         updated = await call(clients(request).knowledge.UpdateItem, message, within=BUDGET)
-        content = _shown(request, updated.recorded.item) | await settled(request, updated.recorded, preferred)
-        content["updated_fields"] = [_field(kind, name) for name in updated.updated_fields]
+        content = {
+            **_shown(request, updated.recorded.item),
+            **await settled(request, updated.recorded, preferred),
+            "updated_fields": [_field(kind, name) for name in updated.updated_fields],
+        }
         return answer(content, headers={"ETag": etag(updated.recorded.item.version)} | preferred.headers)
 
     endpoint = _with_annotations(change, body=kind.change)
+    shape = beside(kind.name, Changed, "Changed") | BrieflyChanged
     for method in ("PUT", "PATCH"):
         routes.api_route(
             f"/api/{kind.name}/{{id}}",
             methods=[method],
             operation_id=f"{method.lower()}_{kind.name}",
             summary=f"Change the fields given of {_a(kind)}",
+            responses=answered(shape, "ETag", "Preference-Applied", description="Changed"),
         )(endpoint)
 
 
@@ -132,7 +168,12 @@ def _add_delete(routes: APIRouter, kind: Kind) -> None:
         (indexed,) = await wait_indexed(clients(request), [(found, deleted.change_id)], preferred.seconds)
         return answer({"id": found, "deleted": True, "indexed": indexed}, headers=preferred.headers)
 
-    routes.delete(f"/api/{kind.name}/{{id}}", operation_id=f"delete_{kind.name}", summary=f"Delete {_a(kind)}")(delete)
+    routes.delete(
+        f"/api/{kind.name}/{{id}}",
+        operation_id=f"delete_{kind.name}",
+        summary=f"Delete {_a(kind)}",
+        responses=answered(Deleted, "Preference-Applied", description="Deleted"),
+    )(delete)
 
 
 async def record(request: Request, kind: Kind, body: Change) -> knowledge.Recorded:
@@ -143,14 +184,20 @@ async def record(request: Request, kind: Kind, body: Change) -> knowledge.Record
     return (await call(clients(request).knowledge.CreateItem, message, within=BUDGET)).recorded
 
 
-def _shown(request: Request, item: types.Item) -> dict[str, Any]:
+def _shown(request: Request, item: types.Item) -> Mapping[str, object]:
     """What a write answers of an item that others may have written: all of it only to who may read it."""
     if identity(request).caller.may(READ):
         return answers.item(item)
-    return {name: value for name, value in answers.item(item).items() if name in ("id", "type", "version", "status")}
+    brief: Brief = {
+        "id": item.id,
+        "type": answers.TYPES[item.type],
+        "version": item.version,
+        "status": item.status,
+    }
+    return brief
 
 
-async def settled(request: Request, recorded: knowledge.Recorded, preferred: Preference) -> dict[str, Any]:
+async def settled(request: Request, recorded: knowledge.Recorded, preferred: Preference) -> Written:
     """What a write answers beside its item, once it is searchable or the wait is over."""
     points = [(recorded.item.id, recorded.change_id)]
     withheld = answers.withheld(recorded.item)
@@ -203,10 +250,6 @@ def _written(kind: Kind, recorded: knowledge.Recorded, content: Any, preferred: 
     item = recorded.item
     headers = {"Location": f"/api/{kind.name}/{item.id}", "ETag": etag(item.version)} | preferred.headers
     return answer(content, SHOWN_STATUS.get(recorded.outcome, 201), headers)
-
-
-def _readable(item: Any, fields: Fields) -> dict[str, Any]:
-    return answers.item(item) if fields == "full" else answers.summary(item)
 
 
 def _field(kind: Kind, path: str) -> str:

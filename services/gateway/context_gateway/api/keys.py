@@ -11,15 +11,23 @@ from context_common.client import call
 from context_common.errors import NotFound
 from context_gateway.answers import answer, page
 from context_gateway.api import BUDGET, clients, gate, idempotency_key, router
+from context_gateway.openapi import answered
 from context_gateway.schemas import admin as schemas
 from context_gateway.schemas.admin import OVERLAP, KeyCreate, KeyListing, KeyRotation
+from context_gateway.schemas.shapes import Key, KeyMade, KeyRotated, page_of
 
 PAGE = 200  # keys
 
 routes = router("Admin")
 
 
-@routes.post("/api/admin/keys", status_code=201, operation_id="create_key", summary="Make an API key")
+@routes.post(
+    "/api/admin/keys",
+    status_code=201,
+    operation_id="create_key",
+    summary="Make an API key",
+    responses=answered(KeyMade, "Location", status=201, description="Made"),
+)
 async def create_key(request: Request, body: KeyCreate) -> Response:
     """`key` is the key itself: it is kept nowhere, so this is the only time it is seen.
 
@@ -30,11 +38,16 @@ async def create_key(request: Request, body: KeyCreate) -> Response:
     message = body.request(now)
     message.idempotency_key = idempotency_key(request)
     made = await call(clients(request).admin.CreateKey, message, within=BUDGET)
-    content = {"key": made.secret} | schemas.key(made.key, now)
+    content: KeyMade = {"key": made.secret, **schemas.key(made.key, now)}
     return answer(content, 201, {"Location": f"/api/admin/keys/{made.key.id}"})
 
 
-@routes.get("/api/admin/keys", operation_id="list_keys", summary="List API keys, newest first")
+@routes.get(
+    "/api/admin/keys",
+    operation_id="list_keys",
+    summary="List API keys, newest first",
+    responses=answered(page_of("KeyPage", Key)),
+)
 async def list_keys(request: Request, query: Annotated[KeyListing, Query()]) -> Response:
     """Those whose namespaces are all the caller's."""
     message = pb.ListKeysRequest(page_size=query.limit, page_token=query.cursor, include_ended=query.include_ended)
@@ -43,7 +56,9 @@ async def list_keys(request: Request, query: Annotated[KeyListing, Query()]) -> 
     return page([schemas.key(key, now) for key in found.keys], found.next_page_token)
 
 
-@routes.get("/api/admin/keys/{id}", operation_id="get_key", summary="Read what an API key may do")
+@routes.get(
+    "/api/admin/keys/{id}", operation_id="get_key", summary="Read what an API key may do", responses=answered(Key)
+)
 async def get_key(request: Request, id: str) -> Response:  # noqa: A002
     """Also one that has ended; `last_used_at` is exact to about a minute."""
     message = pb.ListKeysRequest(page_size=PAGE, include_ended=True)
@@ -57,7 +72,12 @@ async def get_key(request: Request, id: str) -> Response:  # noqa: A002
         message.page_token = found.next_page_token
 
 
-@routes.delete("/api/admin/keys/{id}", operation_id="revoke_key", summary="End an API key, everywhere within seconds")
+@routes.delete(
+    "/api/admin/keys/{id}",
+    operation_id="revoke_key",
+    summary="End an API key, everywhere within seconds",
+    responses=answered(Key),
+)
 async def revoke_key(request: Request, id: str) -> Response:  # noqa: A002
     """One that was revoked before stays as it is."""
     revoked = await call(clients(request).admin.RevokeKey, pb.RevokeKeyRequest(id=id), within=BUDGET)
@@ -66,7 +86,11 @@ async def revoke_key(request: Request, id: str) -> Response:  # noqa: A002
 
 
 @routes.post(
-    "/api/admin/keys/{id}/rotate", status_code=201, operation_id="rotate_key", summary="Make a key in another's place"
+    "/api/admin/keys/{id}/rotate",
+    status_code=201,
+    operation_id="rotate_key",
+    summary="Make a key in another's place",
+    responses=answered(KeyRotated, "Location", status=201, description="Made"),
 )
 async def rotate_key(request: Request, id: str, body: KeyRotation | None = None) -> Response:  # noqa: A002
     """The new one may do the same; the old one, under `replaced`, goes on for `overlap_seconds`."""
@@ -76,5 +100,6 @@ async def rotate_key(request: Request, id: str, body: KeyRotation | None = None)
     made = await call(clients(request).admin.RotateKey, message, within=BUDGET)
     gate(request).keys.forget(id)
     now = datetime.now(UTC)
-    content = {"key": made.secret} | schemas.key(made.key, now) | {"replaced": schemas.key(made.replaced, now)}
+    replaced = schemas.key(made.replaced, now)
+    content: KeyRotated = {"key": made.secret, **schemas.key(made.key, now), "replaced": replaced}
     return answer(content, 201, {"Location": f"/api/admin/keys/{made.key.id}"})

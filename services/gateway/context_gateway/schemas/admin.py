@@ -10,7 +10,8 @@ from context.v1 import admin_pb2 as pb
 from context.v1 import types_pb2 as types
 from context_common.caller import EVERY
 from context_common.errors import Invalid
-from context_gateway.schemas.answers import PROVENANCES, Json, time
+from context_gateway.schemas import shapes
+from context_gateway.schemas.answers import PROVENANCES, time
 from context_gateway.schemas.fields import Body, Cursor, Name, Parameters, RequiredName, Time, read_day, read_time
 
 LONGEST_LIFE = 10 * 365 * 24 * 3600  # seconds
@@ -131,7 +132,7 @@ class AuditListing(Parameters):
         return message
 
 
-def key(message: pb.Key, now: datetime) -> Json:
+def key(message: pb.Key, now: datetime) -> shapes.Key:
     """A key as administrators see it; the secret is not among it, since nobody has it."""
     grants = message.grants
     return {
@@ -152,7 +153,7 @@ def key(message: pb.Key, now: datetime) -> Json:
     }
 
 
-def entry(message: pb.AuditEntry) -> Json:
+def entry(message: pb.AuditEntry) -> shapes.AuditEntry:
     """A line of the audit trail."""
     return {
         "entry": message.entry,

@@ -1,6 +1,6 @@
 """Messages as the JSON that API.md promises: by hand, as this is on every path. Empty text is null."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from context.v1 import knowledge_pb2 as knowledge
 from context.v1 import retrieval_pb2 as retrieval
 from context.v1 import types_pb2 as types
+from context_gateway.schemas import shapes
 
 Json: TypeAlias = dict[str, Any]
 
@@ -33,14 +34,14 @@ OUTCOMES: Mapping[int, str] = {
 }
 
 
-def item(message: types.Item) -> Json:
+def item(message: types.Item) -> shapes.Item:
     """An item with all its fields."""
-    kind = TYPES[message.type]
-    common: Json = {
-        "id": message.id,
-        "type": kind,
+    return BODIES[TYPES[message.type]](message)
+
+
+def _common(message: types.Item) -> shapes.Common:
+    return {
         "title": message.title,
-        "status": message.status,
         "tags": list(message.tags),
         "author": message.author or None,
         "source_uri": message.source_uri or None,
@@ -53,11 +54,9 @@ def item(message: types.Item) -> Json:
         "access_count_30d": message.access_count_30d,
         "reference_count": message.reference_count,
     }
-    write = BODIES.get(kind)
-    return common | write(message) if write else common
 
 
-def summary(message: types.Item) -> Json:
+def summary(message: types.Item) -> shapes.ItemSummary:
     """An item's title and what places it."""
     kind = TYPES[message.type]
     date = DATES[kind](message) if kind in DATES else ""
@@ -72,7 +71,7 @@ def summary(message: types.Item) -> Json:
     }
 
 
-def items(messages: Iterable[types.Item], fields: str) -> list[Json]:
+def items(messages: Iterable[types.Item], fields: str) -> Sequence[shapes.Item | shapes.ItemSummary | shapes.ItemId]:
     """Items, as much of each as `fields` asks for."""
     if fields == "ids":
         return [{"id": message.id} for message in messages]
@@ -84,7 +83,7 @@ def withheld(message: types.Item) -> bool:
     return message.review in WITHHELD
 
 
-def redactions(message: knowledge.Recorded) -> list[Json]:
+def redactions(message: knowledge.Recorded) -> list[shapes.Redaction]:
     """The secrets that were taken out of what was sent."""
     return [{"field": found.field, "kind": found.kind} for found in message.redactions]
 
@@ -94,7 +93,7 @@ def edge(message: types.Relationship) -> str:
     return f"{message.from_id}->{message.to_id}"
 
 
-def relationship(message: types.Relationship) -> Json:
+def relationship(message: types.Relationship) -> shapes.Edge:
     """A relationship with its type and strength."""
     return {
         "from": message.from_id,
@@ -104,7 +103,7 @@ def relationship(message: types.Relationship) -> Json:
     }
 
 
-def related(message: knowledge.RelatedItem) -> Json:
+def related(message: knowledge.RelatedItem) -> shapes.Related:
     """An item's neighbour, as it stands beside the item."""
     return {
         "id": message.id,
@@ -116,18 +115,23 @@ def related(message: knowledge.RelatedItem) -> Json:
     }
 
 
-def found(message: knowledge.RelatedItem) -> Json:
+def found(message: knowledge.RelatedItem) -> shapes.Found:
     """What a walk over the graph found, and on which way."""
-    return related(message) | {"depth": message.depth, "path": list(message.path)}
+    return {**related(message), "depth": message.depth, "path": list(message.path)}
 
 
-def hit(message: retrieval.SearchHit, explain: bool = False) -> Json:
+def hit(message: retrieval.SearchHit, explain: bool = False) -> shapes.Hit:
     """A search result."""
-    body = listed(message) | {"score": message.score}
-    return body | {"why": why(message.why)} if explain else body
+    body: shapes.Hit = {**listed(message), "score": message.score}
+    return explained(body, message.why) if explain else body
 
 
-def listed(message: retrieval.SearchHit) -> Json:
+def explained(body: shapes.Hit, parts: retrieval.Why) -> shapes.ExplainedHit:
+    """A search result with the parts of its score."""
+    return {**body, "why": why(parts)}
+
+
+def listed(message: retrieval.SearchHit) -> shapes.Listed:
     """An item that was found without a question: no score."""
     return {
         "id": message.id,
@@ -143,7 +147,7 @@ def listed(message: retrieval.SearchHit) -> Json:
     }
 
 
-def why(message: retrieval.Why) -> Json:
+def why(message: retrieval.Why) -> shapes.Why:
     """The parts of a score."""
     return {
         "semantic": message.semantic,
@@ -155,9 +159,13 @@ def why(message: retrieval.Why) -> Json:
     }
 
 
-def _adr(message: types.Item) -> Json:
+def _adr(message: types.Item) -> shapes.Adr:
     body = message.adr
     return {
+        "id": message.id,
+        "type": "adr",
+        "status": message.status,
+        **_common(message),
         "decision": body.decision,
         "context": body.context or None,
         "options_considered": dict(body.options_considered),
@@ -170,9 +178,13 @@ def _adr(message: types.Item) -> Json:
     }
 
 
-def _failure(message: types.Item) -> Json:
+def _failure(message: types.Item) -> shapes.Failure:
     body = message.failure
     return {
+        "id": message.id,
+        "type": "failure",
+        "status": message.status,
+        **_common(message),
         "root_cause": body.root_cause,
         "incident_date": body.incident_date or None,
         "severity": body.severity,
@@ -190,9 +202,13 @@ def _failure(message: types.Item) -> Json:
     }
 
 
-def _meeting(message: types.Item) -> Json:
+def _meeting(message: types.Item) -> shapes.Meeting:
     body = message.meeting
     return {
+        "id": message.id,
+        "type": "meeting",
+        "status": message.status,
+        **_common(message),
         "meeting_title": message.title,
         "date": body.date or None,
         "decisions": [_decision(decision) for decision in body.decisions],
@@ -200,17 +216,21 @@ def _meeting(message: types.Item) -> Json:
     }
 
 
-def _decision(message: types.MeetingDecision) -> Json:
-    actions = [
+def _decision(message: types.MeetingDecision) -> shapes.Decided:
+    actions: list[shapes.Action] = [
         {"task": action.task, "owner": action.owner or None, "due": action.due or None, "status": action.status or None}
         for action in message.action_items
     ]
     return {"decision": message.decision, "rationale": message.rationale or None, "action_items": actions}
 
 
-def _snapshot(message: types.Item) -> Json:
+def _snapshot(message: types.Item) -> shapes.Snapshot:
     body = message.snapshot
     return {
+        "id": message.id,
+        "type": "snapshot",
+        "status": message.status,
+        **_common(message),
         "commit_hash": body.commit_hash,
         "commit_message": body.commit_message,
         "date": body.date or None,
@@ -226,7 +246,7 @@ def time(message: Any, name: str) -> str | None:
     return value.ToJsonString() if message.HasField(name) else None
 
 
-BODIES: Mapping[str, Callable[[types.Item], Json]] = {
+BODIES: Mapping[str, Callable[[types.Item], shapes.Item]] = {
     "adr": _adr,
     "failure": _failure,
     "meeting": _meeting,

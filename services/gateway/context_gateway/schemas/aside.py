@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from context.v1 import admin_pb2 as pb
-from context_gateway.schemas.answers import Json
+from context_gateway.schemas import shapes
 from context_gateway.schemas.fields import AnyId, Body, Cursor, Parameters
 
 
@@ -22,7 +22,7 @@ class Retry(Body):
     ids: Annotated[list[AnyId], Field(max_length=200)] | None = None
 
 
-def change(message: pb.SetAside) -> Json:
+def change(message: pb.SetAside) -> shapes.SetAside:
     """A change that was given up on, and why."""
     return {
         "id": message.item_id,

@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 
 from context.v1 import retrieval_pb2 as pb
-from context_gateway.schemas.answers import TRUSTS, TYPES, Json
+from context_gateway.schemas.answers import TRUSTS, TYPES
+from context_gateway.schemas.shapes import Asked, Receipt, ReceiptEntry
 
 SECTIONS: Mapping[int, str] = {number: name.removeprefix("SECTION_").lower() for name, number in pb.Section.items()}
 
 
-def receipt(message: pb.GetReceiptResponse) -> Json:
+def receipt(message: pb.GetReceiptResponse) -> Receipt:
     """The whole receipt."""
     return {
         "query_id": message.query_id,
@@ -24,7 +25,7 @@ def receipt(message: pb.GetReceiptResponse) -> Json:
     }
 
 
-def asked(message: pb.QueryContextRequest) -> Json:
+def asked(message: pb.QueryContextRequest) -> Asked:
     """The question, as it would be asked again."""
     scope = message.filter
     return {
@@ -41,7 +42,7 @@ def asked(message: pb.QueryContextRequest) -> Json:
     }
 
 
-def entry(message: pb.BundleEntry) -> Json:
+def entry(message: pb.BundleEntry) -> ReceiptEntry:
     """An item that the bundle held, as it was then."""
     return {
         "id": message.id,

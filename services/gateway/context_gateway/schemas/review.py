@@ -7,8 +7,8 @@ from pydantic import Field
 from context.v1 import admin_pb2 as pb
 from context.v1 import types_pb2 as types
 from context_gateway.schemas import answers
-from context_gateway.schemas.answers import Json
 from context_gateway.schemas.fields import Body, Cursor, Parameters, Text
+from context_gateway.schemas.shapes import Suspicion
 
 
 class HeldListing(Parameters):
@@ -30,7 +30,7 @@ class Decision(Body):
         return types.REVIEW_APPROVED if self.verdict == "approve" else types.REVIEW_REJECTED
 
 
-def held(message: pb.HeldItem) -> Json:
+def held(message: pb.HeldItem) -> dict[str, object]:
     """An item that waits, and why."""
-    found = [{"field": s.field, "rule": s.rule, "excerpt": s.excerpt} for s in message.suspicions]
-    return answers.item(message.item) | {"suspicions": found}
+    found: list[Suspicion] = [{"field": s.field, "rule": s.rule, "excerpt": s.excerpt} for s in message.suspicions]
+    return {**answers.item(message.item), "suspicions": found}
