@@ -18,6 +18,7 @@ from tests.support.postgres import scratch_database
 from tests.support.stack import Stack, run_stack
 
 SECRET = "a secret of at least thirty-two characters"
+SKILLS = Path(__file__).parents[2] / "skills"
 READ, WRITE, ADMIN = "context:read", "knowledge:write", "admin"
 
 
@@ -75,5 +76,6 @@ def guarded(postgres_url: str, model_dir: Path) -> Iterator[Guarded]:
     """A stack of a module's own, since it differs from that of the others by its settings."""
     # A change is given up after 3 attempts: 5 take a minute and a half.
     settings = {"MODEL_DIR": str(model_dir), "AUTH_REQUIRED": "true", "SECRET_KEY_BASE": SECRET, "FEED_ATTEMPTS": "3"}
+    settings["SKILLS_PATH"] = str(SKILLS)
     with scratch_database(postgres_url) as url, run_stack(url, **settings) as stack:
         yield Guarded(stack, first_key(stack))
