@@ -1,6 +1,7 @@
 """What every answer has, the pages, health, and the document that must agree with API.md."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -133,6 +134,16 @@ async def test_head_is_get_without_a_body(gateway: Gateway, path: str) -> None:
 async def test_head_of_what_is_only_written_is_a_405(gateway: Gateway) -> None:
     answer = await gateway.http.head("/api/bulk")
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
+
+
+async def test_the_docs_page_shows_what_is_answered(gateway: Gateway) -> None:
+    page = (await gateway.http.get("/docs")).text
+    assert '<a href="#AdrRead">AdrRead</a> or <a href="#ItemSummary">ItemSummary</a>' in page
+    assert "<code>related_items</code>" in page
+    assert "in each line <a" in page
+    linked = set(re.findall('href="#([^"]+)"', page))
+    assert linked <= set(re.findall('<details id="([^"]+)"', page))
+    assert len(linked) > 50
 
 
 async def test_every_answer_carries_the_same_headers(gateway: Gateway) -> None:

@@ -35,7 +35,7 @@ def render(schema: dict[str, Any], notice: str = "") -> str:
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>'
         f"<h1>{title}</h1>{_notice(notice)}<p>{escape(info['description'])}</p>"
         '<p>For programs: <a href="/openapi.json">openapi.json</a>.</p>'
-        f"{''.join(_sections(schema))}</body></html>"
+        f"{''.join(_sections(schema))}<h2>Types</h2>{''.join(_types(schema))}</body></html>"
     )
 
 
@@ -57,8 +57,16 @@ def _operation(schema: dict[str, Any], path: str, method: str, operation: dict[s
         f"<code>{escape(path)}</code> {escape(operation['summary'])}</summary><div>"
         f"<p>{escape(operation.get('description', ''))}</p>"
         f"<p>{_scope(operation)}</p>"
-        f"{_parameters(operation)}{_body(schema, operation)}{_responses(operation)}</div></details>"
+        f"{_parameters(operation)}{_body(schema, operation)}{_responses(schema, operation)}</div></details>"
     )
+
+
+def _types(schema: dict[str, Any]) -> Iterator[str]:
+    for name, part in sorted(schema["components"]["schemas"].items()):
+        yield (
+            f'<details id="{escape(name)}"><summary><code>{escape(name)}</code></summary><div>'
+            f"<p>{escape(part.get('description', ''))}</p>{_fields('Fields', part)}</div></details>"
+        )
 
 
 def _scope(operation: dict[str, Any]) -> str:
@@ -68,28 +76,39 @@ def _scope(operation: dict[str, Any]) -> str:
 
 def _parameters(operation: dict[str, Any]) -> str:
     rows = [
-        (f"<code>{escape(p['name'])}</code>", escape(p["in"]), escape(p.get("description", "") or _type(p["schema"])))
+        (f"<code>{escape(p['name'])}</code>", escape(p["in"]), escape(p.get("description", "")) or _type(p["schema"]))
         for p in operation.get("parameters", [])
     ]
     return _table("Parameters", rows)
 
 
 def _body(schema: dict[str, Any], operation: dict[str, Any]) -> str:
-    parts = []
-    for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
-        model = _resolve(schema, content["schema"])
-        required = model.get("required", [])
-        rows = [
-            (f"<code>{escape(name)}</code>", "required" if name in required else "", escape(_type(field)))
-            for name, field in model.get("properties", {}).items()
-        ]
-        parts.append(_table(f"Body: {media_type}", rows) or f"<h4>Body: {escape(media_type)}</h4>")
-    return "".join(parts)
+    contents = operation.get("requestBody", {}).get("content", {})
+    return "".join(_content(schema, "Body", media_type, content) for media_type, content in contents.items())
 
 
-def _responses(operation: dict[str, Any]) -> str:
-    rows = [(status, escape(answer["description"]), "") for status, answer in operation["responses"].items()]
-    return _table("Answers", rows)
+def _responses(schema: dict[str, Any], operation: dict[str, Any]) -> str:
+    rows, parts = [], []
+    for status, answer in operation["responses"].items():
+        shown = [_type(content["schema"]) for content in answer["content"].values()]
+        rows.append((status, escape(answer["description"]), " or ".join(shown)))
+        if status.startswith("2"):
+            parts += [_content(schema, status, *content) for content in answer["content"].items()]
+    return _table("Answers", rows) + "".join(parts)
+
+
+def _content(schema: dict[str, Any], title: str, media_type: str, content: dict[str, Any]) -> str:
+    title = f"{title}: {media_type}"
+    return _fields(title, _resolve(schema, content["schema"])) or f"<h4>{escape(title)}</h4>"
+
+
+def _fields(title: str, model: dict[str, Any]) -> str:
+    required = model.get("required", [])
+    rows = [
+        (f"<code>{escape(name)}</code>", "required" if name in required else "", _type(field))
+        for name, field in model.get("properties", {}).items()
+    ]
+    return _table(title, rows)
 
 
 def _table(title: str, rows: list[tuple[str, str, str]]) -> str:
@@ -98,21 +117,25 @@ def _table(title: str, rows: list[tuple[str, str, str]]) -> str:
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """A schema in a few words."""
+    """A schema in a few words, and links to the types in it."""
     if "$ref" in schema:
-        return str(schema["$ref"]).rpartition("/")[2]
+        name = escape(str(schema["$ref"]).rpartition("/")[2])
+        return f'<a href="#{name}">{name}</a>'
+    if "contentSchema" in schema:
+        return f"in each line {_type(schema['contentSchema'])}"
     if "enum" in schema:
-        return " | ".join(map(str, schema["enum"]))
+        return escape(" | ".join(map(str, schema["enum"])))
     if options := schema.get("anyOf"):
-        return " or ".join(_type(option) for option in options if option.get("type") != "null")
+        return " or ".join(_type(option) for option in options)
     if schema.get("type") == "array":
         return f"list of {_type(schema['items'])}"
     default = f" = {json.dumps(schema['default'])}" if schema.get("default") not in (None, "", []) else ""
-    return str(schema.get("format") or schema.get("const") or schema.get("type", "any")) + default
+    return escape(str(schema.get("format") or schema.get("const") or schema.get("type", "any")) + default)
 
 
 def _resolve(schema: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
-    """`part` itself, or what it refers to; of two, the first."""
+    """`part` itself, or what it refers to, or what stands in its lines; of two, the first."""
+    part = part.get("contentSchema", part)
     part = next((option for option in part.get("anyOf", ()) if "$ref" in option), part)
     if "$ref" not in part:
         return part
