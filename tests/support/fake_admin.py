@@ -29,6 +29,7 @@ class FakeAdmin(admin_pb2_grpc.AdminServiceServicer):
     def make(self, *scopes: str, namespaces: tuple[str, ...] = ("default",), **more: Any) -> ApiKey:
         """A key that is known here; `more` are fields of its grants."""
         made = apikey.make()
+        more.setdefault("provenance", types.PROVENANCE_HUMAN)
         grants = admin_pb2.Grants(scopes=scopes, namespaces=namespaces, **more)
         self.keys[made.digest] = admin_pb2.Key(id=made.id, name="test", prefix=made.prefix, grants=grants)
         return made
@@ -120,7 +121,15 @@ class FakeAdmin(admin_pb2_grpc.AdminServiceServicer):
 
 
 def _adr(review: types.Review.ValueType) -> types.Item:
-    return types.Item(id="ADR-004", type=types.ITEM_TYPE_ADR, title="Held", version=3, review=review)
+    return types.Item(
+        id="ADR-004",
+        type=types.ITEM_TYPE_ADR,
+        title="Held",
+        status="active",
+        version=3,
+        provenance=types.PROVENANCE_AGENT,
+        review=review,
+    )
 
 
 def provenance(name: str) -> types.Provenance.ValueType:

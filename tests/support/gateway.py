@@ -2,7 +2,7 @@
 
 import asyncio
 import struct
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,12 +24,14 @@ from context.v1 import types_pb2 as types
 from context_common import caller
 from context_common.errors import Conflict, Invalid, NotFound, Stale, to_status
 from context_common.server import Server
+from context_gateway import openapi
 from context_gateway.__main__ import server_config
 from context_gateway.app import create_app
 from context_gateway.clients import ADMIN, EMBEDDING, KNOWLEDGE, RETRIEVAL, open_clients
 from context_gateway.rates import open_limiter
 from context_gateway.settings import Settings
 from tests.support.fake_admin import FakeAdmin
+from tests.support.openapi import Contract
 from tests.support.trust import process, trust
 
 PREFIXES = {
@@ -61,7 +63,11 @@ RECEIPT = retrieval_pb2.GetReceiptResponse(
     tokens_used=200,
 )
 RECEIPT.asked_at.FromJsonString("2026-01-31T12:00:00Z")
-BUNDLE = b'{"query_id": "q1",  "key_decisions":[],"total_items":0}'  # spaced as no encoder would
+CONTRACT: list[Contract] = []  # one for all apps, as it takes a while to make and is the same for each
+BUNDLE = (  # spaced as no encoder would
+    b'{"query_id": "q1",  "key_decisions":[],"known_issues":[],"recent_changes":[],'
+    b'"total_items":0,"tokens_used":9,"omitted":[],"degraded":false}'
+)
 
 
 @dataclass
@@ -121,6 +127,9 @@ class FakeKnowledge(Fake, knowledge_pb2_grpc.KnowledgeServiceServicer):
         stored.id = item.id or f"{PREFIXES[item.type]}-{len(self.items) + 1:03d}"
         stored.version = 1
         stored.status = item.status or "active"
+        if item.type == types.ITEM_TYPE_FAILURE:
+            stored.status = item.status or "investigating"
+            stored.failure.severity = item.failure.severity or "medium"
         stored.review = types.REVIEW_HELD if item.title == "hold me" else types.REVIEW_UNSPECIFIED
         stored.created_at.FromJsonString("2026-01-31T12:00:00Z")
         self.items[stored.id] = stored
@@ -165,6 +174,7 @@ class FakeKnowledge(Fake, knowledge_pb2_grpc.KnowledgeServiceServicer):
             id="FAIL-042",
             type=types.ITEM_TYPE_FAILURE,
             title="It broke",
+            status="resolved",
             relationship=types.RELATIONSHIP_TYPE_CAUSED_BY,
             direction=knowledge_pb2.DIRECTION_INCOMING,
             depth=1,
@@ -213,6 +223,7 @@ class FakeKnowledge(Fake, knowledge_pb2_grpc.KnowledgeServiceServicer):
             id="FAIL-042",
             type=types.ITEM_TYPE_FAILURE,
             title="It broke",
+            status="resolved",
             relationship=types.RELATIONSHIP_TYPE_RESOLVED_BY,
             direction=knowledge_pb2.DIRECTION_OUTGOING,
             depth=1,
@@ -373,8 +384,23 @@ async def serve(**settings: Any) -> AsyncIterator[Gateway]:
         app = create_app(opened, configured, await stack.enter_async_context(open_limiter(configured.limits)))
         await stack.enter_async_context(app.state.gate.denials)
         port = await stack.enter_async_context(_listen(app, configured))
-        http = await stack.enter_async_context(httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20))
+        hooks = {"response": [_contract(app)]}
+        client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, event_hooks=hooks)
+        http = await stack.enter_async_context(client)
         yield Gateway(http, port, app, knowledge, retrieval, embedding, admin)
+
+
+def _contract(app: Any) -> Callable[[httpx2.Response], Awaitable[None]]:
+    """Fails the test whose answer is not what the OpenAPI document says."""
+
+    async def hold(response: httpx2.Response) -> None:
+        if not CONTRACT:
+            CONTRACT.append(Contract(openapi.document(app)))
+        request, body = response.request, await response.aread()
+        faults = CONTRACT[0].faults(request.method, request.url.path, response.status_code, response.headers, body)
+        assert not faults, f"{request.method} {request.url.path}: {faults}"
+
+    return hold
 
 
 @asynccontextmanager

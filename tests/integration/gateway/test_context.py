@@ -153,7 +153,7 @@ async def test_related_items_are_answered_with_their_way(gateway: Gateway) -> No
             "id": "FAIL-042",
             "type": "failure",
             "title": "It broke",
-            "status": "",
+            "status": "resolved",
             "relationship": "resolved_by",
             "direction": "outgoing",
             "depth": 1,

@@ -102,7 +102,7 @@ def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
 )
 async def test_each_kind_of_error_has_its_status(gateway: Gateway, error: AppError, status: int, code: str) -> None:
     gateway.knowledge.error = error
-    answer = await gateway.http.post("/api/adr", json=ADR)
+    answer = await gateway.http.patch("/api/adr/ADR-001", json=ADR)
     body = problem(answer, status, code)
     if isinstance(error, Invalid):
         assert body["details"] == {"decision": ["is too bold"]}

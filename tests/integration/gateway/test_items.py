@@ -54,7 +54,7 @@ async def test_every_field_sent_is_read_back(gateway: Gateway, kind: str, sent: 
             "id": "FAIL-042",
             "type": "failure",
             "title": "It broke",
-            "status": "",
+            "status": "resolved",
             "relationship": "caused_by",
             "direction": "incoming",
         }
