@@ -44,14 +44,24 @@ ID = re.compile(
 # Letters and digits by turns.
 NAMED_BY_MACHINES = r"(?=[a-z0-9]{6})(?:(?:[a-z]+[0-9]+){2,}[a-z]*|(?:[0-9]+[a-z]+){2,}[0-9]*)"
 # What stands for one exact thing: E-names, CONSTANT_NAMES, codes that mix letters and digits, names of code, names of
-# pods and requests.
+# pods and requests. What ends in its only letters is a size or a class of codes (10MB, 5XX).
 CODE = re.compile(
     r"E[A-Z]{4,}|[A-Z]{8,}|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{1,8}-?[0-9]{2,}(?:-[0-9]+)*"
-    r"|[0-9]+[A-Z][0-9A-Z]*|0x[0-9a-fA-F]+"
+    r"|[0-9]+[A-Z]+[0-9][0-9A-Z]*|0x[0-9a-fA-F]+"
     r"|(?:[A-Z]+[a-z]+){3,}|[A-Z][A-Za-z]+(?:Error|Exception|Failure|Fault|Killed|Timeout)"
     r"|[a-z0-9]+(?:_[a-z0-9]+)+|[A-Za-z]\w*(?:\.[A-Za-z]\w*){2,}"
     rf"|(?:[a-z0-9]+-)*{NAMED_BY_MACHINES}(?:-[a-z0-9]+)*"
 )
+# When something was logged: 2026-11-28T09:10:47.123Z, 2026-11-28 09:10, 09:10:47,123, 20261128T091047Z.
+STAMP = re.compile(
+    r"(?<![^\W_])(?<![0-9]:)(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}"
+    r"|(?:[0-9]{4}-[0-9]{2}-[0-9]{2}[T ])?[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]{1,9})?"
+    r"|[0-9]{4}-?[0-9]{2}-?[0-9]{2}T[0-9]{4,6})"
+    r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?(?![^\W_])(?!:[0-9])",
+    re.IGNORECASE,
+)
+# What is left of one where it was cut (28T09), and how long something took (1h30m15s): no names of anything.
+TIME = re.compile(r"[0-9]+T[0-9]+Z?|(?:[0-9]+(?:[dhms]|ms))+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +116,13 @@ def only_ids(text: str) -> bool:
 def codes_in(text: str) -> tuple[str, ...]:
     """The lexemes of `text` that stand for one exact thing, such as ECONNREFUSED, 42P01 or pg_stat_activity."""
     found: list[str] = []
-    for match in TOKEN.finditer(unicodedata.normalize("NFKC", text)):
+    for match in TOKEN.finditer(STAMP.sub(" ", unicodedata.normalize("NFKC", text))):
         for token in (match[0], *JOINT.split(match[0])):
             if len(token) > LONGEST:
                 continue
             if HASH.fullmatch(token):
                 found.append(token[:SHORT_HASH])
-            elif CODE.fullmatch(token):
+            elif CODE.fullmatch(token) and not TIME.fullmatch(token):
                 found.append(_whole(token))
     return tuple(dict.fromkeys(found))
 

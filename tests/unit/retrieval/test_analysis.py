@@ -73,6 +73,7 @@ def test_ids_are_found_as_people_write_them(text: str, ids: list[str]) -> None:
     [
         ("we get ECONNREFUSED", ["econnrefused"]),
         ("SQLSTATE 42P01", ["sqlstate", "42p01"]),
+        ("SERVFAIL, ECONNRESET and ENOSPC", ["servfail", "econnreset", "enospc"]),
         ("ORA-00942 in PROD", ["ora-942"]),
         ("column pg_stat_activity.state", ["pg_stat_activity"]),
         ("java.lang.NullPointerException", ["java.lang.nullpointerexception", "nullpointerexception"]),
@@ -81,6 +82,10 @@ def test_ids_are_found_as_people_write_them(text: str, ids: list[str]) -> None:
         ("pod web-7d9f8c6b5x-x2x4z of request mk002x00001z", ["web-7d9f8c6b5x-x2x4z", "mk002x00001z"]),
         ("trace 3f2504e0-4f89-11d3-9a0c-0305e82c3301", ["3f2504e0-4f89-11d3-9a0c-0305e82c3301"]),
         ("k8s 1.31 with ipv6, sha256 and utf-8, up after 2h30m, in eu-west-1", []),
+        ("2026-11-28T09:10:47Z ECONNRESET", ["econnreset"]),
+        ("2026-11-28T09:10:47.123Z, 2026-11-28 09:10:47,123 and 2026-11-28T09:10:47+02:00", []),
+        ("20261128T091047Z, 2026-11-28t091047z, 47Z, 123Z, 28T09", []),
+        ("10MB within 500MS, a 5XX after 12h30m", []),
         ("AWS and RDS in 2024, GitHub, example.com, e.g. plain words", []),
     ],
 )
