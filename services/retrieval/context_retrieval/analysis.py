@@ -3,6 +3,7 @@
 Postgres stems and drops stop words; this module hands it nothing but words, and keeps identifiers whole beside them.
 """
 
+import errno
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -43,10 +44,17 @@ ID = re.compile(
 )
 # Letters and digits by turns.
 NAMED_BY_MACHINES = r"(?=[a-z0-9]{6})(?:(?:[a-z]+[0-9]+){2,}[a-z]*|(?:[0-9]+[a-z]+){2,}[0-9]*)"
-# What stands for one exact thing: E-names, CONSTANT_NAMES, codes that mix letters and digits, names of code, names of
-# pods and requests. What ends in its only letters is a size or a class of codes (10MB, 5XX).
+# Letters alone, in capitals, are a code where they are the name of one: any word may be shouted, or stand in SQL.
+# Those of the system, of Node and npm, of DNS and of Redis.
+LETTERS = frozenset(errno.errorcode.values()).union(
+    """EBADENGINE EINTEGRITY ELIFECYCLE ENEEDAUTH ENOTFOUND ERESOLVE ESERVFAIL FORMERR NXDOMAIN SERVFAIL
+    BUSYGROUP BUSYKEY CLUSTERDOWN CROSSSLOT EXECABORT MASTERDOWN MISCONF NOAUTH NOPERM NOREPLICAS NOSCRIPT WRONGPASS
+    WRONGTYPE OOMKILLED""".split()  # noqa: SIM905
+)
+# What else stands for one exact thing: CONSTANT_NAMES, codes that mix letters and digits, names of code, names of pods
+# and requests. What ends in its only letters is a size or a class of codes (10MB, 5XX).
 CODE = re.compile(
-    r"E[A-Z]{4,}|[A-Z]{8,}|[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{1,8}-?[0-9]{2,}(?:-[0-9]+)*"
+    r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{1,8}-?[0-9]{2,}(?:-[0-9]+)*"
     r"|[0-9]+[A-Z]+[0-9][0-9A-Z]*|0x[0-9a-fA-F]+"
     r"|(?:[A-Z]+[a-z]+){3,}|[A-Z][A-Za-z]+(?:Error|Exception|Failure|Fault|Killed|Timeout)"
     r"|[a-z0-9]+(?:_[a-z0-9]+)+|[A-Za-z]\w*(?:\.[A-Za-z]\w*){2,}"
@@ -122,7 +130,7 @@ def codes_in(text: str) -> tuple[str, ...]:
                 continue
             if HASH.fullmatch(token):
                 found.append(token[:SHORT_HASH])
-            elif CODE.fullmatch(token) and not TIME.fullmatch(token):
+            elif not TIME.fullmatch(token) and (token in LETTERS or CODE.fullmatch(token)):
                 found.append(_whole(token))
     return tuple(dict.fromkeys(found))
 
