@@ -28,8 +28,9 @@ ASKED_FOR = frozenset(
     happens know known pick picked reason reasons remember said say see seen tell""".split()  # noqa: SIM905
 )
 # And those that stand around an id where nothing but it is asked for.
-AROUND_IDS = frozenset(
-    "a about all an and any everything for in is it me of on or our please show that the this to us".split()  # noqa: SIM905
+AROUND = (BEGINS | ASKED_FOR).union(
+    """a about accepted active all an and any at by current done everything for from in is it me now of on open or our
+    please show status still that the there this to us valid with yet""".split()  # noqa: SIM905
 )
 LONGEST = 120  # characters of an identifier that is kept whole
 MOST_BYTES = 200_000  # of words, and again of identifiers: a tsvector holds 1 MB
@@ -68,6 +69,7 @@ STAMP = re.compile(
     r"(?:Z|[+-][0-9]{2}:?[0-9]{2})?(?![^\W_])(?!:[0-9])",
     re.IGNORECASE,
 )
+LEFT_OVER = re.compile(r"\[\s*\]|\(\s*\)|^\s*[:,;]")  # where it, or an id, was taken out
 # What is left of one where it was cut (28T09), and how long something took (1h30m15s): no names of anything.
 TIME = re.compile(r"[0-9]+T[0-9]+Z?|(?:[0-9]+(?:[dhms]|ms))+", re.IGNORECASE)
 
@@ -118,7 +120,17 @@ def ids_in(text: str) -> tuple[str, ...]:
 def only_ids(text: str) -> bool:
     """Whether `text` names ids and asks for nothing else, as `adr 203` and `what does ADR-203 say?` do."""
     rest, named = ID.subn(" ", text)
-    return named > 0 and (BEGINS | ASKED_FOR | AROUND_IDS).issuperset(analyse(rest).plain.split())
+    return named > 0 and AROUND.issuperset(analyse(rest).plain.split())
+
+
+def subject(text: str) -> str:
+    """`text` without the ids that it names and the times that a log begins with, where it says anything else.
+
+    Both are looked for as they stand: their parts are those of all ids and times, and mean as little to the model.
+    """
+    without = ID.sub(" ", STAMP.sub(" ", text))
+    rest = LEFT_OVER.sub(" ", without).strip()
+    return text if without == text or AROUND.issuperset(analyse(rest).plain.split()) else rest
 
 
 def codes_in(text: str) -> tuple[str, ...]:

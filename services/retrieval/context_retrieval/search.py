@@ -11,7 +11,7 @@ import structlog
 
 from context_common.errors import AppError
 from context_retrieval import metrics
-from context_retrieval.analysis import analyse, codes_in, ids_in, only_ids
+from context_retrieval.analysis import analyse, codes_in, ids_in, only_ids, subject
 from context_retrieval.crowd import Bar, bar, thinned
 from context_retrieval.embedder import Embedded, Embedder, unavailable
 from context_retrieval.model import Candidate, Filter, Key, Page, Question, Weights
@@ -109,7 +109,10 @@ class Searcher:
 
     async def find(self, request: Request, timings: Timings) -> Found:
         """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
-        wanted, analysis = request.filter, analyse(request.query)
+        wanted, about = request.filter, subject(request.query)
+        analysis = analyse(about)
+        if about != request.query:
+            analysis = replace(analysis, identifiers=analyse(request.query).identifiers)
         by_id = only_ids(request.query)
         if by_id:  # whose words are those of all ids
             analysis = replace(analysis, plain="")
@@ -117,7 +120,7 @@ class Searcher:
             request = replace(request, mode=Mode.KEYWORD)
         reader = self._readers.of(wanted.namespaces)
         # The vector is on its way while the words are weighed.
-        embedding = asyncio.create_task(self._vector(request, timings))
+        embedding = asyncio.create_task(self._vector(request.mode, about, timings))
         try:
             spaces = wanted.namespaces
             size = await self._sizes.get(spaces, lambda: reader.size(spaces))
@@ -170,13 +173,13 @@ class Searcher:
             degraded=mode is not request.mode,
         )
 
-    async def _vector(self, request: Request, timings: Timings) -> Embedded | None:
-        """The question's vector; None where it is not wanted, or not to be had in time."""
-        if request.mode is Mode.KEYWORD:
+    async def _vector(self, mode: Mode, about: str, timings: Timings) -> Embedded | None:
+        """The vector of what is asked about; None where it is not wanted, or not to be had in time."""
+        if mode is Mode.KEYWORD:
             return None
         try:
             with timings.stage("embedding"):
-                return await self._embedder.question(windows(request.query), EMBED_WAIT)
+                return await self._embedder.question(windows(about), EMBED_WAIT)
         except AppError as error:
             if not unavailable(error):
                 raise

@@ -235,6 +235,45 @@ async def test_an_exact_code_finds_its_item_first(retrieval: Retrieval, code: st
     assert (await retrieval.search(query, mode=pb.SEARCH_MODE_KEYWORD))[0] == "FAIL-099"
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        "2026-11-28T09:10:47Z which queue do we use",
+        "2026-11-28 09:10:47,123 which queue do we use",
+        "which queue do we use IMMEDIATELY",
+        "EXPLAIN which queue do we use",
+    ],
+)
+@pytest.mark.parametrize("mode", [pb.SEARCH_MODE_HYBRID, pb.SEARCH_MODE_KEYWORD])
+async def test_neither_times_nor_shouted_words_nor_parts_of_numbers_decide(
+    retrieval: Retrieval, query: str, mode: pb.SearchMode
+) -> None:
+    others = [items.adr(id=f"ADR-{n:03d}", title="Colours", decision="Doors are painted green.") for n in range(3, 30)]
+    await retrieval.put(
+        items.adr(id="ADR-001", title="The queue", decision="The queue that we use is NATS."),
+        items.failure(
+            id="FAIL-001",
+            title="Bump ruff to 0.9",
+            root_cause="We explain: it ended immediately at 2025-03-04T05:09:47Z, 123 of 28 and 10.",
+        ),
+        *others,
+    )
+    assert (await retrieval.search(query, mode=mode))[0] == "ADR-001"
+
+
+async def test_an_id_that_does_not_exist_finds_nothing_that_is_only_about_ids(retrieval: Retrieval) -> None:
+    await retrieval.put(
+        items.adr(id="ADR-001", title="ADRs are numbered", decision="An ADR has a number: ADR 777 is done and valid."),
+        items.adr(id="ADR-012", title="The queue", decision="The queue is NATS."),
+        items.adr(id="ADR-013", title="Topics of the queue", decision="A queue has topics; see ADR-777."),
+    )
+    assert await retrieval.search("adr 999: is it done?") == []
+    assert await retrieval.search("is ADR-999 still valid") == []
+    assert await retrieval.search("is ADR-777 still valid") == ["ADR-013"]
+    assert (await retrieval.search("what is ADR 777 and the queue"))[:2] == ["ADR-012", "ADR-013"]
+    assert (await retrieval.search("has ADR-012 topics"))[:2] == ["ADR-012", "ADR-013"]
+
+
 async def test_identifiers_are_found_whole_and_in_parts(retrieval: Retrieval) -> None:
     await retrieval.put(
         items.adr(id="ADR-001", decision="See services/billing/InvoiceWriter.py, retry_budget and v2.14.1.")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from context_retrieval.analysis import analyse, codes_in, ids_in, lexeme_literal
+from context_retrieval.analysis import analyse, codes_in, ids_in, lexeme_literal, only_ids, subject
 
 
 @pytest.mark.parametrize(
@@ -93,6 +93,31 @@ def test_ids_are_found_as_people_write_them(text: str, ids: list[str]) -> None:
 )
 def test_codes_stand_for_one_thing(text: str, codes: list[str]) -> None:
     assert list(codes_in(text)) == codes
+
+
+@pytest.mark.parametrize("text", ["is ADR-777 still valid?", "ADR-99999: is it done?", "adr 7", "status of FAIL-012"])
+def test_a_question_may_name_an_id_and_nothing_else(text: str) -> None:
+    assert only_ids(text)
+    assert subject(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "about"),
+    [
+        ("is ADR-777 fast?", "is fast?"),
+        ("does FAIL-012 concern adr 3 and the pool", "does concern and the pool"),
+        ("2026-11-28T09:10:47.123Z pool exhausted", "pool exhausted"),
+        ("[2026-11-28 09:10:47,123] pool exhausted", "pool exhausted"),
+        ("ADR-777: fast (see FAIL-012)?", "fast (see )?"),
+        ("20261128T091047+0200 09:10:47 pool", "pool"),
+        ("what happened at 2026-11-28T09:10:47Z?", "what happened at 2026-11-28T09:10:47Z?"),
+        ("released 2026-11-28", "released 2026-11-28"),
+        ("mac 00:11:22:33:44:55", "mac 00:11:22:33:44:55"),
+        ("PAY-123 fails", "PAY-123 fails"),
+    ],
+)
+def test_ids_and_times_of_a_log_are_not_what_a_question_is_about(text: str, about: str) -> None:
+    assert subject(text).split() == about.split()
 
 
 @pytest.mark.parametrize(
