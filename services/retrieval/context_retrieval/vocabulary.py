@@ -22,7 +22,8 @@ from context_retrieval.store import Reader
 TERMS = 32  # of a question, the rarest
 TERMS_COUNTED = 8  # of which the weightiest make up what a document can attain
 ABSENT = 0.75  # weight of a word that stands nowhere: no document can have it, but it tells what was asked
-ASIDE = 0.3  # of its weight, what a word has that only says what is asked for
+ASIDE = 0.3  # of its weight, what a word has that only says what is asked for, or is a part of a version or address,
+FEW_DIGITS = 2  # and that has so many digits, at most
 PAIR = 0.5  # of the weight of two words, where they follow each other
 PAIR_GAP = 3  # places between them at most: stop words stand there
 REACH = 200  # documents that the words which choose candidates may stand in, all together; the others only score;
@@ -82,8 +83,8 @@ class Vocabulary:
         lexemes = dict.fromkeys(lexeme for stem in stems for lexeme in stem)
         # An identifier that stands nowhere says nothing, since its parts are asked for as well.
         lexemes |= dict.fromkeys(whole for whole in identifiers if counts[whole][0])
-        asking = {lexeme for word in said.asking for lexeme in known[word]}
-        every = (_term(one, counts[one][0], documents, aside=one in asking) for one in lexemes)
+        aside = _parts_of_numbers(plain).union(*(known[word] for word in said.asking))
+        every = (_term(one, counts[one][0], documents, aside=one in aside) for one in lexemes)
         terms = sorted(every, key=_rarest)[:TERMS]
         exact = {lexeme for code in codes for lexeme in (code, *known.get(code, ()))}
         most = max(RARE, RARE_SHARE * documents)
@@ -147,13 +148,24 @@ def _rarest(term: Term) -> tuple[bool, int, str]:
     return not term.documents, term.documents, term.lexeme
 
 
+def _parts_of_numbers(plain: Sequence[str]) -> set[str]:
+    """The numbers of few digits that stand beside another, as those of versions and addresses do: they are looked for
+    whole as well, and each by itself may stand for anything.
+    """
+    beside = (pair for pair in itertools.pairwise(plain) if all(map(str.isdecimal, pair)))
+    return {one for pair in beside for one in pair if len(one) <= FEW_DIGITS}
+
+
 def _pairs(stems: Sequence[tuple[str, ...]], terms: Mapping[str, Term]) -> dict[int, float]:
-    """The weights of pairs of words that follow each other."""
+    """The weights of pairs of words that follow each other; two numbers are a part of a version, address or date."""
     places = [(place, lexeme) for place, stem in enumerate(stems) for lexeme in stem]
     return {
         _number(f"{one} {other}"): PAIR * (terms[one].weight + terms[other].weight) / 2
         for (here, one), (there, other) in itertools.pairwise(places)
-        if 1 <= there - here <= PAIR_GAP and one in terms and other in terms
+        if 1 <= there - here <= PAIR_GAP
+        and one in terms
+        and other in terms
+        and not (one.isdecimal() and other.isdecimal())
     }
 
 

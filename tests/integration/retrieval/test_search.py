@@ -242,6 +242,7 @@ async def test_an_exact_code_finds_its_item_first(retrieval: Retrieval, code: st
         "2026-11-28 09:10:47,123 which queue do we use",
         "which queue do we use IMMEDIATELY",
         "EXPLAIN which queue do we use",
+        "which queue do we use at 10.0.0.9",
     ],
 )
 @pytest.mark.parametrize("mode", [pb.SEARCH_MODE_HYBRID, pb.SEARCH_MODE_KEYWORD])

@@ -23,6 +23,8 @@ DOCUMENTS = {
     "adr": 300,
     "7": 9,
     "pick": 40,
+    "9": 9,
+    "80": 9,
 }
 
 
@@ -62,6 +64,15 @@ async def test_what_only_says_what_is_asked_for_weighs_little() -> None:
     said = await weigh(Counting(), Vocabulary(), "they pick the pool")
     assert asked.impacts[number("pick")] == pytest.approx(vocabulary.ASIDE * said.impacts[number("pick")])
     assert asked.impacts[number("pool")] == said.impacts[number("pool")]
+
+
+async def test_numbers_beside_each_other_are_no_pair_and_weigh_little() -> None:
+    apart = await weigh(Counting(), Vocabulary(), "pool 7 timeout 9")
+    beside = await weigh(Counting(), Vocabulary(), "pool 7.9 timeout")
+    assert number("7 9") not in beside.impacts
+    assert number("pool 7") in beside.impacts
+    for one in ("7", "9"):
+        assert beside.impacts[number(one)] == pytest.approx(vocabulary.ASIDE * apart.impacts[number(one)])
 
 
 async def test_a_word_is_asked_about_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
