@@ -18,6 +18,7 @@ SLASH = re.compile(r"[/\\:@]+")
 JOINT = re.compile(r"[/\\:@.]+")
 HASH = re.compile(r"(?=[0-9a-f]*[0-9])(?=[0-9]*[a-f])[0-9a-f]{7,40}")
 CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
+HIRAGANA = re.compile(r"[\u3040-\u309f]+")  # what Japanese has between its words, and endings: stop words, mostly
 # Words with which a question begins, and such as only say in one what is asked for: among records of what was chosen
 # and what happened, any may have them.
 BEGINS = frozenset(
@@ -176,6 +177,7 @@ def _words(part: str) -> list[str]:
     if CJK.search(part):
         runs = CJK.findall(part)
         pairs = [run[at : at + 2] for run in runs for at in range(max(1, len(run) - 1))]
+        pairs = [pair for pair in pairs if not HIRAGANA.fullmatch(pair)]
         return [*pairs, *CJK.sub(" ", part).lower().split()]
     humps = HUMP.split(part)
     return [part.lower(), *(hump.lower() for hump in humps)] if len(humps) > 1 else [part.lower()]

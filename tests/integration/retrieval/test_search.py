@@ -275,6 +275,12 @@ async def test_an_id_that_does_not_exist_finds_nothing_that_is_only_about_ids(re
     assert (await retrieval.search("has ADR-012 topics"))[:2] == ["ADR-012", "ADR-013"]
 
 
+async def test_what_japanese_has_between_its_words_finds_nothing(retrieval: Retrieval) -> None:
+    await retrieval.put(items.adr(id="ADR-001", title="会議", decision="会議の時間はどうですか。朝です。"))
+    assert await retrieval.search("天気はどうですか", mode=pb.SEARCH_MODE_KEYWORD) == []
+    assert await retrieval.search("会議はどうですか", mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-001"]
+
+
 async def test_identifiers_are_found_whole_and_in_parts(retrieval: Retrieval) -> None:
     await retrieval.put(
         items.adr(id="ADR-001", decision="See services/billing/InvoiceWriter.py, retry_budget and v2.14.1.")

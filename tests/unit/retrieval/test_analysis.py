@@ -20,6 +20,7 @@ from context_retrieval.analysis import analyse, codes_in, ids_in, lexeme_literal
         ("ECONNREFUSED (42P01)", {"econnrefused", "42p01"}, set()),
         ("f99498f3aa01", {"f99498f3aa01"}, {"f99498f"}),
         ("東京都", {"東京", "京都"}, set()),
+        ("カフカはどうですか", {"カフ", "フカ", "カは"}, set()),
         ("don't <b>stop</b>", {"don", "t", "stop"}, set()),
     ],
 )
@@ -27,6 +28,11 @@ def test_what_a_text_is_found_by(text: str, words: set[str], identifiers: set[st
     analysis = analyse(text)
     assert words <= set(analysis.plain.split())
     assert identifiers == set(analysis.identifiers)
+
+
+def test_what_japanese_has_between_its_words_is_none() -> None:
+    assert analyse("天気はどうですか").plain == "天気 気は"
+    assert analyse("Postgresはどう").plain == "postgres"
 
 
 @given(st.text())
