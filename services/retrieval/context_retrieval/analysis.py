@@ -33,6 +33,35 @@ AROUND = (BEGINS | ASKED_FOR).union(
     """a about accepted active all an and any at by current done everything for from in is it me now of on open or our
     please show status still that the there this to us valid with yet""".split()  # noqa: SIM905
 )
+# Words that are written short and in full, and mean the same either way; and some that are short for what has several
+# names. Questions alone know of it: what is indexed stays as it was written.
+SAME = (
+    "k8s kubernetes",
+    "authn authentication",
+    "authz authorization authorisation",
+    "2fa mfa two-factor multi-factor",
+    "pg postgres postgresql",
+    "db database",
+    "repo repository",
+    "config configuration",
+    "env environment",
+    "prod production",
+    "infra infrastructure",
+    "perf performance",
+    "deps dependencies",
+    "perms permissions",
+    "certs certificates",
+    "creds credentials",
+    "gql graphql",
+    "a11y accessibility",
+    "i18n internationalization internationalisation",
+    "l10n localization localisation",
+    "o11y observability",
+)
+SHORT = {"auth": ("authentication", "authorization", "authn", "authz"), "oom": ("memory", "oomkilled")}
+ALIKE = {
+    word: tuple(other for other in words if other != word) for words in map(str.split, SAME) for word in words
+} | SHORT
 LONGEST = 120  # characters of an identifier that is kept whole
 MOST_BYTES = 200_000  # of words, and again of identifiers: a tsvector holds 1 MB
 SHORT_HASH = 7
@@ -87,6 +116,11 @@ class Analysis:
         """Those words of a question that only say what is asked for: `choose` in `why did we choose Postgres?`."""
         first, *rest = self.plain.split() or ("",)
         return ASKED_FOR.intersection(rest) if first in BEGINS else frozenset()
+
+    @property
+    def alike(self) -> dict[str, tuple[str, ...]]:
+        """For each word and identifier that has some: others that mean the same."""
+        return {one: ALIKE[one] for one in (*self.plain.split(), *self.identifiers) if one in ALIKE}
 
     @property
     def length(self) -> int:

@@ -154,8 +154,9 @@ class Item:
         return None
 
     def _kept(self, room: int) -> dict[str, int]:
-        """The tokens kept for each of its most telling fields: of `room` what the passage leaves, or a third; half where
-        the passage says nothing of any. Where that is too little for all, for the last, which says what came of it.
+        """The tokens kept for each of its most telling fields: of `room` what the passage leaves, or a third.
+
+        Half of it where the passage says nothing of any; where that is too little for all, for the last of them.
         """
         telling = [name for name in TELLING[self.scored.candidate.type] if name in self._own]
         names = [name for name in telling if not self._says(name, GLANCE)]

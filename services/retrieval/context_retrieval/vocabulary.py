@@ -10,7 +10,7 @@ import itertools
 import math
 import time
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,6 +24,7 @@ TERMS_COUNTED = 8  # of which the weightiest make up what a document can attain
 ABSENT = 0.75  # weight of a word that stands nowhere: no document can have it, but it tells what was asked
 ASIDE = 0.3  # of its weight, what a word has that only says what is asked for, or is a part of a version or address,
 FEW_DIGITS = 2  # and that has so many digits, at most
+OTHER = 0.7  # of its weight, what others have that mean the same: who has both has said it once more
 PAIR = 0.5  # of the weight of two words, where they follow each other
 PAIR_GAP = 3  # places between them at most: stop words stand there
 REACH = 200  # documents that the words which choose candidates may stand in, all together; the others only score;
@@ -76,19 +77,21 @@ class Vocabulary:
             said: The question's words and identifiers.
             codes: Those of the identifiers that stand for one exact thing.
         """
-        plain = said.plain.split()
+        plain, others = said.plain.split(), list(itertools.chain.from_iterable(said.alike.values()))
         identifiers = list(dict.fromkeys(said.identifiers))
-        known, counts = await self._known(reader, namespaces, plain, identifiers)
+        known, counts = await self._known(reader, namespaces, plain, identifiers, others)
         stems = [known[word] for word in plain]
         lexemes = dict.fromkeys(lexeme for stem in stems for lexeme in stem)
         # An identifier that stands nowhere says nothing, since its parts are asked for as well.
         lexemes |= dict.fromkeys(whole for whole in identifiers if counts[whole][0])
         aside = _parts_of_numbers(plain).union(*(known[word] for word in said.asking))
-        every = (_term(one, counts[one][0], documents, aside=one in aside) for one in lexemes)
-        terms = sorted(every, key=_rarest)[:TERMS]
+        every = {one: _term(one, counts[one][0], documents, aside=one in aside) for one in lexemes}
+        every, beside = _alike(said.alike, known, counts, every, documents)
+        terms = sorted(every.values(), key=_rarest)[:TERMS]
         exact = {lexeme for code in codes for lexeme in (code, *known.get(code, ()))}
         most = max(RARE, RARE_SHARE * documents)
-        impacts = {_number(term.lexeme): term.weight for term in terms}
+        both = sorted([*terms, *beside.values()], key=_rarest)
+        impacts = {_number(term.lexeme): term.weight for term in both}
         return Weights(
             impacts=_pairs(stems, {term.lexeme: term for term in terms if term.documents}) | impacts,
             # What stands nowhere as far as we know may stand in a document that has just come.
@@ -96,22 +99,33 @@ class Vocabulary:
                 _number(one) for one in lexemes | dict.fromkeys(identifiers) if one in exact and counts[one][0] <= most
             ),
             attainable=max(sum(sorted((term.weight for term in terms), reverse=True)[:TERMS_COUNTED]), 1e-9),
-            lexemes={term.lexeme: (_number(term.lexeme), term.weight) for term in terms if term.documents},
-            chosen=(_chosen(terms, documents, REACH, MOST), _chosen(terms, documents, REACH_ALONE, math.inf)),
+            lexemes={term.lexeme: (_number(term.lexeme), term.weight) for term in both if term.documents},
+            chosen=(
+                _chosen(both, beside, documents, REACH, MOST),
+                _chosen(both, beside, documents, REACH_ALONE, math.inf),
+            ),
         )
 
     async def _known(
-        self, reader: Reader, namespaces: tuple[str, ...], plain: Sequence[str], identifiers: Sequence[str]
+        self,
+        reader: Reader,
+        namespaces: tuple[str, ...],
+        plain: Sequence[str],
+        identifiers: Sequence[str],
+        others: Sequence[str],
     ) -> tuple[Stems, Counts]:
-        """The lexemes of each word, and in how many documents each lexeme of the question stands; others' as well.
+        """The lexemes of each word, and in how many documents each lexeme of the question stands; more as well.
 
-        What has become too much is left to those who still read it, and begun anew.
+        `others` are what means the same as some of its words.
         """
         now = time.monotonic()
         stems = ChainMap(self._stems)
         counts = ChainMap(*self._counts.of(namespaces, now).maps, *self._absent.of(namespaces, now).maps)
         unknown = [word for word in plain if not _holds(counts, stems.get(word), now)]
         wholes = [whole for whole in identifiers if not _holds(counts, (whole,), now)]
+        for other in others:
+            if not _holds(counts, stems.get(other) if other.isalnum() else (other,), now):
+                (unknown if other.isalnum() else wholes).append(other)
         if unknown or wholes:
             found = await reader.terms(namespaces, list(dict.fromkeys(unknown)), wholes)
             fresh = {lexeme: (having, now + _lasts(having)) for lexeme, having in found.documents.items()}
@@ -139,8 +153,37 @@ def _lasts(documents: int) -> float:
 
 
 def _term(lexeme: str, documents: int, corpus: int, *, aside: bool) -> Term:
-    rarity = math.log(1 + (max(corpus - documents, 0) + 0.5) / (documents + 0.5))
-    return Term(lexeme, documents, rarity * (1.0 if documents else ABSENT) * (ASIDE if aside else 1.0))
+    weight = _rarity(documents, corpus) * (1.0 if documents else ABSENT)
+    return Term(lexeme, documents, weight * (ASIDE if aside else 1.0))
+
+
+def _rarity(documents: int, corpus: int) -> float:
+    return math.log(1 + (max(corpus - documents, 0) + 0.5) / (documents + 0.5))
+
+
+def _alike(
+    alike: Mapping[str, Sequence[str]], known: Stems, counts: Counts, every: Mapping[str, Term], corpus: int
+) -> tuple[dict[str, Term], dict[str, Term]]:
+    """The terms of a question, and those beside them that mean the same as one.
+
+    What is asked stands for all of them or, where it stands nowhere, the one that most documents have: it weighs as
+    much as all of them together would, and counts alone in what a document can attain.
+    """
+    terms, beside = dict(every), dict[str, Term]()
+    for word, same in alike.items():
+        having = {one: counts[one][0] for other in same for one in known.get(other, (other,)) if counts[one][0]}
+        others = [one for one in having if one not in terms and one not in beside]
+        if not others:
+            continue
+        asked = {one: counts[one][0] for one in known.get(word, (word,))}
+        having |= asked
+        first = next((one for one in asked if asked[one]), max(others, key=having.__getitem__))
+        weight = _rarity(max(having.values()), corpus)
+        for one in {*asked, *others} - {first}:
+            terms.pop(one, None)
+            beside[one] = Term(one, having[one], OTHER * weight)
+        terms[first] = Term(first, having[first], weight)
+    return terms, beside
 
 
 def _rarest(term: Term) -> tuple[bool, int, str]:
@@ -169,9 +212,10 @@ def _pairs(stems: Sequence[tuple[str, ...]], terms: Mapping[str, Term]) -> dict[
     }
 
 
-def _chosen(terms: Sequence[Term], documents: int, reach: int, most: float) -> str:
+def _chosen(terms: Sequence[Term], beside: Container[str], documents: int, reach: int, most: float) -> str:
     """The condition on candidates, as the text of a tsquery: the question's rarer words; where none is rare, so many of
-    them together as are; nothing where more than `most` documents may have all of them.
+    them together as are; nothing where more than `most` documents may have all of them. Those `beside` only mean the
+    same as others: no document has to have both.
     """
     known = [term for term in terms if term.documents]
     chosen = [_quoted(term.lexeme) for term in terms if not term.documents]
@@ -181,8 +225,9 @@ def _chosen(terms: Sequence[Term], documents: int, reach: int, most: float) -> s
         having = itertools.accumulate(term.documents for term in known)
         chosen += [_quoted(term.lexeme) for term, all_ in zip(known, having, strict=True) if all_ <= reach]
         return " | ".join(chosen)
-    together, expected = [known[0]], float(known[0].documents)
-    for term in known[1:]:
+    first, *rest = [term for term in known if term.lexeme not in beside]
+    together, expected = [first], float(first.documents)
+    for term in rest:
         if len(together) > 1 and expected <= MANY:
             break
         if any(term.lexeme[:STEM] in one.lexeme for one in together):

@@ -275,6 +275,30 @@ async def test_an_id_that_does_not_exist_finds_nothing_that_is_only_about_ids(re
     assert (await retrieval.search("has ADR-012 topics"))[:2] == ["ADR-012", "ADR-013"]
 
 
+@pytest.mark.parametrize(
+    ("asked", "written"),
+    [
+        ("k8s", "Kubernetes"),
+        ("Kubernetes", "k8s"),
+        ("authz", "authorization"),
+        ("authn", "Authentication"),
+        ("2fa", "two-factor"),
+        ("two-factor", "MFA"),
+        ("oom", "memory"),
+        ("pg", "PostgreSQL"),
+    ],
+)
+async def test_what_is_written_short_finds_what_is_written_in_full(
+    retrieval: Retrieval, asked: str, written: str
+) -> None:
+    await retrieval.put(
+        items.adr(id="ADR-001", title="A choice", decision=f"The new {written} is what everybody has."),
+        items.adr(id="ADR-002", title="A choice", decision="The new office is what everybody has."),
+    )
+    assert await retrieval.search(f"{asked} rollout", mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-001"]
+    assert await retrieval.search(asked, mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-001"]
+
+
 async def test_what_japanese_has_between_its_words_finds_nothing(retrieval: Retrieval) -> None:
     await retrieval.put(items.adr(id="ADR-001", title="会議", decision="会議の時間はどうですか。朝です。"))
     assert await retrieval.search("天気はどうですか", mode=pb.SEARCH_MODE_KEYWORD) == []

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from context_retrieval.analysis import analyse, codes_in, ids_in, lexeme_literal, only_ids, subject
+from context_retrieval.analysis import ALIKE, analyse, codes_in, ids_in, lexeme_literal, only_ids, subject
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,25 @@ def test_a_question_may_name_an_id_and_nothing_else(text: str) -> None:
 )
 def test_ids_and_times_of_a_log_are_not_what_a_question_is_about(text: str, about: str) -> None:
     assert subject(text).split() == about.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "alike"),
+    [
+        ("who owns authz?", {"authz": ("authorization", "authorisation")}),
+        ("Kubernetes", {"kubernetes": ("k8s",)}),
+        ("two-factor", {"two-factor": ("2fa", "mfa", "multi-factor")}),
+        ("plain words", {}),
+    ],
+)
+def test_some_words_mean_the_same(text: str, alike: dict[str, tuple[str, ...]]) -> None:
+    assert analyse(text).alike == alike
+
+
+def test_what_means_the_same_is_written_as_a_text_has_it() -> None:
+    for word in {*ALIKE, *(other for others in ALIKE.values() for other in others)}:
+        said = analyse(word)
+        assert word in (*said.plain.split(), *said.identifiers)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,9 @@ DOCUMENTS = {
     "pick": 40,
     "9": 9,
     "80": 9,
+    "k8s": 2,
+    "kubernetes": 50,
+    "authentication": 20,
 }
 
 
@@ -75,6 +78,30 @@ async def test_numbers_beside_each_other_are_no_pair_and_weigh_little() -> None:
         assert beside.impacts[number(one)] == pytest.approx(vocabulary.ASIDE * apart.impacts[number(one)])
 
 
+async def test_words_that_mean_the_same_are_looked_for_and_count_once() -> None:
+    weights = await weigh(Counting(), Vocabulary(), "k8s timeout")
+    k8s, kubernetes = (weights.impacts[number(one)] for one in ("k8s", "kubernetes"))
+    # However rare the one is, it is as common as the other: a mention in full is worth nearly as much.
+    assert kubernetes == pytest.approx(vocabulary.OTHER * k8s)
+    assert k8s == pytest.approx((await weigh(Counting(), Vocabulary(), "pool")).impacts[number("pool")])
+    assert weights.attainable == pytest.approx(k8s + weights.impacts[number("timeout")])
+    assert weights.chosen[0] == "'k8s' | 'timeout' | 'kubernetes'"
+    assert set(weights.lexemes) == {"k8s", "timeout", "kubernetes"}
+
+
+async def test_where_the_word_that_is_asked_stands_nowhere_another_counts_in_its_place() -> None:
+    weights = await weigh(Counting(), Vocabulary(), "authn")
+    assert weights.attainable == pytest.approx(weights.impacts[number("authentication")])
+    assert weights.chosen[0] == "'authn' | 'authentication'"
+    assert number("authz") not in (await weigh(Counting(), Vocabulary(), "authz")).lexemes
+
+
+async def test_of_words_that_mean_the_same_a_document_needs_but_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for word in ("k8s", "kubernetes"):
+        monkeypatch.setitem(DOCUMENTS, word, 700)
+    assert (await weigh(Counting(), Vocabulary(), "k8s often")).chosen[0] == "('k8s' & 'often')"
+
+
 async def test_a_word_is_asked_about_once_in_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr(vocabulary, "time", SimpleNamespace(monotonic=lambda: now))
@@ -82,7 +109,7 @@ async def test_a_word_is_asked_about_once_in_a_while(monkeypatch: pytest.MonkeyP
     for _ in range(3):
         await weigh(index, words, "postgres pool")
     await weigh(index, words, "pool timeout")
-    assert index.asked == [(["postgres", "pool"], []), (["timeout"], [])]
+    assert index.asked == [(["postgres", "pool", "pg", "postgresql"], []), (["timeout"], [])]
     now += vocabulary.REMEMBERED + 1
     await weigh(index, words, "pool timeout")
     assert index.asked[2:] == [(["pool", "timeout"], [])]
