@@ -41,7 +41,7 @@ LOCK = (
     .as_bytes()
 )
 FIND_SOURCE = """
-    SELECT id FROM items WHERE namespace = %(namespace)s AND type = %(type)s AND source_uri <> ''
+    SELECT id FROM visible_items WHERE namespace = %(namespace)s AND type = %(type)s AND source_uri <> ''
       AND md5(source_uri) = md5(%(source_uri)s) AND source_uri = %(source_uri)s
 """
 # Earlier releases stored hashes in the case in which they were sent.
@@ -65,7 +65,7 @@ FIND_MARKS = f"""
     SELECT 'id' AS kind, id AS text, '' AS type FROM item_versions
      WHERE namespace = %(namespace)s AND id = ANY(%(ids)s) AND version = 1
     UNION ALL
-    SELECT 'source', source_uri, type FROM items
+    SELECT 'source', source_uri, type FROM visible_items
       JOIN unnest(%(types)s::text[], %(sources)s::text[]) AS wanted (of_type, source)
         ON type = wanted.of_type AND md5(source_uri) = md5(wanted.source) AND source_uri = wanted.source
      WHERE namespace = %(namespace)s AND source_uri <> ''
