@@ -233,14 +233,14 @@ async def test_an_item_that_cannot_be_indexed_stops_no_other(retrieval: Retrieva
     assert await retrieval.search("mended") == ["ADR-001"]
 
 
-async def spoil(retrieval: Retrieval, title: str, code: str) -> None:
+async def spoil(retrieval: Retrieval, title: str, code: str, when: str = "true") -> None:
     """Have the database fail with `code` on what has a title like `title`."""
     async with await psycopg.AsyncConnection.connect(retrieval.url, autocommit=True) as connection:
         await connection.execute(
             f"""CREATE FUNCTION retrieval.spoil() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN RAISE EXCEPTION 'a title that spoils it' USING ERRCODE = '{code}'; END $$;
             CREATE TRIGGER spoil BEFORE UPDATE ON retrieval.documents FOR EACH ROW
-            WHEN (NEW.title LIKE '{title}') EXECUTE FUNCTION retrieval.spoil()""".encode()
+            WHEN (NEW.title LIKE '{title}' AND {when}) EXECUTE FUNCTION retrieval.spoil()""".encode()
         )
 
 
@@ -398,6 +398,20 @@ async def test_what_the_embedding_service_fails_on_is_put_off_counted_and_tried_
         async with asyncio.timeout(10):
             while metrics.UNEMBEDDED._value.get():
                 await asyncio.sleep(0.05)
+
+
+async def test_what_the_database_does_not_answer_to_keeps_no_other_item_from_its_vectors(database_url: str) -> None:
+    before = metrics.PUT_OFF._value.get()
+    async with running(database_url) as retrieval:
+        retrieval.embedding.failure = Unavailable("away")
+        others = [items.adr(id=f"ADR-{number:03d}", decision=f"Fine number{number}.") for number in range(2, 12)]
+        await retrieval.put(items.adr(id="ADR-001", title="Spoilt"), *others)
+        await spoil(retrieval, "Spoilt", "57014", "NEW.model_id <> OLD.model_id")
+        retrieval.embedding.failure = None
+        async with asyncio.timeout(30):
+            while (await retrieval.status()).unembedded_chunks > 1 or metrics.PUT_OFF._value.get() == before:
+                await asyncio.sleep(0.05)
+        assert metrics.PUT_OFF._value.get() == before + 1
 
 
 async def test_an_index_that_is_rebuilt_tries_what_was_put_off(database_url: str) -> None:
