@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
+from itertools import starmap, zip_longest
 
 import structlog
 
@@ -69,10 +69,9 @@ class Preparer:
         passages = await self._cut({key: texts[key] for key in rest}, model, roughly=most is None)
         chunks = await asyncio.to_thread(_chunks, passages, known)
         gained, stopped = await self._embed(passages, chunks, wait, most)
-        for key in rest:
-            make = _entry if most is None else _filling
-            entry = await asyncio.to_thread(make, live[key], texts[key], chunks[key], _model_of(chunks[key]))
-            entries.append(entry)
+        make = _entry if most is None else _filling
+        parts = [(live[key], texts[key], chunks[key], _model_of(chunks[key])) for key in rest]
+        entries += await asyncio.to_thread(lambda: list(starmap(make, parts)))
         return Prepared(entries, gained, stopped)
 
     async def _model(self) -> Model | None:
@@ -93,12 +92,8 @@ class Preparer:
                 if not (roughly and unavailable(error)):
                     raise
             else:
-                pairs = zip(texts.items(), starts[::2], starts[1::2], strict=True)
-                return {
-                    key: await asyncio.to_thread(text.passages, model.window, title, body)
-                    for (key, text), title, body in pairs
-                }
-        return {key: await asyncio.to_thread(text.rough_passages) for key, text in texts.items()}
+                return await asyncio.to_thread(_passages, texts, model.window, starts)
+        return await asyncio.to_thread(lambda: {key: text.rough_passages() for key, text in texts.items()})
 
     async def _embed(
         self,
@@ -136,6 +131,12 @@ def _unchanged(text: Text, known: Known, model: Model | None) -> bool:
     """Whether the stored chunks will do. Where no model can be asked, any model's are better than none."""
     complete = known.model_id == model.id if model else bool(known.model_id)
     return complete and known.text_digest == text.digest
+
+
+def _passages(texts: Mapping[Key, Text], window: int, starts: Sequence[Sequence[int]]) -> dict[Key, list[Passage]]:
+    """The passages of each text, by where the tokens of its title and of its body start."""
+    pairs = zip(texts.items(), starts[::2], starts[1::2], strict=True)
+    return {key: text.passages(window, title, body) for (key, text), title, body in pairs}
 
 
 def _chunks(passages: Mapping[Key, Sequence[Passage]], known: Mapping[Key, Known]) -> dict[Key, list[Chunk]]:
