@@ -84,6 +84,7 @@ REPEATED = (
 )
 PREFER = ("Prefer", "`respond-async`, or `wait=` seconds for the index.", "")
 KEYS = "/api/admin/keys"
+FINDING = ("/metrics", "/api/graph/relationships")  # name what may not be there elsewhere than in their path
 MAKING = Lock()
 REPEATABLE = (
     "create_adr",
@@ -174,7 +175,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         problems |= WITH_CREDENTIAL
     if "requestBody" in operation:
         problems |= WITH_BODY
-    if "{" in path or path == "/metrics":
+    if "{" in path or path in FINDING:
         problems |= WITH_ID
     if method in WRITES and "{" in path and not path.startswith(KEYS):  # which have no versions
         problems |= WITH_VERSION

@@ -29,12 +29,13 @@ def test_a_change_has_no_defaults_for_a_client_to_send(schema: dict[str, Any]) -
         assert not [field for field, said in body["properties"].items() if "default" in said], name
 
 
-def test_a_body_says_what_it_takes_in_two_ways(schema: dict[str, Any]) -> None:
+def test_a_body_says_what_it_takes(schema: dict[str, Any]) -> None:
     schemas = schema["components"]["schemas"]
     assert schemas["MeetingCreate"]["oneOf"] == [{"required": ["meeting_title"]}, {"required": ["title"]}]
     assert {"meeting_title", "title"} <= schemas["MeetingChange"]["properties"].keys()
     reach = ("namespaces", "namespace", "read_namespaces")
     assert schemas["KeyCreate"]["anyOf"] == [{"required": [name]} for name in reach]
+    assert schemas["AdrCreate"]["properties"]["title"]["pattern"] == r"\S"
     for field in ("tags", "changed_files", "references"):
         kinds = [option["type"] for option in schemas["SnapshotCreate"]["properties"][field]["anyOf"]]
         assert kinds == ["array", "string", "null"], field

@@ -129,13 +129,18 @@ def _split_each(value: Any) -> Any:
     return [part for text in value for part in _split(text)] if isinstance(value, list) else _split(value)
 
 
+def _said(longest: int) -> WithJsonSchema:
+    """Says in the document that a text is more than blanks."""
+    return WithJsonSchema({"type": "string", "maxLength": longest, "pattern": r"\S"})
+
+
 Text: TypeAlias = Annotated[str, Field(max_length=LONG), AfterValidator(storable)]
 Name: TypeAlias = Annotated[str, Field(max_length=SHORT), AfterValidator(storable)]
 Cursor: TypeAlias = Annotated[str, Field(max_length=CURSOR), AfterValidator(storable)]
-Tag: TypeAlias = Annotated[str, Field(max_length=TAG), AfterValidator(storable), AfterValidator(not_blank)]
+Tag: TypeAlias = Annotated[str, Field(max_length=TAG), AfterValidator(storable), AfterValidator(not_blank), _said(TAG)]
 Address: TypeAlias = Annotated[str, Field(max_length=ADDRESS), AfterValidator(storable)]
-RequiredText: TypeAlias = Annotated[Text, AfterValidator(not_blank)]
-RequiredName: TypeAlias = Annotated[Name, AfterValidator(not_blank)]
+RequiredText: TypeAlias = Annotated[Text, AfterValidator(not_blank), _said(LONG)]
+RequiredName: TypeAlias = Annotated[Name, AfterValidator(not_blank), _said(SHORT)]
 Day: TypeAlias = Annotated[str, AfterValidator(read_day), WithJsonSchema({"type": "string", "format": "date"})]
 Time: TypeAlias = Annotated[
     datetime, PlainValidator(read_time), WithJsonSchema({"type": "string", "format": "date-time"})
