@@ -97,7 +97,7 @@ class Item:
     @cached_property
     def whole(self) -> Rendered:
         """Everything of it; `content` only points at what matched."""
-        content = excerpt(self.page.passage, self._style.words, GLANCE) or self._first()
+        content = excerpt(self.page.passage, self._style.words, GLANCE) or shorten(self._first(), GLANCE)
         own = self._own
         if own.get("commit_message") == content:
             own = {name: value for name, value in own.items() if name != "commit_message"}

@@ -1,6 +1,6 @@
 """Retrieval's plain data as messages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
 from functools import cache
 
@@ -10,9 +10,10 @@ from context.v1 import retrieval_pb2 as pb
 from context.v1 import types_pb2
 from context_common import pages
 from context_retrieval.bundle import Item
+from context_retrieval.document import shown_sections
 from context_retrieval.excerpt import excerpt, shorten
 from context_retrieval.fence import clean
-from context_retrieval.model import Glimpse, Key, Place
+from context_retrieval.model import Glimpse, Key, Page, Place
 from context_retrieval.rank import Scored
 from context_retrieval.search import Found, Timings
 
@@ -40,7 +41,7 @@ def search_hit(hit: Scored, found: Found, *, explain: bool) -> pb.SearchHit:
         id=hit.key.item_id,
         type=_type(candidate.type),
         title=text(page.title),
-        snippet=text(excerpt(page.passage, found.words, SNIPPET) or page.title),
+        snippet=text(_snippet(page, candidate.type, found.words)),
         score=hit.score,
         date=candidate.item_date.isoformat(),
         tags=map(text, page.tags),
@@ -61,6 +62,14 @@ def search_hit(hit: Scored, found: Found, *, explain: bool) -> pb.SearchHit:
             )
         )
     return shown_hit
+
+
+def _snippet(page: Page, item_type: str, words: Sequence[str]) -> str:
+    """What the passage says; where it says only who wrote the item and where it lies, what its first field does."""
+    if shown := excerpt(page.passage, words, SNIPPET):
+        return shown
+    first = next(shown_sections(item_type, page.payload), None)
+    return (excerpt(first.text, words, SNIPPET) if first else "") or page.title
 
 
 def glimpse(item: Glimpse) -> pb.SearchHit:

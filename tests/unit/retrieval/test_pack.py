@@ -10,12 +10,13 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from context_retrieval import bundle
+from context_retrieval import bundle, wire
 from context_retrieval.answer import new_query_id
 from context_retrieval.bundle import Item, Omission, Style
 from context_retrieval.model import Candidate, Counts, Document, Key, Page
 from context_retrieval.pack import Packed, Packer, distinct
 from context_retrieval.rank import Scored
+from context_retrieval.search import Found
 from tests.support.tokens import count
 
 FIELDS = {"query_id", "key_decisions", "known_issues", "recent_changes", "total_items", "tokens_used", "omitted"}
@@ -464,3 +465,13 @@ def test_what_is_left_out_says_about_what_it_takes() -> None:
     assert packed.omitted
     for left in packed.omitted:
         assert 0.75 * takes[left.item_id] <= left.tokens <= 1.25 * takes[left.item_id]
+
+
+def test_a_passage_that_only_says_where_the_item_lies_is_not_shown_for_it() -> None:
+    passage = "Author:\nAda\n\nSource:\ngit:f99#docs/adr/0003-one-pool.md"
+    one = item(payload={"decision": prose(200)}, passage=passage)
+    content = check(pack([one]), 4000)["key_decisions"][0]["content"]
+    assert content.startswith(prose(200)[:100])
+    assert len(content) <= bundle.GLANCE
+    found = Found((one.scored,), (), (), {one.page.key: one.page}, {}, ("pool",), degraded=False)
+    assert wire.search_hit(one.scored, found, explain=False).snippet.startswith(prose(200)[:100])
