@@ -116,7 +116,8 @@ class Vocabulary:
     ) -> tuple[Stems, Counts]:
         """The lexemes of each word, and in how many documents each lexeme of the question stands; more as well.
 
-        `others` are what means the same as some of its words.
+        `others` are what means the same as some of its words. They may be known from longer ago, so that one that
+        stands nowhere is no reason to ask again each second.
         """
         now = time.monotonic()
         stems = ChainMap(self._stems)
@@ -124,22 +125,31 @@ class Vocabulary:
         unknown = [word for word in plain if not _holds(counts, stems.get(word), now)]
         wholes = [whole for whole in identifiers if not _holds(counts, (whole,), now)]
         for other in others:
-            if not _holds(counts, stems.get(other) if other.isalnum() else (other,), now):
+            if not _holds(counts, stems.get(other) if other.isalnum() else (other,), now - REMEMBERED):
                 (unknown if other.isalnum() else wholes).append(other)
         if unknown or wholes:
             found = await reader.terms(namespaces, list(dict.fromkeys(unknown)), wholes)
             fresh = {lexeme: (having, now + _lasts(having)) for lexeme, having in found.documents.items()}
-            self._keep(namespaces, found.stems, fresh, now)
+            lasting = {lexeme for other in others for lexeme in found.stems.get(other, (other,))}
+            self._keep(namespaces, found.stems, fresh, lasting, now)
             stems, counts = stems.new_child(dict(found.stems)), counts.new_child(fresh)
         return stems, counts
 
-    def _keep(self, namespaces: tuple[str, ...], stems: Stems, counts: Counts, now: float) -> None:
-        """Remember what was found, but not of words so long that nobody asks for them again."""
+    def _keep(
+        self, namespaces: tuple[str, ...], stems: Stems, counts: Counts, lasting: Container[str], now: float
+    ) -> None:
+        """Remember what was found, but not of words so long that nobody asks for them again; of what stands nowhere
+        only what is `lasting` for as long as the rest.
+        """
         if len(self._stems) > STEMS:
             self._stems = {}
         self._stems |= {word: stem for word, stem in stems.items() if len(word) <= LONGEST}
         for kept, here in ((self._counts, True), (self._absent, False)):
-            found = {one: count for one, count in counts.items() if bool(count[0]) is here and len(one) <= LONGEST}
+            found = {
+                one: count
+                for one, count in counts.items()
+                if bool(count[0] or one in lasting) is here and len(one) <= LONGEST
+            }
             kept.keep(namespaces, found, now)
 
 

@@ -153,16 +153,39 @@ async def test_quotes_in_words_stay_in_words() -> None:
     assert weights.chosen[0].replace("''", "").count("'") % 2 == 0
 
 
-@pytest.mark.parametrize("bound", ["STEMS", "COUNTS", "NAMESPACES"])
+@pytest.mark.parametrize("bound", ["STEMS", "COUNTS"])
 async def test_what_is_full_is_begun_anew_and_no_question_loses_a_word(
     monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    index, words = Counting(), Vocabulary()
+    index = Counting()
     wanted = await weigh(index, Vocabulary(), "pool timeout")
-    await weigh(index, words, "postgres pool")
     monkeypatch.setattr(vocabulary, bound, 0)
+    words = Vocabulary()
+    await weigh(index, words, "postgres pool")
     for _ in range(2):
         assert await weigh(index, words, "pool timeout") == wanted
+
+
+async def test_what_is_remembered_has_a_bound_over_all_namespaces_and_goes_with_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(vocabulary, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(vocabulary, "COUNTS", 1000)
+    monkeypatch.setattr(vocabulary, "LONGEST", 12)
+    words = Vocabulary()
+    known = {f"known{n}": 1 for n in range(20)}
+    for lexeme in known:
+        monkeypatch.setitem(DOCUMENTS, lexeme, 1)
+    for number_ in range(300):
+        said = analyse(" ".join([*known, *(f"absent{number_}n{n}" for n in range(20)), "x" * 13]))
+        await words.weigh(cast("Reader", Counting()), (f"space{number_}",), 1000, said, [])
+    assert 500 <= len(words._counts) <= 1000
+    assert len(words._absent) <= 100
+    assert "x" * 13 not in words._stems
+    now += vocabulary.REMEMBERED + 0.1
+    await weigh(Counting(), words, "pool")
+    assert (len(words._counts), len(words._absent)) == (1, 0)
 
 
 async def test_common_words_choose_together_as_far_as_few_documents_have_them_all(
