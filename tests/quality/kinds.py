@@ -2,6 +2,7 @@
 the match, filters of every selectivity; and what nothing on record answers.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,20 @@ from tests.quality.sets import HERE, Asked, Labelled, asked_of
 
 MATTERS = 6  # of a task
 NARROWED = ("half", "tenth", "two")  # of what is in force a filter leaves about so much, or one or two
+
+
+def shouted(question: str) -> str:
+    """`question` with the longest of its ordinary words in capitals."""
+    word = max(re.findall(r"\b[a-z]{5,}\b", question), key=len, default="")
+    return re.sub(rf"\b{word}\b", word.upper(), question, count=1) if word else question
+
+
+# What changes nothing of what is asked for.
+CHANGES: Mapping[str, Callable[[str], str]] = {
+    "a time in front": lambda question: f"2026-11-28T09:10:47.123Z {question}",
+    "a log's time in front": lambda question: f"[2026-11-28 09:10:47,123] {question}",
+    "a word in capitals": shouted,
+}
 
 
 def kinds(records: Labelled, own: Labelled) -> Iterator[Labelled]:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from context_retrieval.rank import Scale
-from tests.quality.arena import Encoding, arena
-from tests.quality.kinds import NARROWED, passes, tasks
+from tests.quality.arena import Arena, Encoding, arena
+from tests.quality.kinds import CHANGES, NARROWED, passes, tasks
 from tests.quality.measure import Result, Spent, false_answers, measure, spend
 from tests.quality.sets import Asked, Labelled
 from tests.quality.table import Chosen
@@ -67,6 +67,7 @@ class Measured:
     crowded: Result  # real questions among everything of ours
     crowded_off_topic: list[str]
     chosen: list[list[str]]  # what is answered to each of CHOSEN
+    moved: Mapping[str, list[str]]  # by change, the questions that it gives another first hit
 
 
 @pytest.fixture(scope="module")
@@ -115,10 +116,22 @@ def measured(chosen: Chosen, postgres_url: str, model_dir: Path) -> Measured:
                 await measure(where, crowd.asked(floor.real), scale),
                 await false_answers(where, crowd.asked(floor.off_topic), scale),
                 [await where.ask(one, named(chosen, "own title").asked[0].within, scale) for one in CHOSEN],
+                await moved(where, asked, scale),
             )
 
     with scratch_database(postgres_url) as url:
         return asyncio.run(all_of_it(url))
+
+
+async def moved(where: Arena, asked: Sequence[Asked], scale: Scale) -> Mapping[str, list[str]]:
+    """For each of CHANGES those of the questions, as changed, that have another first hit than as they were."""
+    found: dict[str, list[str]] = {name: [] for name in CHANGES}
+    for one in asked:
+        before = await where.ask(one.question, one.within, scale)
+        for name, change in CHANGES.items():
+            after = await where.ask(change(one.question), one.within, scale)
+            found[name] += [change(one.question)] if after[:1] != before[:1] else []
+    return found
 
 
 def named(chosen: Chosen, name: str) -> Labelled:
@@ -172,12 +185,18 @@ def test_each_matter_of_a_task_is_looked_for(measured: Measured, budget: int) ->
     parts, whole = measured.tasks[budget]
     print(f"{budget} tokens: {parts.found:.3f} of it, {parts.right:.3f} right; as one {whole.found:.3f}")
     assert parts.found >= LEAST_FOUND[budget]
-    assert parts.found > whole.found
+    assert parts.found >= whole.found
+    assert parts.found > whole.found or budget > min(LEAST_FOUND)  # where there is little room
     assert parts.right > 0.95 * whole.right
 
 
 def test_a_question_is_about_what_was_chosen_not_about_choosing(measured: Measured) -> None:
     assert [found[0] for found in measured.chosen] == list(CHOSEN.values())
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_changes_nothing_of_what_is_asked_for_changes_no_first_hit(measured: Measured, change: str) -> None:
+    assert measured.moved[change] == []
 
 
 @pytest.mark.parametrize("name", WORTH)
