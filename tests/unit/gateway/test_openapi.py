@@ -91,7 +91,7 @@ def test_a_line_of_a_bulk_call_is_what_creates_an_item_and_its_type(schema: dict
         ("GET /livez", 200, {"content-type": "text/html"}, {"status": "alive"}, "200 as text/html"),
         ("GET /livez", 500, {"content-type": "application/problem+json"}, {}, "is a required property"),
         ("POST /api/bulk", 200, LINES, LINE, ""),
-        ("POST /api/bulk", 200, LINES, {**LINE, "status": "lost"}, "$."),
+        ("POST /api/bulk", 200, LINES, {**LINE, "status": "lost"}, "$"),
         ("GET /api/context/domain/ci/cd", 200, JSON, {"items": [{"id": "ADR-001"}], "next_cursor": None}, ""),
         ("GET /api/context/domain/ci/cd", 200, JSON, {"items": [{"id": 1}], "next_cursor": None}, "$.items[0]"),
     ],

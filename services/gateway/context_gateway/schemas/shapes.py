@@ -274,13 +274,14 @@ class BulkRecorded(TypedDict):
 
 
 class BulkRefused(TypedDict):
-    """The line that answers what could not be recorded: what is wrong, as a problem says it."""
+    """The line that answers what could not be recorded: the id that it brought, and what is wrong with it."""
 
     line: int
-    id: None
+    id: str | None
     status: Literal["error"]
     error: str
     code: str
+    detail: str
     details: dict[str, list[str]]
     retry_after: NotRequired[int]
     indexed: bool
