@@ -43,7 +43,8 @@ class Lines(Response):
 async def bulk(request: Request) -> Response:
     """Each line has a `type` and that type's fields; a bad line stops nothing.
 
-    An item with `source_uri` is an upsert on it; where that item was deleted, a conflict. Answers come while lines are still being sent, in their order:
+    An item with `source_uri` is an upsert on it; where that item was deleted, a conflict. Answers come while lines are
+    still being sent, in their order:
     `{"line":1,"id":"ADR-004","status":"created|updated|unchanged|error","indexed":true}`, an error with the fields
     `error`, `code`, `detail`, `details` and `retry_after` of a problem, and the id that the line brought. Blank lines
     are skipped.
