@@ -40,7 +40,7 @@ class Settings:
             pool_size=read.integer("POOL_SIZE", 50, least=4, most=1000),
             knowledge_addr=read.text("KNOWLEDGE_ADDR", "127.0.0.1:50051"),
             embedding_addr=read.text("EMBEDDING_ADDR", "127.0.0.1:50052"),
-            indexers=read.integer("INDEXERS", 2, least=0, most=32),
+            indexers=read.integer("INDEXERS", 3, least=0, most=32),
             unvouched_share=read.number("UNVOUCHED_SHARE", 0.3, most=1),
             receipt_days=read.integer("RECEIPT_DAYS", 30, least=1, most=3650),
             max_queries=read.integer("MAX_QUERIES", 64, least=1, most=10_000),
