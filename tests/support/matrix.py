@@ -138,7 +138,7 @@ async def ask(channel: grpc.aio.Channel, target: Target, metadata: Metadata, req
     """Call a method with bytes as they are; answers the status it ends with."""
     code = grpc.StatusCode.INTERNAL
     # gRPC's client now and then loses the status of a stream that ends while it writes, and says INTERNAL instead.
-    for _ in range(3 if target.method.client_streaming else 1):
+    for _ in range(10 if target.method.client_streaming else 1):
         code = await _ask(channel, target, metadata, request)
         if code is not grpc.StatusCode.INTERNAL:
             break
