@@ -27,10 +27,8 @@ from context_embedding.encoder import Tokens, Vectors
 
 LOOK = 64  # waiting texts among which those of like length are looked for
 PADDED = 1.15  # times the tokens that are read, at most: reading blanks costs what is gained by reading several at once
-SIZES = (
-    32,
-    4,
-)  # times requests go into the room of their size: short questions, long ones; what is larger is the third
+# Times that requests go into the room of their size: short questions, long ones. What is larger has a third.
+SIZES = (32, 4)
 NICE = 10  # of bulk work: a tenth of a core that questions want as well, so that it never stands still
 
 

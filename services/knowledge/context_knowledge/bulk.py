@@ -15,9 +15,9 @@ from context.v1 import types_pb2 as types
 from context_common.caller import Caller
 from context_common.client import away
 from context_common.errors import AppError, TooLate, to_status
-from context_knowledge import defaults, links, redaction, wire
+from context_knowledge import links, redaction, wire
 from context_knowledge.apart import apart
-from context_knowledge.items import Items, counted, noting, with_canonical_id
+from context_knowledge.items import Items, canonical, counted, noting
 from context_knowledge.model import Item, Redaction, Snapshot
 from context_knowledge.once import Once, Request
 from context_knowledge.store import Store
@@ -156,7 +156,7 @@ async def _read(sent: Sent) -> Read:
     try:
         redactions = await clean(sent.item)
         request = Request.of(sent.key, sent.item)
-        return Given(defaults.canonical(with_canonical_id(wire.read_item(sent.item))), redactions, request)
+        return Given(canonical(wire.read_item(sent.item)), redactions, request)
     except AppError as error:
         return to_status(error)
     except Exception as error:

@@ -55,11 +55,12 @@ class Items:
             Invalid: Names every field that is wrong.
             Conflict: In the transaction: the id or the source_uri belongs to another item.
         """
-        whole = await self._looked_at(with_canonical_id(item))
+        whole = await self._looked_at(_with_canonical_id(item))
         return lambda session: self._create(session, whole)
 
     def record(self, item: Item) -> Work:
-        """What stores a new item, or brings up to date the one with its source_uri, commit_hash or id.
+        """What stores a new item, or brings up to date the one with its source_uri, commit_hash or id; `item` is in its
+        canonical form.
 
         Of a standing item those fields change that `item` gives a value; `supersedes` only grows, and a status gives
         way to the edge that supersedes the item. So the same import again changes nothing.
@@ -69,22 +70,21 @@ class Items:
             Conflict: In the transaction: the id, the source_uri and the commit_hash belong to different items; or what
                 was recorded from there was deleted, and `item` has no id of its own.
         """
-        given = defaults.canonical(with_canonical_id(item))
-        check_texts(given)
-        return lambda session: self._record(session, given)
+        check_texts(item)
+        return lambda session: self._record(session, item)
 
     async def record_new(self, items: Sequence[Item]) -> Callable[[Session], Awaitable[list[Recorded]]]:
-        """What stores items that are new, none of which supersedes or is superseded, all or none of them.
+        """What stores items that are new, none of which supersedes or is superseded, all or none of them; they are in
+        their canonical form.
 
         Raises:
             Invalid: Something is wrong with one of them.
             Conflict: In the transaction: one of them is not new.
         """
-        given = [defaults.canonical(with_canonical_id(item)) for item in items]
-        for item in given:
+        for item in items:
             check_texts(item)
         whole: list[Item] = []
-        for item in given:
+        for item in items:
             whole.append(await self._looked_at(item))
             await asyncio.sleep(0)  # so that others get a word in between
 
@@ -229,7 +229,16 @@ class Items:
         return (await session.feed.mark(ids))[item_id], old.type
 
 
-def with_canonical_id(item: Item) -> Item:
+def canonical(item: Item) -> Item:
+    """`item` as it would be stored, its id too.
+
+    Raises:
+        Invalid: The id is not one of its type, or its number is too large to count on from.
+    """
+    return defaults.canonical(_with_canonical_id(item))
+
+
+def _with_canonical_id(item: Item) -> Item:
     """`item` with the id it asks for in canonical form.
 
     Raises:
