@@ -23,9 +23,7 @@ class Restored:
     seconds: float
     roles_made: list[str]
     differences: Mapping[str, str]  # by table; none in a good restore
-    live_keys: (
-        int  # API keys that opened something when the dump was taken, and still would; some may have been revoked since
-    )
+    live_keys: int  # API keys that the dump made live again; some may have been revoked since it was taken
 
     @property
     def rows(self) -> int:

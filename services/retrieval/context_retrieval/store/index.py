@@ -83,11 +83,11 @@ KNOWN_VECTORS = f"""
 SELECT namespace, item_id, digest, token_count, model_id, embedding FROM chunks
 WHERE (namespace, item_id) IN ({KEYS}) AND model_id = %(model)s AND embedding IS NOT NULL"""
 # Ranges, since an index knows nothing of <>.
-INCOMPLETE = "NOT deleted AND (model_id < %(model)s OR model_id > %(model)s)"
+INCOMPLETE = "NOT d.deleted AND (d.model_id < %(model)s OR d.model_id > %(model)s)"
 CLAIM_INCOMPLETE = f"""
 UPDATE documents SET fill_after = now() + make_interval(secs => %(seconds)s)
 WHERE (namespace, item_id) IN (
-    SELECT namespace, item_id FROM documents
+    SELECT namespace, item_id FROM documents d
     WHERE {INCOMPLETE} AND change_id > 0 AND fill_after <= now()
     ORDER BY fill_after LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from context_common.postgres import Pool, Reach, fetch
+from context_retrieval.store.index import INCOMPLETE
 from context_retrieval.store.pool import EVERYWHERE
 
 REACHED = """
@@ -13,19 +14,16 @@ SELECT coalesce(d.change_id >= point.change_id, false) AS reached
 FROM unnest(%(ids)s::text[], %(changes)s::bigint[]) WITH ORDINALITY AS point (item_id, change_id, place)
 LEFT JOIN documents d ON d.namespace = %(namespace)s AND d.item_id = point.item_id
 ORDER BY point.place"""
-COUNTS = """
+LACKS = "(c.embedding IS NULL OR c.model_id <> %(model)s)"  # a chunk a vector of the model in use
+COUNTS = f"""
 SELECT
     (SELECT coalesce(sum(documents), 0) FROM namespace_stats WHERE namespace = %(namespace)s)::bigint AS items,
     (SELECT coalesce(sum(chunks), 0) FROM namespace_stats WHERE namespace = %(namespace)s)::bigint AS chunks,
-    (SELECT count(*) FROM chunks
-     WHERE namespace = %(namespace)s AND (embedding IS NULL OR model_id <> %(model)s)) AS unembedded"""
-
-# Ranges, since an index knows nothing of <>.
-INCOMPLETE = "NOT d.deleted AND (d.model_id < %(model)s OR d.model_id > %(model)s)"
+    (SELECT count(*) FROM chunks c WHERE c.namespace = %(namespace)s AND {LACKS}) AS unembedded"""
 LACKING = f"SELECT DISTINCT namespace FROM documents d WHERE {INCOMPLETE}"
 UNEMBEDDED = f"""
 SELECT count(*) AS unembedded FROM documents d JOIN chunks c USING (namespace, item_id)
-WHERE {INCOMPLETE} AND (c.embedding IS NULL OR c.model_id <> %(model)s)"""
+WHERE {INCOMPLETE} AND {LACKS}"""
 
 
 @dataclass(frozen=True, slots=True)
