@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from time import perf_counter
 from types import TracebackType
 from typing import Any, NoReturn, TypeAlias
@@ -18,6 +19,7 @@ from context_common.token import Untrusted
 from context_common.trust import Trust
 
 DEFAULT_SECONDS = 30.0  # for a caller that sets no deadline
+HEAR_OUT_SECONDS = 2.0  # a stream of requests that has met its error is read on
 OURS = "/context."  # health and reflection answer anybody
 
 log = structlog.get_logger()
@@ -25,6 +27,7 @@ log = structlog.get_logger()
 # In quotes: these are generic for type checkers only.
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+HearOut: TypeAlias = Callable[[Any], AbstractAsyncContextManager[None]]
 Continuation: TypeAlias = "Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]]"
 
 
@@ -57,12 +60,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     def _wrap(self, handler: "Handler", served: "Served") -> "Handler":
         read = _reader(handler)
+        heard_out: HearOut = _heard_out if handler.request_streaming else nullcontext
         if handler.response_streaming:
             kind = "stream_stream" if handler.request_streaming else "unary_stream"
             inner = getattr(handler, kind)
 
             async def stream(request: Any, context: "Context") -> AsyncIterator[Any]:
-                async with Call(served, context):
+                async with Call(served, context), heard_out(request):
                     async for response in inner(read(request), context):
                         yield response
 
@@ -72,7 +76,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             inner = getattr(handler, kind)
 
             async def unary(request: Any, context: "Context") -> Any:
-                async with Call(served, context):
+                async with Call(served, context), heard_out(request):
                     return await inner(read(request), context)
 
             behaviour = unary
@@ -168,6 +172,23 @@ class Call:
         self._served.calls.count(code, took)
         metrics.first_call(self._served.path, took)
         log.debug("call", method=self._served.path, code=code, ms=round(took * 1000, 2))
+
+
+@asynccontextmanager
+async def _heard_out(requests: AsyncIterator[bytes]) -> AsyncIterator[None]:
+    """Before whatever is raised in the block ends the call, read what its caller still sends, for a moment.
+
+    The client that writes to a stream that has ended loses its status, and says of gRPC's own that something broke: a
+    service that was full would count as one that is away. Strangers are not heard out.
+    """
+    try:
+        yield
+    except Exception:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HEAR_OUT_SECONDS):
+                async for _ in requests:
+                    pass
+        raise
 
 
 def _metadata(context: "Context") -> Mapping[str, str]:

@@ -11,7 +11,7 @@ from grpc_status import rpc_status
 
 from context.v1 import embedding_pb2 as pb
 from context.v1 import embedding_pb2_grpc as rpc
-from context_common import caller, deadline
+from context_common import caller, deadline, interceptors
 from context_common.client import call, connect, stream
 from context_common.errors import (
     AppError,
@@ -198,6 +198,35 @@ async def test_a_stream_answers_and_fails_like_a_call() -> None:
         assert (await anext(answers)).model.id == "one"
         with pytest.raises(Overloaded, match="full"):
             await anext(answers)
+
+
+async def test_what_a_stream_is_refused_for_arrives_while_its_caller_still_sends() -> None:
+    async def texts() -> AsyncIterator[pb.EmbedManyRequest]:
+        for _ in range(6):
+            yield pb.EmbedManyRequest(texts=["x" * 20_000] * 10)
+
+    met = []
+    async with Door(raising(Overloaded("full", 2.5)), fine) as stub:
+        for _ in range(30):
+            try:
+                async for _ in stream(stub.EmbedMany, texts(), within=10):
+                    pass
+            except AppError as error:
+                met.append((type(error), error.retry_after))
+    assert met == [(Overloaded, 2.5)] * 30
+
+
+async def test_a_caller_who_sends_without_end_hears_of_its_error_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def texts() -> AsyncIterator[pb.EmbedManyRequest]:
+        while True:
+            yield pb.EmbedManyRequest(texts=["x"])
+            await asyncio.sleep(0.01)
+
+    monkeypatch.setattr(interceptors, "HEAR_OUT_SECONDS", 0.1)
+    async with Door(raising(Overloaded()), fine) as stub:
+        with pytest.raises((Overloaded, Unavailable)):  # the client may lose it here
+            async for _ in stream(stub.EmbedMany, texts(), within=10):
+                pass
 
 
 async def test_health_follows_readiness_but_liveness_does_not() -> None:
