@@ -14,7 +14,7 @@ BROKEN = {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNI
 @pytest.mark.parametrize("process", PROCESSES)
 async def test_each_service_lets_in_whom_the_proto_names(stack: Stack, process: str) -> None:
     wrong = []
-    async with grpc.aio.insecure_channel(stack.addr(process)) as channel:
+    with grpc.insecure_channel(stack.addr(process)) as channel:
         for target, credential, metadata, refusal in rows(process, stack.service_secret):
             code = await ask(channel, target, metadata)
             if code in BROKEN or (code is not refusal if refusal else code in REFUSALS):
@@ -24,7 +24,7 @@ async def test_each_service_lets_in_whom_the_proto_names(stack: Stack, process: 
 
 @pytest.mark.parametrize("process", PROCESSES)
 async def test_bytes_that_are_no_message_break_nothing(stack: Stack, process: str) -> None:
-    async with grpc.aio.insecure_channel(stack.addr(process)) as channel:
+    with grpc.insecure_channel(stack.addr(process)) as channel:
         for target, credential, metadata, refusal in rows(process, stack.service_secret):
             code = await ask(channel, target, metadata, b"\xff\xff\xff\xff not a message")
             assert code is (refusal or grpc.StatusCode.INVALID_ARGUMENT), (target.path, credential)

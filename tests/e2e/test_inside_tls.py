@@ -25,7 +25,7 @@ def record(stack: Stack, title: str) -> str:
 async def refusal(stack: Stack, process: str) -> grpc.StatusCode:
     """What a caller with a good token and no certificate meets."""
     target = targets(process, stack.service_secret)[0]
-    async with grpc.aio.insecure_channel(stack.addr(process)) as channel:
+    with grpc.insecure_channel(stack.addr(process)) as channel:
         return await ask(channel, target, bearer(target.token(admin())))
 
 
