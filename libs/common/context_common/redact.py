@@ -1,14 +1,16 @@
 """Takes secrets out of text before anybody keeps it, and says what was taken.
 
-What gives itself away by its shape is in `secret_shapes`, what its name makes a secret in `secret_names`. Commit
-hashes, ids, UUIDs, digests, public keys and stand-ins such as `<password>` or `${TOKEN}` stay.
+What gives itself away by its shape is in `secret_shapes`, what its name makes a secret in `secret_names`, what its
+place in a command or a table does in `secret_places`. Commit hashes, ids, UUIDs, digests, public keys and stand-ins
+such as `<password>` or `${TOKEN}` stay.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from context_common.secret_names import command_lines, named
+from context_common.secret_names import named
+from context_common.secret_places import command_lines, tables
 from context_common.secret_shapes import FRAMES, WORDS
 
 SHORTEST = 8  # characters; in less there is no room for a name and a secret
@@ -47,7 +49,7 @@ def _spans(text: str) -> Iterator[tuple[int, int, int, str]]:
             group = match.lastgroup or 0
             if shape.check(match[group]) and "[redacted:" not in match[group]:
                 yield match.start(group), rank, match.end(group), shape.kind
-    for start, end, kind in (*named(text, lower), *command_lines(text, lower)):
+    for start, end, kind in (*named(text, lower), *command_lines(text, lower), *tables(text, lower)):
         yield start, LAST, end, KIND.get(kind, kind)
 
 

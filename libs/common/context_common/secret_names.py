@@ -28,7 +28,7 @@ ENDING = (
 )
 NAMES = rf"(?:{'|'.join(f'(?P<{family}>{names})' for family, names in FAMILIES.items())}){ENDING}{{0,3}}"
 MARKER = re.compile(r"\[redacted:[a-z_]*\Z")  # what was put there before
-FLAG = re.compile(r"--[a-z0-9-]{0,40}\Z")
+FLAG = re.compile(r"(?:--|(?<!\S)-)[a-z0-9-]{0,40}\Z")
 
 # The value is only looked at, so that one that turns out to be none may hold a name of its own.
 NAMED = re.compile(
@@ -53,22 +53,12 @@ NAMED = re.compile(
 NAME = re.compile(rf"[\w. -]{{0,60}}?(?:{NAMES})", re.VERBOSE)
 LONGEST = 200  # characters of a value that are looked at
 REST = re.compile(r"[^\s\"'`<>,;&\\]*+")  # of one that is longer
-COMMANDS = (
-    ("curl", r"\bcurl\b[^\n|]{0,300}?\s(?:-u|--user)[ =]?[\"']?[^\s:\"']{1,100}:(?P<secret>[^\s\"']{3,200})"),
-    ("mysql", r"\bmysql(?:dump|admin)?\b[^\n|;]{0,120}?\s-p(?P<secret>[^\s\"']{4,100})"),
-    ("mongo", r"\bmongo(?:sh|dump|restore)?\b[^\n|;]{0,120}?\s-p ?[\"']?(?P<secret>[^\s\"']{4,100})"),
-    ("pass:", r"\s-pass(?:in|out)? pass:(?P<secret>[^\s\"']{4,100})"),
-    ("auth=(", r"\bauth=\([\"'][^\"'\n]{1,80}[\"'],\s?[\"'](?P<secret>[^\"'\n]{4,200})"),
-    ("sshpass", r"\bsshpass\b[^\n|;]{0,120}?\s-p ?[\"']?(?P<secret>[^\s\"']{4,100})"),
-    ("redis-cli", r"\bredis-cli\b[^\n|;]{0,120}?\s-a ?[\"']?(?P<secret>[^\s\"']{4,100})"),
-    ("login", r"\blogin\s{1,4}[^\s]{1,100}\s{1,4}password\s{1,4}(?P<secret>[^\s\"']{4,200})"),
-)
 
 STAND_IN = re.compile(
     r"""[<\[{(%*.…$@!#-]*(?: \W* | x{3,}\w* | \.{2,} | (?:your|my|the|some|an?)[\s_.-].* | to[\s_-]?do.*
         | (?:change[\s_.-]?(?:me|it|this)|replace|insert[\s_.-]|example|place[\s_-]?holder|redacted|dummy|fake|masked).*
         | fixme | ![a-z]+ | tb[da] | removed.* | n/a | foo(?:bar)? | bar | baz | none.* )\W*
-    | (?:\$|\$?\{\{?|<|%\(|\[|\#\{|%[A-Z_]).* | .*(?:\$\{|\{\{|<[\w ]+>).* | %s | \*+ | (.)\1{2,} | _+""",
+    | (?:\$|\$?\{\{?|<|%\(|\[|\#\{|%[A-Z_]).* | .*(?:\$\{|\{\{|<[\w ]+>).* | %s | \*+ | (.)\1{2,} | _+ | \^.+\$""",
     re.VERBOSE | re.IGNORECASE,
 )
 # What stands after a name in prose and in examples.
@@ -116,14 +106,6 @@ def named(text: str, lower: str) -> Iterator[tuple[int, int, str]]:
             yield start, end, _family(match)
 
 
-def command_lines(text: str, lower: str) -> Iterator[tuple[int, int, str]]:
-    """Start, end and kind of each password given to a command: `curl -u user:password`."""
-    for hint, pattern in COMMANDS:
-        for match in re.finditer(pattern, text) if hint in lower else ():
-            if not STAND_IN.fullmatch(match["secret"]) and not REFERENCE.fullmatch(match["secret"]):
-                yield *match.span("secret"), "password"
-
-
 def is_secret_name(name: str) -> bool:
     """Whether what stands under this name is secret by rule, as in a log's field or a form."""
     match = NAME.fullmatch(name.lower())
@@ -163,8 +145,9 @@ def _is_secret(match: re.Match[str], value: str, *, quoted: bool) -> bool:
     if match["header"]:
         return drawn(value.rpartition("=")[2] or value, 8 if match["scheme"] else 12)
     if match["far"] or (match["space"] and not _is_flag(match)):
-        return _stands_out(value)
-    sure = bool(match["tight"] or match["pair"] or match["space"]) or (quoted and not (match["said"] or match["plain"]))
+        return stands_out(value)
+    given = match["tight"] or match["pair"] or match["space"] or (match["plain"] and _is_flag(match))
+    sure = bool(given) or (quoted and not (match["said"] or match["plain"]))
     if match["password"]:
         return _is_password(match, value, sure=sure)
     return _is_token(match, value, sure=sure)
@@ -200,7 +183,7 @@ def _is_token(match: re.Match[str], value: str, *, sure: bool) -> bool:
     return (sure and mixed) or drawn(value, 12)
 
 
-def _stands_out(value: str) -> bool:
+def stands_out(value: str) -> bool:
     """Whether it can be nothing but a secret, where only words say so: it is no word, no hash and no id."""
     hexadecimal = re.fullmatch(r"[0-9a-f]{7,}|[0-9A-F]{7,}", value)
     return drawn(value) and not hexadecimal and not UUID.fullmatch(value) and any(map(str.isdigit, value))

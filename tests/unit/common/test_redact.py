@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from context_common.redact import Redacted, redact
-from context_common.secret_names import COMMANDS, NAMED, STAND_IN, is_secret_name
+from context_common.secret_names import NAMED, STAND_IN, is_secret_name
+from context_common.secret_places import COMMANDS, GUESSES
 from context_common.secret_shapes import FRAMES, WORDS
 from tests.support.labelled import Sample, read
 
@@ -23,6 +24,8 @@ HOSTILE = (
     "a://:x@", "http://a:", "-----BEGIN PRIVATE KEY-----", "-----BEGIN PRIVATE KEY-----\nAAAA", "eyJ", ".eyJ", "eyJa.",
     "sk-", "ghp_", "$2b$", "a:1:", "x:y@", "curl -u ", "mysql -p", "login a password ", "LS0tLS1CRUdJTi", "basic ",
     "bearer ", '"auth":', "a", " ", "\n", "=", ":", "/", "@", '"', "password value", "password (x) (x) (x) (x) (x) to ",
+    "|", "| password ", "| password |\n", "| password | a |\n", "|---|\n", "| secret token | x1 y2 ", "docker login ",
+    "docker login -u a -p", " -u a", " -u a -p ", "http -a ", "htpasswd -nb a ", "mysql \\\n", "zip -P ", "ldapadd -w",
 )  # fmt: skip
 
 
@@ -112,7 +115,7 @@ def test_a_hostile_mebibyte_is_read_to_its_end(text: str) -> None:
 def test_no_pattern_may_give_back_what_it_took_without_a_bound() -> None:
     """What repeats without a bound is possessive, so that time grows with the length of a text and no faster."""
     patterns = [shape.pattern for table in (WORDS, FRAMES) for shape in table.table]
-    for pattern in [*patterns, NAMED, *(re.compile(command) for _, command in COMMANDS)]:
+    for pattern in [*patterns, NAMED, *(re.compile(command) for _, command in (*COMMANDS, *GUESSES))]:
         tree = PARSER.parse(pattern.pattern, pattern.flags & ~re.UNICODE)
         assert list(_unbounded(tree)) == [], pattern.pattern
 
