@@ -285,7 +285,7 @@ class Filter:
 
     type: ItemType | None = None
     statuses: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()  # all of them
+    tags: tuple[str, ...] = ()  # all of them, in whatever case
     author: str = ""
     from_date: str = ""  # inclusive
     to_date: str = ""  # inclusive

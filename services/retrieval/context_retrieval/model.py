@@ -141,7 +141,7 @@ class Filter:
 
     namespaces: tuple[str, ...]
     types: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()  # any of them
+    tags: tuple[str, ...] = ()  # any of them, in whatever case
     statuses: tuple[str, ...] = ()
     from_date: date | None = None
     to_date: date | None = None

@@ -34,6 +34,7 @@ FOUND: list[tuple[dict[str, Any], str]] = [
     ({"type": types.ITEM_TYPE_ADR, "statuses": ["active", "rejected"]}, "ADR-001 ADR-003"),
     ({"tags": ["db"]}, "ADR-002 FAIL-001 ADR-001"),
     ({"tags": ["db", "cost"]}, "ADR-001"),
+    ({"tags": ["DB", "Cost"]}, "ADR-001"),
     ({"author": "ada"}, "SNAP-001 ADR-001"),
     ({"from_date": "2024-02-01", "to_date": "2024-02-01"}, "SNAP-001 MEET-001 FAIL-001"),
     ({"text": "database"}, "ADR-002"),

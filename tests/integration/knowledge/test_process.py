@@ -111,7 +111,7 @@ INDEXED = {
     "severity": "items_severity",
     "pattern": "items_pattern",
     "app_name": "items_app_name",
-    "tags": "items_tags",
+    "tags": "items_folded_tags",
     "search": "items_search",
     "status": "items_status",
     "source_uri": "items_source_uri",

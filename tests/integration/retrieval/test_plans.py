@@ -62,5 +62,5 @@ async def test_no_list_of_a_whole_namespace_is_set_against_a_few_rows(filled: Po
 
 async def test_what_has_a_tag_is_counted_by_the_tag(filled: Pool) -> None:
     text = await planned(filled, statement.passing(Shape.of(Filter(("large",), types=("adr",), tags=("tag-1",)))).text)
-    assert "Bitmap Index Scan on documents_tags_within" in text
+    assert "Bitmap Index Scan on documents_folded_within" in text
     assert "BitmapAnd" not in text

@@ -108,6 +108,23 @@ def cosine(item: types_pb2.Item, query: str, model: FakeEmbedding) -> float:
     return float(pair[0] @ pair[1])
 
 
+@pytest.mark.parametrize("written", ["Postgres", "ÜBUNG Ω", 'a "b" \\c, {d}', "NULL"])
+@pytest.mark.parametrize("way", Way)
+async def test_a_tag_is_the_same_in_whatever_case(
+    retrieval: Retrieval, way: Way, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "way", lambda *_, **__: way)
+    await retrieval.put(
+        items.adr(id="ADR-001", title="Rows", decision="word1 word2", tags=["other", written]),
+        items.adr(id="ADR-002", title="Columns", decision="word1 word2", tags=[f"{written} more", "others"]),
+    )
+    for tag in (written, written.lower(), written.upper()):
+        assert await retrieval.search("word1 word2", tags=["none", tag]) == ["ADR-001"]
+        assert ids((await retrieval.query("word1 word2", tags=[tag]))[0]) == ["ADR-001"]
+        page = await retrieval.ask("Browse", pb.BrowseRequest(filter=pb.Filter(tags=[tag])))
+        assert [(item.id, list(item.tags)) for item in page.items] == [("ADR-001", ["other", written])]
+
+
 async def test_a_rare_match_is_found_among_many_that_do_not_pass(retrieval: Retrieval) -> None:
     await fill(retrieval, 300)
     await retrieval.put(items.adr(id="ADR-900", title="word1 word2", decision="word1 word2 word3", tags=["only"]))

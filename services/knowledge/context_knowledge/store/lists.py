@@ -13,7 +13,7 @@ from context_knowledge.store.rows import COLUMNS, COUNTS, to_item
 CONDITIONS: dict[str, LiteralString] = {
     "type": "i.type = %(type)s",
     "statuses": "i.status = ANY(%(statuses)s)",
-    "tags": "i.tags @> %(tags)s",
+    "tags": "folded(i.tags) @> folded(%(tags)s::text[])",
     "author": "i.author = %(author)s",
     "from_date": "i.item_date >= %(from_date)s",
     "to_date": "i.item_date <= %(to_date)s",

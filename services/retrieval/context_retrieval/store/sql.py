@@ -22,13 +22,20 @@ FROM (
     UNION ALL SELECT NULL, whole FROM unnest(%(wholes)s::text[]) AS whole
 ) AS term"""
 
+# Tags as they are compared, by the rules of `folded_within`; all at once, since a call for each row takes longer.
+# Under the collation of the index again, which else would not be asked.
+FOLDED = 'lower(({})::text COLLATE pg_c_utf8)::text[] COLLATE "default"'
+TAGGED = f"{FOLDED.format('d.tags')} && (SELECT {FOLDED.format('%(tags)s::text[]')})"
 BM25 = "coalesce(-(d.impacts <#> %(words)s), 0)"
 # Whether it has one of the exact codes of the question, if that has some.
 CODED = "(%(coding)s AND coalesce(d.impacts <#> %(codes)s < 0, false))"
 # Where rows are found by one condition, whatever else is asked of them, it stands in a subquery of its own: the planner
 # takes every namespace for an equal share of everything, and else reads all of a large one out of a second index.
 BY_WORDS = "(SELECT * FROM visible_documents d WHERE d.lexemes @@ %(chosen)s::tsquery OFFSET 0)"
-BY_TAGS = "(SELECT * FROM visible_documents d WHERE tags_within(d.namespace, d.tags) && %(within)s::text[] OFFSET 0)"
+BY_TAGS = f"""(
+    SELECT * FROM visible_documents d
+    WHERE folded_within(d.namespace, d.tags) && (SELECT {FOLDED.format("%(within)s::text[]")}) OFFSET 0
+)"""
 BY_TRUST = "(SELECT * FROM visible_documents d WHERE d.{namespaces} AND NOT d.vouched AND NOT d.deleted OFFSET 0)"
 BY_ID = "(SELECT * FROM visible_documents d WHERE d.{namespaces} AND lower(d.item_id) = ANY(%(ids)s) OFFSET 0)"
 # What is known of a candidate so far.

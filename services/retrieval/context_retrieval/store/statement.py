@@ -107,7 +107,7 @@ class Shape:
         if self.types:
             conditions.append("d.type = ANY(%(types)s)")
         if self.tags:
-            conditions.append("d.tags && %(tags)s::text[]")
+            conditions.append(sql.TAGGED)
         if self.since:
             conditions.append("d.item_date >= %(from_date)s")
         if self.until:
