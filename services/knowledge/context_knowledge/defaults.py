@@ -22,6 +22,8 @@ COMMIT_TYPES = {
 HEXADECIMAL = re.compile(r"[0-9A-Fa-f]+")
 # Tags say what an item is about, which names of people and files do not.
 UNTAGGED = references.NOT_TEXT | {"changed_files", "commit_hash", "stakeholders", "attendees"}
+# What a commit is, its hash fixes for good: who names it again may tell less of that than is known.
+FACTS = ("commit_message", "author", "date", "changed_files", "commit_type", "source_uri")
 
 
 def canonical(item: Item) -> Item:
@@ -66,11 +68,25 @@ def fill(item: Item, now: datetime, vocabulary: Vocabulary) -> Item:
 
 
 def merge(old: Item, given: Item) -> Item:
-    """`old` with the values that `given` has; nothing given empties a field, and `supersedes` only grows."""
+    """`old` with the values that `given` has; nothing given empties a field, and `supersedes` only grows.
+
+    Of the same commit what it is stays, and its references and tags only grow.
+    """
     values = {name: value for name, value in given.values().items() if value and name != "provenance"}
-    if isinstance(old.body, Adr) and isinstance(given.body, Adr):
-        values["supersedes"] = tuple(dict.fromkeys((*old.body.supersedes, *given.body.supersedes)))
+    growing: tuple[str, ...] = ("supersedes",) if isinstance(old.body, Adr) else ()
+    before = old.values()
+    if _same_commit(old, given):
+        growing = ("references", "tags")
+        values |= {name: before[name] for name in FACTS if before[name]}
+    values |= {name: tuple(dict.fromkeys((*before[name], *values.get(name, ())))) for name in growing}
     return old.replace(values)
+
+
+def _same_commit(old: Item, given: Item) -> bool:
+    match canonical(old).body, given.body:
+        case Snapshot(commit_hash=known), Snapshot(commit_hash=named):
+            return bool(named) and known == named
+    return False
 
 
 def rederive(old: Item, new: Item, given: Collection[str] = ()) -> Item:

@@ -49,21 +49,22 @@ class Items:
         self._store, self._vocabulary, self._now = store, vocabulary, now
 
     async def create(self, item: Item) -> Work:
-        """What stores a new item, in a transaction; a snapshot whose commit is known is answered as it stands.
+        """What stores a new item, in a transaction; of a snapshot whose commit is known, what it says of that anew.
 
         Raises:
             Invalid: Names every field that is wrong.
             Conflict: In the transaction: the id or the source_uri belongs to another item.
         """
-        whole = await self._looked_at(_with_canonical_id(item))
-        return lambda session: self._create(session, whole)
+        given = canonical(item)
+        whole = await self._looked_at(given)
+        return lambda session: self._create(session, given, whole)
 
     def record(self, item: Item) -> Work:
         """What stores a new item, or brings up to date the one with its source_uri, commit_hash or id; `item` is in its
         canonical form.
 
-        Of a standing item those fields change that `item` gives a value; `supersedes` only grows, and a status gives
-        way to the edge that supersedes the item. So the same import again changes nothing.
+        Of a standing item those fields change that `item` gives a value; `supersedes` only grows, a status gives way to
+        the edge that supersedes the item, and what a commit is stays. So the same import again changes nothing.
 
         Raises:
             Invalid: Names every field that is wrong.
@@ -128,11 +129,11 @@ class Items:
         check(whole)
         return whole
 
-    async def _create(self, session: Session, item: Item) -> Recorded:
+    async def _create(self, session: Session, given: Item, item: Item) -> Recorded:
         commit = item.body.commit_hash if isinstance(item.body, Snapshot) else ""
         known = await session.items.find_commit(commit) if commit else None
-        if known and (stands := await session.items.get(known)):  # not deleted meanwhile
-            return await _unchanged(session, stands)
+        if known and (old := (await session.items.lock([known])).get(known)):  # not deleted meanwhile
+            return await self._bring_up_to_date(session, old, given)
         await _refuse_taken_source(session, item)
         return await self._insert(session, item)
 
@@ -169,6 +170,9 @@ class Items:
         old = (await session.items.lock([held])).get(held)
         if old is None:  # deleted meanwhile: look again
             return await self._record(session, given)
+        return await self._bring_up_to_date(session, old, given)
+
+    async def _bring_up_to_date(self, session: Session, old: Item, given: Item) -> Recorded:
         if given.id not in ("", old.id):
             raise Conflict(f"{old.id} has that source_uri or commit_hash, not {given.id}")
         if given.id and old.source_uri and given.source_uri != old.source_uri:

@@ -111,7 +111,7 @@ async def test_tags_are_found_only_where_none_are_given(knowledge: Knowledge) ->
     assert list(given.tags) == ["mine"]
 
 
-async def test_a_known_commit_is_answered_as_it_stands(knowledge: Knowledge) -> None:
+async def test_a_known_commit_of_which_nothing_new_is_said_is_answered_as_it_stands(knowledge: Knowledge) -> None:
     first = await knowledge.create(snapshot("abc", "feat: one"))
     again = await knowledge.create(snapshot("abc", "feat: two"))
     assert again.outcome == pb.OUTCOME_UNCHANGED

@@ -75,7 +75,8 @@ def _add_create(routes: APIRouter, kind: Kind) -> None:
         return _written(kind, recorded, content, preferred)
 
     if kind is SNAPSHOT:
-        path, summary = "/api/context/snapshot", "Record a commit or a deploy; again is `unchanged`"
+        path = "/api/context/snapshot"
+        summary = "Record a commit or a deploy; again is `unchanged`, or `updated` by what is newly said of it"
         create = create_snapshot
     else:
         path, summary = f"/api/{kind.name}", f"Create {_a(kind)}"
@@ -91,7 +92,7 @@ def _add_create(routes: APIRouter, kind: Kind) -> None:
 
 
 async def create_snapshot(request: Request, body: Change) -> Response:
-    """Answers `created` or `unchanged` as `status`, as a line of a bulk answer does."""
+    """Answers `created`, `updated` or `unchanged` as `status`, as a line of a bulk answer does."""
     preferred = preference(request.headers)
     recorded = await record(request, SNAPSHOT, body)
     content = {**_shown(request, recorded.item), **await settled(request, recorded, preferred)}
