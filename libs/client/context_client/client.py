@@ -84,10 +84,12 @@ class Client:
     def update(self, item_id: str, fields: Mapping[str, Any], version: int = 0) -> Item:
         """Change the fields given, None clears one; where the item is still at `version` (0: whatever it is).
 
-        With a version it is not tried again where the answer was lost: it would not be at that version any more.
+        With a version, here or among the fields, it is not tried again where the answer was lost: it would not be at
+        that version any more.
         """
         path = f"/api/{_kind_of(item_id)}/{segment(item_id)}"
-        answer = self._call("PATCH", path, body=fields, idempotent=not version, headers=if_match(version))
+        again = not (version or fields.get("version"))
+        answer = self._call("PATCH", path, body=fields, idempotent=again, headers=if_match(version))
         return cast("Item", answer)
 
     def delete(self, item_id: str) -> None:

@@ -152,6 +152,102 @@ async def test_if_match_guards_a_change(gateway: Gateway, given: str, status: in
         assert gateway.knowledge.items["ADR-001"].title == "Use Postgres"
 
 
+KINDS = {
+    "adr": ("ADR", ADR),
+    "failure": ("FAIL", FAILURE | {"occurrence_count": 1}),
+    "meeting": ("MEET", MEETING),
+    "snapshot": ("SNAP", SNAPSHOT),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", ["PUT", "PATCH"])
+async def test_what_a_read_answers_is_taken_as_a_change(gateway: Gateway, kind: str, method: str) -> None:
+    prefix, sent = KINDS[kind]
+    await gateway.http.post("/api/context/snapshot" if kind == "snapshot" else f"/api/{kind}", json=sent)
+    path = f"/api/{kind}/{prefix}-001"
+    read = (await gateway.http.get(path)).json()
+    named = {"title": "Now"} | ({"meeting_title": "Now"} if kind == "meeting" else {})
+    answer = await gateway.http.request(method, path, json=read | named)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["title"] == "Now"
+    update = gateway.knowledge.requests[-1]
+    assert update.expected_version == read["version"]
+    kept = ("id", "type", "version", "created_at", "snapshot.commit_hash", "provenance")
+    assert not set(kept) & set(update.update_mask.paths)
+    assert (await gateway.http.get(path)).json()["created_at"] == read["created_at"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("id", "ADR-002"),
+        ("type", "failure"),
+        ("provenance", "import"),
+        ("review", "approved"),
+        ("created_at", "2026-01-31T12:00:01Z"),
+        ("created_at", None),
+        ("updated_at", "2026-01-31T12:00:00Z"),
+        ("related_items", []),
+    ],
+)
+async def test_what_only_the_engine_writes_is_named_where_it_would_change(
+    gateway: Gateway, name: str, value: object
+) -> None:
+    await gateway.http.post("/api/adr", json=ADR)
+    read = (await gateway.http.get("/api/adr/ADR-001")).json()
+    answer = await gateway.http.put("/api/adr/ADR-001", json=read | {"title": "Now", name: value})
+    assert answer.status_code == 422
+    assert answer.json()["details"] == {name: ["cannot be changed, and is not as it stands"]}
+    assert gateway.knowledge.items["ADR-001"].title == "Use Postgres"
+
+
+async def test_the_commit_of_a_snapshot_cannot_be_changed(gateway: Gateway) -> None:
+    await gateway.http.post("/api/context/snapshot", json=SNAPSHOT)
+    answer = await gateway.http.patch("/api/snapshot/SNAP-001", json={"commit_hash": "def456"})
+    assert answer.json()["details"] == {"commit_hash": ["cannot be changed, and is not as it stands"]}
+    assert (await gateway.http.post("/api/adr", json=ADR | {"commit_hash": "def456"})).status_code == 422
+
+
+async def test_counts_change_by_themselves_and_are_not_compared(gateway: Gateway) -> None:
+    await gateway.http.post("/api/adr", json=ADR)
+    body = {"access_count_30d": 7, "reference_count": 9, "created_at": "2026-01-31T13:00:00+01:00", "id": "adr-1"}
+    assert (await gateway.http.patch("/api/adr/ADR-001", json=body)).status_code == 200
+    assert list(gateway.knowledge.requests[-1].update_mask.paths) == []
+
+
+@pytest.mark.parametrize("of_body", [True, False])
+async def test_a_read_that_is_old_overwrites_nothing(gateway: Gateway, of_body: bool) -> None:
+    await gateway.http.post("/api/adr", json=ADR)
+    read = (await gateway.http.get("/api/adr/ADR-001")).json()
+    await gateway.http.patch("/api/adr/ADR-001", json={"title": "Theirs"})
+    old = {"If-Match": f'"{read.pop("version")}"'} if not of_body else {}
+    answer = await gateway.http.put("/api/adr/ADR-001", json=read | {"title": "Ours"}, headers=old)
+    assert (answer.status_code, answer.json()["code"]) == (412, "version_mismatch")
+    assert gateway.knowledge.items["ADR-001"].title == "Theirs"
+
+
+async def test_a_body_is_of_the_version_that_if_match_asks_for(gateway: Gateway) -> None:
+    await gateway.http.post("/api/adr", json=ADR)
+    for version, status in ((1, 200), (3, 412)):
+        body, headers = {"tags": ["x"], "version": version}, {"If-Match": '"1"'}
+        assert (await gateway.http.patch("/api/adr/ADR-001", json=body, headers=headers)).status_code == status
+
+
+async def test_a_change_that_says_nothing_of_what_is_kept_reads_nothing(gateway: Gateway) -> None:
+    await gateway.http.post("/api/adr", json=ADR)
+    gateway.knowledge.requests.clear()
+    await gateway.http.patch("/api/adr/ADR-001", json={"id": "ADR-001", "type": "adr", "version": 1, "title": "Now"})
+    assert [type(request).__name__ for request in gateway.knowledge.requests] == ["UpdateItemRequest"]
+
+
+async def test_two_titles_of_a_meeting_are_one(gateway: Gateway) -> None:
+    await gateway.http.post("/api/meeting", json=MEETING)
+    answer = await gateway.http.patch("/api/meeting/MEET-001", json={"title": "Daily", "meeting_title": "Weekly"})
+    assert answer.status_code == 422
+    assert answer.json()["details"] == {"body": ["names two titles: title and meeting_title are one"]}
+
+
 async def test_a_list_of_versions_is_no_conflict(gateway: Gateway) -> None:
     await gateway.http.post("/api/adr", json=ADR)
     for given in ([("If-Match", '"1", "2"')], [("If-Match", '"1"'), ("If-Match", 'W/"2"')]):

@@ -249,13 +249,14 @@ def test_a_change_sends_the_fields_given_and_is_tried_again() -> None:
     assert "if-match" not in request.headers
 
 
-def test_a_change_of_a_version_is_not_tried_again_where_it_may_be_done() -> None:
+@pytest.mark.parametrize(("version", "more"), [(3, {}), (0, {"version": 3})])
+def test_a_change_of_a_version_is_not_tried_again_where_it_may_be_done(version: int, more: dict[str, int]) -> None:
     engine = Engine()
     engine.before = [losing]
     with pytest.raises(Unreachable):
-        engine.client().update("FAIL-001", {"root_cause": "C"}, version=3)
+        engine.client().update("FAIL-001", {"root_cause": "C", **more}, version)
     (request,) = engine.requests
-    assert request.headers["if-match"] == '"3"'
+    assert request.headers.get("if-match") == (f'"{version}"' if version else None)
 
 
 def test_what_is_new_what_a_time_brought_and_what_carries_a_tag() -> None:

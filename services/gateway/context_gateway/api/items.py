@@ -10,15 +10,15 @@ from context.v1 import knowledge_pb2 as knowledge
 from context.v1 import types_pb2 as types
 from context_common.caller import READ
 from context_common.client import call
-from context_common.errors import NotFound
+from context_common.errors import NotFound, Stale
 from context_gateway.answers import Preference, answer, etag, expected_version, page, preference
 from context_gateway.api import BUDGET, clients, idempotency_key, identity, router
 from context_gateway.indexed import wait_indexed
 from context_gateway.openapi import answered
 from context_gateway.problems import Refused
-from context_gateway.schemas import answers
+from context_gateway.schemas import answers, kept
 from context_gateway.schemas.fields import canonical_id
-from context_gateway.schemas.items import ADR, FAILURE, MEETING, SNAPSHOT, Change, Kind, to_item, to_mask
+from context_gateway.schemas.items import ADR, FAILURE, MEETING, SNAPSHOT, Change, Kept, Kind, to_item, to_mask
 from context_gateway.schemas.requests import (
     AdrListing,
     FailureListing,
@@ -105,10 +105,8 @@ def _add_read(routes: APIRouter, kind: Kind) -> None:
         found = await call(
             clients(request).knowledge.GetItem, knowledge.GetItemRequest(id=item_id(kind, id)), within=BUDGET
         )
-        [item] = answers.items([found.item], query.fields)
-        content: Mapping[str, object] = item
-        if query.fields == "full":
-            content = {**content, "related_items": [answers.related(item) for item in found.related]}
+        content: Mapping[str, object]
+        [content] = [answers.read(found)] if query.fields == "full" else answers.items([found.item], query.fields)
         return answer(content, headers={"ETag": etag(found.item.version)})
 
     async def list_items(request: Request, query: Listing) -> Response:
@@ -132,14 +130,17 @@ def _add_read(routes: APIRouter, kind: Kind) -> None:
 
 
 def _add_change(routes: APIRouter, kind: Kind) -> None:
-    async def change(request: Request, id: str, body: Change) -> Response:  # noqa: A002
+    async def change(request: Request, id: str, body: Kept) -> Response:  # noqa: A002
         preferred = preference(request.headers)
+        found = item_id(kind, id)
+        expected = kept.expected(body, expected_version(request.headers))
+        await _refuse_unlike(request, kind, found, body, expected)
         message = knowledge.UpdateItemRequest(
             item=to_item(kind, body, identity(request).provenance),
             update_mask=to_mask(kind, body),
-            expected_version=expected_version(request.headers),
+            expected_version=expected,
         )
-        message.item.id = item_id(kind, id)
+        message.item.id = found
         updated = await call(clients(request).knowledge.UpdateItem, message, within=BUDGET)
         content = {
             **_shown(request, updated.recorded.item),
@@ -175,6 +176,24 @@ def _add_delete(routes: APIRouter, kind: Kind) -> None:
         summary=f"Delete {_a(kind)}",
         responses=answered(Deleted, "Preference-Applied", description="Deleted"),
     )(delete)
+
+
+async def _refuse_unlike(request: Request, kind: Kind, found: str, body: Kept, expected: int) -> None:
+    """Refuse a change of what only the engine writes; what stands is read only where `body` says something of it.
+
+    Raises:
+        Invalid: Names every such field.
+        Stale: The item is at another version than the expected one, and so may well differ.
+        NotFound: There is no such item.
+        Denied: The caller may not read it, and so cannot know what stands.
+    """
+    standing: Mapping[str, object] = {"id": found, "type": kind.name}
+    if kept.compared(body) - standing.keys():
+        read = await call(clients(request).knowledge.GetItem, knowledge.GetItemRequest(id=found), within=BUDGET)
+        if expected not in (0, read.item.version):
+            raise Stale(f"{found} is at version {read.item.version}, not {expected}")
+        standing = answers.read(read)
+    kept.compare(body, standing)
 
 
 async def record(request: Request, kind: Kind, body: Change) -> knowledge.Recorded:

@@ -39,6 +39,11 @@ def item(message: types.Item) -> shapes.Item:
     return BODIES[TYPES[message.type]](message)
 
 
+def read(message: knowledge.GetItemResponse) -> Mapping[str, object]:
+    """An item with all its fields, and its neighbours."""
+    return {**item(message.item), "related_items": [related(near) for near in message.related]}
+
+
 def _common(message: types.Item) -> shapes.Common:
     return {
         "title": message.title,

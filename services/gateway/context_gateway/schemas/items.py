@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from pydantic import AliasChoices, ConfigDict, Field
+from pydantic import AliasChoices, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from context.v1 import types_pb2 as types
 from context_gateway.schemas.fields import (
+    ENTRIES,
     LARGEST_COUNT,
     Address,
     AdrId,
+    AnyId,
     Body,
     Day,
     FailureId,
@@ -36,6 +39,7 @@ SnapshotStatus = Literal["active", "archived"]
 AnyStatus = Literal[AdrStatus, FailureStatus, MeetingStatus, SnapshotStatus]
 Severity = Literal["low", "medium", "high", "critical"]
 CommitType = Literal["feature", "bugfix", "migration", "test", "maintenance", "deploy"]
+READ_ONLY: Any = Field(default=None, json_schema_extra={"readOnly": True})
 # The fields of every type; the others belong to the type's own message.
 COMMON = frozenset({"id", "title", "tags", "author", "status", "source_uri", "pinned"})
 
@@ -49,10 +53,25 @@ class Change(Body):
     pinned: bool | None = None
 
 
+class Kept(Change):
+    """What a read answers and nobody writes: it may come back with a change as it stands."""
+
+    id: AnyId | None = READ_ONLY
+    type: Name | None = READ_ONLY
+    provenance: Name | None = READ_ONLY
+    review: Name | None = READ_ONLY
+    created_at: Time | None = READ_ONLY
+    updated_at: Time | None = READ_ONLY
+    version: Annotated[int, Field(ge=1, le=LARGEST_COUNT)] | None = READ_ONLY
+    access_count_30d: int | None = READ_ONLY
+    reference_count: int | None = READ_ONLY
+    related_items: Annotated[list[dict[str, Any]], Field(max_length=ENTRIES)] | None = READ_ONLY
+
+
 # A change's defaults are never used: only the fields that were given count. What may not be cleared has a factory for
 # one, so that the document says none: a client that sends defaults would be refused.
-class AdrChange(Change):
-    """A change of an architecture decision."""
+class AdrFields(Change):
+    """What an architecture decision says."""
 
     title: RequiredName = Field(default_factory=str)
     decision: RequiredText = Field(default_factory=str)
@@ -67,7 +86,11 @@ class AdrChange(Change):
     stakeholders: Names | None = None
 
 
-class AdrCreate(AdrChange):
+class AdrChange(AdrFields, Kept):
+    """A change of an architecture decision."""
+
+
+class AdrCreate(AdrFields):
     """An architecture decision."""
 
     id: AdrId | None = None
@@ -75,8 +98,8 @@ class AdrCreate(AdrChange):
     decision: RequiredText
 
 
-class FailureChange(Change):
-    """A change of an incident."""
+class FailureFields(Change):
+    """What is said of an incident."""
 
     title: RequiredName = Field(default_factory=str)
     root_cause: RequiredText = Field(default_factory=str)
@@ -96,7 +119,11 @@ class FailureChange(Change):
     last_seen: Time | None = None
 
 
-class FailureCreate(FailureChange):
+class FailureChange(FailureFields, Kept):
+    """A change of an incident."""
+
+
+class FailureCreate(FailureFields):
     """An incident and what was learned from it."""
 
     id: FailureId | None = None
@@ -135,8 +162,8 @@ def _either_title(schema: dict[str, Any]) -> None:
         schema["oneOf"] = [{"required": [name]} for name in MEETING_TITLES]
 
 
-class MeetingChange(Change):
-    """A change of a meeting."""
+class MeetingFields(Change):
+    """What is said of a meeting."""
 
     model_config = ConfigDict(json_schema_extra=_either_title)
 
@@ -146,8 +173,22 @@ class MeetingChange(Change):
     attendees: Names | None = None
     status: MeetingStatus | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_title(cls, given: Any) -> Any:
+        """What a read answers under both names of a title, as one."""
+        if not isinstance(given, dict) or not given.keys() >= set(MEETING_TITLES):
+            return given
+        if given["title"] != given["meeting_title"]:
+            raise PydanticCustomError("refused", "names two titles: title and meeting_title are one")
+        return {name: value for name, value in given.items() if name != "title"}
 
-class MeetingCreate(MeetingChange):
+
+class MeetingChange(MeetingFields, Kept):
+    """A change of a meeting."""
+
+
+class MeetingCreate(MeetingFields):
     """What a meeting decided."""
 
     id: MeetingId | None = None
@@ -156,8 +197,8 @@ class MeetingCreate(MeetingChange):
     decisions: Decisions
 
 
-class SnapshotChange(Change):
-    """A change of a snapshot; the commit it stands for never changes."""
+class SnapshotFields(Change):
+    """What is said of a commit or a deploy."""
 
     tags: ListedTags | None = None
     title: Name | None = None
@@ -170,13 +211,22 @@ class SnapshotChange(Change):
     status: SnapshotStatus | None = None
 
 
-class SnapshotCreate(SnapshotChange):
+class SnapshotChange(SnapshotFields, Kept):
+    """A change of a snapshot; the commit it stands for never changes."""
+
+    commit_hash: Name | None = READ_ONLY
+
+
+class SnapshotCreate(SnapshotFields):
     """A commit or a deploy."""
 
     id: SnapshotId | None = None
     commit_hash: RequiredName
     commit_message: RequiredText
     author: RequiredName
+
+
+KEPT = frozenset({*Kept.model_fields.keys() - Change.model_fields.keys(), "commit_hash"})
 
 
 @dataclass(frozen=True)
@@ -187,7 +237,7 @@ class Kind:
     prefix: str
     number: types.ItemType.ValueType
     create: type[Change]
-    change: type[Change]
+    change: type[Kept]
     statuses: tuple[str, ...]
 
 
@@ -202,7 +252,7 @@ def to_item(
     kind: Kind, body: Change, provenance: types.Provenance.ValueType = types.PROVENANCE_UNSPECIFIED
 ) -> types.Item:
     """`body` as a message; what is null or left out stays unset."""
-    values: dict[str, Any] = body.model_dump(exclude_none=True, exclude_unset=True)
+    values: dict[str, Any] = body.model_dump(include=_written(body), exclude_none=True)
     common = {name: values.pop(name) for name in COMMON & values.keys()}
     whole: dict[str, Any] = common | {kind.name: values}
     return types.Item(type=kind.number, provenance=provenance, **whole)
@@ -210,5 +260,10 @@ def to_item(
 
 def to_mask(kind: Kind, body: Change) -> FieldMask:
     """The paths of the fields that `body` gives, null or not."""
-    names = sorted(body.model_fields_set)
+    names = sorted(_written(body))
     return FieldMask(paths=[name if name in COMMON else f"{kind.name}.{name}" for name in names])
+
+
+def _written(body: Change) -> set[str]:
+    """The fields that `body` gives and that are written."""
+    return body.model_fields_set - KEPT if isinstance(body, Kept) else body.model_fields_set
