@@ -57,10 +57,11 @@ class Administration:
         response: pb.RevokeKeyResponse = await self.ask("RevokeKey", pb.RevokeKeyRequest(id=key_id))
         return response.key
 
-    async def rotate(self, key_id: str, overlap: timedelta = timedelta()) -> pb.RotateKeyResponse:
+    async def rotate(self, key_id: str, overlap: timedelta = timedelta(), *, repeat: str = "") -> pb.RotateKeyResponse:
         duration = Duration()
         duration.FromTimedelta(overlap)
-        response: pb.RotateKeyResponse = await self.ask("RotateKey", pb.RotateKeyRequest(id=key_id, overlap=duration))
+        request = pb.RotateKeyRequest(id=key_id, overlap=duration, idempotency_key=repeat)
+        response: pb.RotateKeyResponse = await self.ask("RotateKey", request)
         return response
 
     async def authenticate(self, secret: str) -> pb.Key:

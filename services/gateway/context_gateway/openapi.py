@@ -92,6 +92,7 @@ REPEATABLE = (
     "create_meeting",
     "create_snapshot",
     "create_key",
+    "rotate_key",
     "create_relationship",
     "bulk",
 )
@@ -184,7 +185,7 @@ def _complete(path: str, method: str, operation: dict[str, Any]) -> None:
         problems["409"] = "Something already stands there, or the Idempotency-Key came with another body"
         headers.append(REPEATED)
     if operation["operationId"] == "rotate_key":
-        problems["409"] = "The key has ended, or was rotated already"
+        problems["409"] = "The key has ended, was rotated already, or the Idempotency-Key came with another body"
     if method in WRITES and operation["tags"][0] not in UNWAITING:
         problems.setdefault("409", "Something already stands there")
         headers.append(PREFER)

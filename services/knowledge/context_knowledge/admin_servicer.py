@@ -52,7 +52,9 @@ class AdminServicer(rpc.AdminServiceServicer):
         return pb.RevokeKeyResponse(key=write_key(await self._keys.revoke(caller.current(), request.id)))
 
     async def RotateKey(self, request: pb.RotateKeyRequest, context: Context) -> pb.RotateKeyResponse:
-        new, made, old = await self._keys.rotate(caller.current(), request.id, _overlap(request.overlap))
+        told = pb.RotateKeyRequest(id=request.id, overlap=request.overlap)
+        asked = Request.of(request.idempotency_key, told)
+        new, made, old = await self._keys.rotate(caller.current(), request.id, _overlap(request.overlap), asked)
         return pb.RotateKeyResponse(key=write_key(new), secret=made.text, replaced=write_key(old))
 
     async def AuthenticateKey(self, request: pb.AuthenticateKeyRequest, context: Context) -> pb.AuthenticateKeyResponse:

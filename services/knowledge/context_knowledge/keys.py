@@ -49,8 +49,7 @@ class Keys:
         async def work(session: Session) -> tuple[Key, ApiKey]:
             if expires_at and expires_at <= await session.keys.now():
                 raise Invalid({"expires_at": ["is in the past"]})
-            if request and (earlier := await claim(session, request)):
-                raise Conflict(f"that request made the key {earlier.decode()}, and a key is shown only once")
+            await _refuse_repeated(session, request)
             key, made = await _insert(session, name, whole, expires_at)
             if request:
                 await session.once.keep(request.key, key.id.encode())
@@ -88,14 +87,16 @@ class Keys:
 
         return await self._store.run(who, work, namespaces=_told(key.grants))
 
-    async def rotate(self, who: Caller, key_id: str, overlap: timedelta) -> tuple[Key, ApiKey, Key]:
+    async def rotate(
+        self, who: Caller, key_id: str, overlap: timedelta, request: Request | None = None
+    ) -> tuple[Key, ApiKey, Key]:
         """A new key for the same, and the old one, which ends after `overlap` (30 days at most).
 
         The new one lives as long as the old one was meant to.
 
         Raises:
             NotFound: There is no such key among those whose namespaces are all the caller's.
-            Conflict: It has ended, or was rotated already.
+            Conflict: It has ended, or was rotated already, by the same `request` too; or its key was another request's.
             Invalid: The overlap is out of range.
             Denied: A scope is not the caller's to give.
         """
@@ -106,17 +107,21 @@ class Keys:
 
         async def work(session: Session) -> tuple[Key, ApiKey, Key]:
             old = await _lock(session, key_id)
+            # Before anything else is wrong: to who sends it again the first answer is owed, not that the key has ended.
+            await _refuse_repeated(session, request)
             now = await session.keys.now()
             _refuse_ended(old, now)
             lives = old.expires_at - old.created_at if old.expires_at else None
             ends = now + min(lives, LATEST - now) if lives else None
             new, made = await _insert(session, old.name, old.grants, ends)
             replaced = await session.keys.replace(old.id, new.id, overlap)
+            if request:
+                await session.once.keep(request.key, new.id.encode())
             await _audit(session, "create_key", new)
             await _audit(session, "rotate_key", replaced, f"replaced by {new.id}, ends {_time(replaced.expires_at)}")
             return new, made, replaced
 
-        return await self._store.run(who, work, namespaces=_told(key.grants))
+        return await self._store.run(who, work, namespaces=(who.namespace, *_told(key.grants)))
 
     async def authenticate(self, who: Caller, digest: bytes) -> Key:
         """What the key with this digest may do.
@@ -175,6 +180,11 @@ async def _insert(session: Session, name: str, granted: Grants, expires_at: date
     made = apikey.make()
     new = NewKey(made.id, made.digest, made.prefix, name.strip(), granted, expires_at)
     return await session.keys.insert(new), made
+
+
+async def _refuse_repeated(session: Session, request: Request | None) -> None:
+    if request and (earlier := await claim(session, request)):
+        raise Conflict(f"that request made the key {earlier.decode()}, and a key is shown only once")
 
 
 async def _lock(session: Session, key_id: str) -> Key:

@@ -52,11 +52,14 @@ async def test_a_key_of_another_body_is_a_conflict(gateway: Gateway) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
 
 
-async def test_the_making_of_an_api_key_carries_its_key(gateway: Gateway) -> None:
+async def test_the_making_and_the_rotation_of_an_api_key_carry_their_key(gateway: Gateway) -> None:
     body = {"name": "ci", "scopes": ["context:read"], "namespaces": ["default"]}
     answer = await gateway.http.post("/api/admin/keys", json=body, headers={KEY: "k"})
     assert answer.status_code == 201, answer.text
     assert gateway.admin.requests[-1].idempotency_key == "k"
+    answer = await gateway.http.post(f"/api/admin/keys/{answer.json()['id']}/rotate", headers={KEY: "k-2"})
+    assert answer.status_code == 201, answer.text
+    assert gateway.admin.requests[-1].idempotency_key == "k-2"
 
 
 async def test_each_line_of_a_stream_has_a_key_of_its_own(gateway: Gateway) -> None:

@@ -52,6 +52,29 @@ async def test_a_request_that_comes_again_makes_no_second_key(administration: Ad
     assert len(await administration.keys()) == 2
 
 
+async def test_a_rotation_that_comes_again_names_the_key_that_it_made(administration: Administration) -> None:
+    old, other = await administration.create_key(), await administration.create_key()
+    hour = timedelta(hours=1)
+    done = await asyncio.gather(
+        *(administration.rotate(old.key.id, hour, repeat="k-3") for _ in range(5)), return_exceptions=True
+    )
+    (made,) = [one.key for one in done if isinstance(one, pb.RotateKeyResponse)]
+    refused = [str(one) for one in done if isinstance(one, Conflict)]
+    assert refused == [f"that request made the key {made.id}, and a key is shown only once"] * 4
+    for key_id, overlap in ((old.key.id, timedelta()), (other.key.id, hour)):
+        with pytest.raises(Conflict, match="another request"):
+            await administration.rotate(key_id, overlap, repeat="k-3")
+    with pytest.raises(Conflict, match=f"was rotated to {made.id} already"):
+        await administration.rotate(old.key.id, hour, repeat="k-4")
+
+
+async def test_a_rotation_that_ended_the_old_key_at_once_is_known_again(administration: Administration) -> None:
+    old = await administration.create_key()
+    made = await administration.rotate(old.key.id, repeat="k-5")
+    with pytest.raises(Conflict, match=f"that request made the key {made.key.id}"):
+        await administration.rotate(old.key.id, repeat="k-5")
+
+
 async def test_a_secret_is_no_name(administration: Administration) -> None:
     other = apikey.make()
     made = await administration.create_key(name=f"instead of {other.text}")

@@ -93,8 +93,11 @@ async def revoke_key(request: Request, id: str) -> Response:  # noqa: A002
     responses=answered(KeyRotated, "Location", status=201, description="Made"),
 )
 async def rotate_key(request: Request, id: str, body: KeyRotation | None = None) -> Response:  # noqa: A002
-    """The new one may do the same; the old one, under `replaced`, goes on for `overlap_seconds`."""
-    message = pb.RotateKeyRequest(id=id)
+    """The new one may do the same; the old one, under `replaced`, goes on for `overlap_seconds`.
+
+    An `Idempotency-Key` that made a key already is a 409 that names it.
+    """
+    message = pb.RotateKeyRequest(id=id, idempotency_key=idempotency_key(request))
     overlap = body.overlap_seconds if body else None
     message.overlap.FromSeconds(OVERLAP if overlap is None else overlap)
     made = await call(clients(request).admin.RotateKey, message, within=BUDGET)
