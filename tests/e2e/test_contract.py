@@ -114,7 +114,8 @@ def write(guarded: Guarded, caller: Caller) -> None:
         path = f"/api/{kind}/{prefix}-001"
         again = caller.ask(200, "PUT", path, json=caller.ask(200, "GET", path).json()).json()
         assert again["updated_fields"] == [], path
-        caller.ask(403, "PUT", path, json={"created_at": again["created_at"]}, credential=writer)
+        denied = caller.ask(403, "PUT", path, json={"created_at": again["created_at"]}, credential=writer)
+        assert denied.json()["detail"] == "the credential lacks the scope context:read"
         caller.ask(422, "PUT", path, json={"created_at": "2026-01-31T12:00:00Z"})
     caller.ask(412, "PATCH", "/api/adr/ADR-001", json={"tags": []}, headers={"if-match": '"77"'})
     caller.ask(201, "POST", "/api/failure", json=FAILURE | {"title": "The pool ran dry again"}, credential=agent)

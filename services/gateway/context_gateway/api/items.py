@@ -15,7 +15,7 @@ from context_gateway.answers import Preference, answer, etag, expected_version, 
 from context_gateway.api import BUDGET, clients, idempotency_key, identity, router
 from context_gateway.indexed import wait_indexed
 from context_gateway.openapi import answered
-from context_gateway.problems import Refused
+from context_gateway.problems import MissingScope, Refused
 from context_gateway.schemas import answers, kept
 from context_gateway.schemas.fields import canonical_id
 from context_gateway.schemas.items import ADR, FAILURE, MEETING, SNAPSHOT, Change, Kept, Kind, to_item, to_mask
@@ -185,10 +185,12 @@ async def _refuse_unlike(request: Request, kind: Kind, found: str, body: Kept, e
         Invalid: Names every such field.
         Stale: The item is at another version than the expected one, and so may well differ.
         NotFound: There is no such item.
-        Denied: The caller may not read it, and so cannot know what stands.
+        MissingScope: The caller may not read it, and so cannot know what stands.
     """
     standing: Mapping[str, object] = {"id": found, "type": kind.name}
     if kept.compared(body) - standing.keys():
+        if not identity(request).caller.may(READ):
+            raise MissingScope(READ)
         read = await call(clients(request).knowledge.GetItem, knowledge.GetItemRequest(id=found), within=BUDGET)
         if expected not in (0, read.item.version):
             raise Stale(f"{found} is at version {read.item.version}, not {expected}")
