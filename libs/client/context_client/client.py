@@ -92,9 +92,13 @@ class Client:
         answer = self._call("PATCH", path, body=fields, idempotent=again, headers=if_match(version))
         return cast("Item", answer)
 
-    def delete(self, item_id: str) -> None:
-        """Take an item out of memory; the audit trail keeps it. Scope admin."""
-        self._call("DELETE", f"/api/{_kind_of(item_id)}/{segment(item_id)}", erases=True)
+    def delete(self, item_id: str, version: int = 0) -> None:
+        """Take an item out of memory, where it is still at `version` (0: whatever it is); the audit trail keeps it.
+
+        Scope admin.
+        """
+        path = f"/api/{_kind_of(item_id)}/{segment(item_id)}"
+        self._call("DELETE", path, erases=True, headers=if_match(version))
 
     def list_items(self, kind: ItemType, filters: Mapping[str, Any] | None = None) -> Page:
         """One page of the items of a type, newest first; filters are those of the API, lists comma-separated."""
