@@ -436,3 +436,70 @@ def test_a_reader_that_has_seen_enough_is_no_error(directory: Path) -> None:
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert done.stderr == ""
+
+
+def test_an_item_is_deleted_where_it_is_at_the_version_that_was_seen() -> None:
+    engine = Engine()
+    engine.create("adr", {"title": "t", "decision": "d"})
+    result = run(engine, "--json", "delete", "ADR-001", "--version", "2")
+    assert json.loads(result.stdout) == {"id": "ADR-001", "deleted": True}
+    assert (engine.requests[-1].method, engine.requests[-1].headers["if-match"]) == ("DELETE", '"2"')
+    assert run(engine, "delete", "ADR-001").exit_code == 3
+    assert run(engine, "delete", "nonsense").exit_code == 3
+
+
+def test_a_relationship_is_drawn_and_erased() -> None:
+    engine = Engine()
+    edge = {"from": "FAIL-001", "type": "caused_by", "to": "ADR-001"}
+    drawn = run(engine, "--json", "link", *edge.values())
+    assert json.loads(drawn.stdout) == {**edge, "created": True, "indexed": True}
+    assert "caused_by" in run(engine, "link", *edge.values()).stdout
+    erased = run(engine, "--json", "unlink", *edge.values())
+    assert json.loads(erased.stdout) == {**edge, "deleted": True}
+    again = run(engine, "unlink", *edge.values())
+    assert (again.exit_code, again.stderr) == (
+        3,
+        "contextctl: Not found: nothing of type caused_by leads from FAIL-001 to ADR-001\n",
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "detail", "said"),
+    [
+        (404, "there is no ADR-007", "contextctl list TYPE"),
+        (404, "'nonsense' is no id such as ADR-001", "contextctl list TYPE"),
+        (404, "There is no such namespace.", "--namespace"),
+        (404, "X-Context-Namespace must name one of the credential's namespaces", "--namespace"),
+        (404, "there is no key 4k9x0a7p", ""),
+        (404, "There is no such receipt.", ""),
+        (401, "the API key is unknown, revoked or expired", "CONTEXT_TOKEN must hold an API key or a JWT"),
+        (403, "the credential lacks the scope admin", "CONTEXT_TOKEN must hold a credential that may do this"),
+    ],
+)
+def test_what_is_said_beside_an_error_helps_with_that_error(status: int, detail: str, said: str) -> None:
+    engine = Engine()
+    engine.before = [answering(problem(status, "No", detail))]
+    lines = run(engine, "get", "ADR-007").stderr.splitlines()
+    assert lines[0] == f"contextctl: No: {detail}"
+    assert [said in line for line in lines[1:]] == ([True] if said else [])
+
+
+def test_the_version_of_an_item_is_shown_and_what_its_parts_do_not_say_is_not() -> None:
+    engine = Engine()
+    decisions = [{"decision": "Ship it", "rationale": None, "action_items": [{"task": "tag", "owner": None}]}]
+    engine.create("meeting", {"meeting_title": "Weekly", "version": 3, "decisions": decisions})
+    shown = run(engine, "get", "MEET-001").stdout
+    assert "v3" in shown
+    assert "action items" in shown
+    assert not {"rationale", "owner", "action_items"} & set(shown.split())
+
+
+def test_a_folder_without_records_is_said_to_be_one(tmp_path: Path) -> None:
+    result = run(Engine(), "import", "adr", str(tmp_path))
+    assert (result.exit_code, result.stderr) == (0, f"There is no decision record in {tmp_path}.\n")
+
+
+def test_an_empty_flag_clears_nothing_and_what_does_is_said() -> None:
+    result = run(Engine(), "set", "adr", "ADR-001", "--context", "")
+    assert result.exit_code == 2
+    assert "null clears a field" in " ".join(result.stderr.split())

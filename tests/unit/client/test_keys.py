@@ -89,10 +89,19 @@ def test_rotation_says_when_the_old_one_ends() -> None:
 
 
 def test_all_keys_are_listed_with_what_they_may_do() -> None:
-    other = {**KEY, "id": "bbbbbbbb", "status": "revoked"}
+    other = {**KEY, "id": "bbbbbbbb", "status": "revoked", "expires_at": "2026-02-01T09:30:12Z"}
     engine = answered({"items": [KEY], "next_cursor": "c1"}, {"items": [other], "next_cursor": None})
     result = run(engine, "keys", "list", "--ended")
-    words = ["4k9x0a7p", "bbbbbbbb", "context:read", "as agent", "billing (reads)", "revoked", "2026-02-01 08:30"]
+    words = [
+        "4k9x0a7p",
+        "bbbbbbbb",
+        "context:read",
+        "as agent",
+        "billing (reads)",
+        "revoked",
+        "2026-02-01 08:30",
+        "2026-02-01 09:30",
+    ]
     for word in (*words, "never"):
         assert word in result.stdout
     assert [dict(request.url.params) for request in engine.requests] == [

@@ -77,7 +77,9 @@ def _with_flags(function: Callable[..., None], fields_of: Fields) -> Callable[..
 def _given(flags: dict[str, Any], file: str) -> dict[str, Any]:
     fields = _from_file(file) | {name: value for name, value in flags.items() if value not in (None, "", [], {})}
     if not fields:
-        raise typer.BadParameter("give at least one flag, or --file", param_hint="fields")
+        raise typer.BadParameter(
+            "give at least one flag that says something, or --file, where null clears a field", param_hint="fields"
+        )
     return fields
 
 

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -23,6 +24,7 @@ from context_client.errors import (
     ServerError,
 )
 from context_client.settings import DEFAULT_URL, Settings
+from context_client.types import PREFIXES
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +40,7 @@ EXIT_CODES = (
     (ServerError, FAILED),
     (ContextError, AWAY),
 )
+ITEM = re.compile(rf"\b({'|'.join(PREFIXES)})-")
 HELP = f"""Record and ask the memory of an engineering organisation.
 
 \b
@@ -186,10 +189,14 @@ def report(session: Session, error: ContextError) -> None:
     session.say(f"contextctl: {error}")
     request = error.problem.get("request_id") if isinstance(error, ApiError) else None
     match error:
-        case NotFound():
+        case NotFound() if "namespace" in str(error).lower():
+            session.say("CONTEXT_NAMESPACE or --namespace says which one, of those that the credential may use.")
+        case NotFound() if ITEM.search(str(error)):
             session.say("`contextctl list TYPE` and `contextctl search WORDS` show what there is.")
+        case Denied(status=401):
+            session.say("CONTEXT_TOKEN must hold an API key or a JWT that is good here.")
         case Denied():
-            session.say("CONTEXT_TOKEN must hold a credential with the scope that this needs.")
+            session.say("CONTEXT_TOKEN must hold a credential that may do this.")
         case ServerError():
             session.say(f"The server's log says more under request id {request}.")
         case ApiError() | CommandFailed():

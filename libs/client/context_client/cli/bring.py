@@ -37,6 +37,8 @@ def adr(
     if dry_run:
         session.answer(_dry(planned), show.plan)
         return
+    if not planned.items:
+        session.say(f"There is no decision record in {', '.join(map(str, directories))}.")
     with session.client() as client, _progress(session, "records", len(planned.items)) as done:
         report = adrs.run(client, planned, session.say, done)
     _finish(session, report.as_json())

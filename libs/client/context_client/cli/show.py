@@ -55,7 +55,8 @@ def item(console: Console, content: Mapping[str, Any]) -> None:
     near = content.get("related_items") or []
     if near:
         parts += [Text("related", style="bold"), Padding(_related(near), (0, 0, 0, 2))]
-    console.print(Panel(Group(*parts), title=_headline(content), title_align="left", box=box.ROUNDED))
+    title = _headline(content).append(f"  v{content['version']}" if "version" in content else "", style="dim")
+    console.print(Panel(Group(*parts), title=title, title_align="left", box=box.ROUNDED))
 
 
 def written(console: Console, content: Mapping[str, Any]) -> None:
@@ -239,7 +240,11 @@ def _related(entries: Sequence[Mapping[str, Any]]) -> Table:
 def _value(value: Any) -> RenderableType:
     if isinstance(value, Mapping):
         return Group(
-            *(Group(plain(str(name), "italic"), Padding(_value(text), (0, 0, 0, 2))) for name, text in value.items())
+            *(
+                Group(plain(_label(str(name)), "italic"), Padding(_value(inner), (0, 0, 0, 2)))
+                for name, inner in value.items()
+                if inner not in (None, [], {})
+            )
         )
     if isinstance(value, list):
         if all(isinstance(entry, str) for entry in value):

@@ -20,7 +20,7 @@ def keys(console: Console, content: Mapping[str, Any]) -> None:
             coloured(entry["status"]),
             plain("\n".join(may)),
             plain("\n".join(where)),
-            plain((entry["expires_at"] or "")[:10] or "never", "dim"),
+            plain(_minute(entry["expires_at"]) or "never", "dim"),
             plain(_minute(entry["last_used_at"]) or "never", "dim"),
         )
     console.print(rows if content["items"] else plain("nothing"))
