@@ -12,7 +12,7 @@ from context_common.errors import TooLate, Unauthenticated
 from context_gateway.address import network_of
 from context_gateway.exchange import STREAMS, Exchange, check_length, check_query, whole
 from context_gateway.identity import Gate, Identity
-from context_gateway.lanes import Streams, lanes
+from context_gateway.lanes import Party, Streams, lanes
 from context_gateway.rates import Limiter, TooMany
 from context_gateway.settings import Settings
 from context_gateway.web import check_origin
@@ -76,6 +76,7 @@ class Admission:
                 raise TooMany(standing)
 
     async def _serve(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange: Exchange = scope["state"]["exchange"]
         operation, lane = who.operation, self._lanes[who.operation.rate]
         if scope["path"] in STREAMS:
             async with self._streams.place(who.caller.principal), lane.place(operation.name):
@@ -85,7 +86,7 @@ class Admission:
             # A body that comes slowly takes nobody's place meanwhile.
             async with asyncio.timeout(self._seconds):
                 receive = await whole(scope, receive)
-            async with lane.place(operation.name, who.shown):
+            async with lane.place(operation.name, Party(who.shown, network_of(exchange.address))):
                 deadline.bind(self._seconds)
                 async with asyncio.timeout(self._seconds):
                     await self._app(scope, receive, send)

@@ -1,13 +1,16 @@
 """Lets in as many requests at once as are still answered in time; of the rest a few wait shortly, the others are told.
 
 Each class of route has a lane of its own, so that none can crowd out another and health always answers; and no caller
-holds more than half of one, so that others have a place in it whatever one asks for.
+holds more than half of one, so that others have a place in it whatever one asks for. Those who share a credential take
+turns for its half by the address that they ask from, so that none of them waits for all that another sent before.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from time import monotonic
+from typing import NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from context_common.errors import Unavailable
@@ -23,10 +26,21 @@ STREAMS = 16  # bulk calls at once,
 STREAMS_EACH = 8  # and of one caller
 SIDE = 16  # requests at once to health, metrics and administration
 NEVER = float("inf")
+T = TypeVar("T")
 
 
 class Busy(Unavailable):
     """Too many requests at once."""
+
+
+class Party(NamedTuple):
+    """A caller (empty: nobody in particular), and the address that they ask from."""
+
+    caller: str = ""
+    address: str = ""
+
+
+NOBODY = Party()
 
 
 class Best:
@@ -63,8 +77,9 @@ class Lane:
         self._name, self._most, self._wait, self._target, self._clock = name, most, wait, target, clock
         self._limit = float(most if target == NEVER else min(START, most))
         self._running = 0
-        self._held: dict[str, int] = {}  # places of each caller who has some
-        self._waiting: dict[asyncio.Future[bool], str] = {}  # whose they are, in the order in which they came
+        self._held = Counter[str]()  # places of each caller who has some,
+        self._held_from = Counter[Party]()  # and of each address that they ask from
+        self._waiting: dict[asyncio.Future[bool], Party] = {}  # whose they are, in the order in which they came
         self._shrunk = -NEVER
         self._best: dict[str, Best] = {}
         metrics.IN_FLIGHT.labels(name).set_function(lambda: self._running)
@@ -80,26 +95,26 @@ class Lane:
         """How many of them may be one caller's."""
         return (self.limit + 1) // 2
 
-    async def enter(self, caller: str = "") -> float:
-        """Take a place for `caller` (empty: nobody in particular); answers the time, for `leave`.
+    async def enter(self, party: Party = NOBODY) -> float:
+        """Take a place; answers the time, for `leave`.
 
         Raises:
             Busy: There is none, or the caller has their share, and none became free in time.
         """
         # Where there is a place, who waits has their share already: anybody else would have been let in.
-        if self._running < self.limit and not self._has_share(caller):
-            self._take(caller)
-        elif not self._may_wait(caller) or not await self._queue(caller):
+        if self._running < self.limit and not self._has_share(party.caller):
+            self._take(party)
+        elif not self._may_wait(party) or not await self._queue(party):
             metrics.SHED.labels(self._name).inc()
             raise Busy
         return self._clock()
 
-    def leave(self, entered: float, operation: str = "", caller: str = "") -> None:
+    def leave(self, entered: float, operation: str = "", party: Party = NOBODY) -> None:
         """Give the place to the next, and learn from how long it was taken by `operation`, of which there are few."""
         now = self._clock()
         # Where one caller is all there is, their share is all that can be full.
-        full = self._running >= self.limit or self._has_share(caller)
-        self._give_back(caller)
+        full = self._running >= self.limit or self._has_share(party.caller)
+        self._give_back(party)
         best = self._best.setdefault(operation, Best(now)).note(now - entered, now)
         if now - entered > max(self._target, best * SEVERAL):
             # Once per round of requests: those that run together were all let in by the same limit.
@@ -110,63 +125,79 @@ class Lane:
         self._let_in()
 
     @asynccontextmanager
-    async def place(self, operation: str, caller: str = "") -> AsyncIterator[None]:
+    async def place(self, operation: str, party: Party = NOBODY) -> AsyncIterator[None]:
         """A place for as long as the block lasts.
 
         Raises:
             Busy: There is none, or the caller has their share, and none became free in time.
         """
-        entered = await self.enter(caller)
+        entered = await self.enter(party)
         try:
             yield
         finally:
-            self.leave(entered, operation, caller)
+            self.leave(entered, operation, party)
 
     def _has_share(self, caller: str) -> bool:
-        return bool(caller) and self._held.get(caller, 0) >= self.share
+        return bool(caller) and self._held[caller] >= self.share
 
-    def _take(self, caller: str) -> None:
+    def _take(self, party: Party) -> None:
         self._running += 1
-        if caller:
-            self._held[caller] = self._held.get(caller, 0) + 1
+        if party.caller:
+            self._held[party.caller] += 1
+            self._held_from[party] += 1
 
-    def _give_back(self, caller: str) -> None:
+    def _give_back(self, party: Party) -> None:
         self._running -= 1
-        if caller:
-            held = self._held.pop(caller) - 1
-            if held:
-                self._held[caller] = held
+        if party.caller:
+            _one_less(self._held, party.caller)
+            _one_less(self._held_from, party)
 
-    def _may_wait(self, caller: str) -> bool:
+    def _may_wait(self, party: Party) -> bool:
         """Whether there is room to wait: as many as may run, of one caller half as many."""
-        if len(self._waiting) >= self._most:
+        if not party.caller:
+            return len(self._waiting) < self._most
+        theirs = [waiter for waiter, one in self._waiting.items() if one.caller == party.caller]
+        if len(self._waiting) < self._most and len(theirs) < (self._most + 1) // 2:
+            return True
+        return self._gave_way(theirs, party)
+
+    def _gave_way(self, theirs: "list[asyncio.Future[bool]]", party: Party) -> bool:
+        """Whether the last of those whose address has most waiting left, so that an address that has fewer may wait."""
+        waiting = Counter(self._waiting[waiter] for waiter in theirs)
+        fullest, count = max(waiting.items(), key=lambda entry: entry[1], default=(party, 0))
+        if count <= waiting[party] + 1:
             return False
-        return not caller or sum(one == caller for one in self._waiting.values()) < (self._most + 1) // 2
+        last = next(waiter for waiter in reversed(theirs) if self._waiting[waiter] == fullest)
+        del self._waiting[last]
+        self._give_up(last)
+        return True
 
     def _let_in(self) -> None:
-        if not self._waiting:
-            return
-        for waiter, caller in list(self._waiting.items()):
-            if self._running >= self.limit:
-                return
-            if waiter.done():
-                del self._waiting[waiter]
-            elif not self._has_share(caller):
-                del self._waiting[waiter]
+        while self._running < self.limit and (waiter := self._next()):
+            party = self._waiting.pop(waiter)
+            if not waiter.done():
                 waiter.set_result(True)
-                self._take(caller)
+                self._take(party)
 
-    async def _queue(self, caller: str) -> bool:
+    def _next(self) -> "asyncio.Future[bool] | None":
+        """Who waited longest of those who may come in; in their stead one whose address has fewer of the caller's."""
+        first = next((one for one in self._waiting.values() if not self._has_share(one.caller)), None)
+        if first is None:
+            return None
+        theirs = (waiter for waiter, one in self._waiting.items() if one.caller == first.caller)
+        return min(theirs, key=lambda waiter: self._held_from[self._waiting[waiter]])
+
+    async def _queue(self, party: Party) -> bool:
         """Whether a place became free in time."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[bool] = loop.create_future()
-        self._waiting[waiter] = caller
+        self._waiting[waiter] = party
         timer = loop.call_later(self._wait, self._give_up, waiter)
         try:
             return await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled() and waiter.result():
-                self._give_back(caller)
+                self._give_back(party)
                 self._let_in()
             raise
         finally:
@@ -176,6 +207,13 @@ class Lane:
     def _give_up(self, waiter: "asyncio.Future[bool]") -> None:
         if not waiter.done():
             waiter.set_result(False)
+
+
+def _one_less(held: Counter[T], whose: T) -> None:
+    """Count one place less, and forget who has none."""
+    held[whose] -= 1
+    if not held[whose]:
+        del held[whose]
 
 
 class Streams:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import Counter
+from ipaddress import ip_network
 from typing import Any
 
 import pytest
@@ -119,6 +120,24 @@ async def test_one_caller_with_many_connections_keeps_no_other_waiting() -> None
         assert Counter(answer.status_code for answer in answers).keys() == {200, 503}
         assert {answer.headers["retry-after"] for answer in answers if answer.status_code == 503} == {"1"}
         assert in_flight("read") == 0
+
+
+async def test_who_shares_a_credential_with_many_requests_waits_for_one_of_them_only() -> None:
+    limits = Limits(concurrency=4, queue_seconds=5, trusted_proxies=(ip_network("127.0.0.1"),))
+    async with serve(limits=limits, auth_required=True) as gateway:
+        key = gateway.admin.make(READ)
+
+        def send(address: str) -> Any:
+            headers = {"authorization": f"Bearer {key.text}", "x-forwarded-for": address}
+            return asyncio.create_task(gateway.http.post("/api/search", json=SEARCH, headers=headers))
+
+        gateway.retrieval.pause = 0.3
+        loud = [send("203.0.113.1") for _ in range(4)]
+        await until(lambda: in_flight("read") == 2)
+        await asyncio.sleep(0.1)
+        assert (await send("203.0.113.2")).status_code == 200
+        assert sum(one.done() for one in loud) < 4
+        assert Counter([(await one).status_code for one in loud]) == {200: 3, 503: 1}
 
 
 async def test_a_body_that_comes_slowly_takes_nobodys_place() -> None:

@@ -11,12 +11,13 @@ from starlette.datastructures import Headers
 from context_common.settings import SettingsError
 from context_gateway.address import client_address, network_of
 from context_gateway.bodies import DEPTH, parse
-from context_gateway.lanes import LEAST, SHRINK, START, Busy, Lane
+from context_gateway.lanes import LEAST, NOBODY, SHRINK, START, Busy, Lane, Party
 from context_gateway.limits import rate
 from context_gateway.problems import Refused
 from context_gateway.settings import Settings
 
 PROXIES = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+ADA = Party("ada")
 PROD = {"APP_ENV": "prod", "SECRET_KEY_BASE": "0123456789abcdef" * 4}
 
 
@@ -111,52 +112,85 @@ async def test_a_free_place_goes_to_who_waited_longest_and_the_queue_is_bounded(
 
 async def test_a_caller_holds_half_of_a_lane_and_waits_for_their_own() -> None:
     lane = Lane("test", most=4, wait=5)
-    places = [await lane.enter("ada") for _ in range(2)]
-    waiting = [asyncio.create_task(lane.enter("ada")) for _ in range(2)]
+    places = [await lane.enter(ADA) for _ in range(2)]
+    waiting = [asyncio.create_task(lane.enter(ADA)) for _ in range(2)]
     await asyncio.sleep(0)
     with pytest.raises(Busy):  # half of those who wait may be theirs, too
-        await lane.enter("ada")
+        await lane.enter(ADA)
     for caller in ("bob", "eve"):  # past those who wait for ada's places
-        assert await asyncio.wait_for(lane.enter(caller), 1)
+        assert await asyncio.wait_for(lane.enter(Party(caller)), 1)
     assert not any(one.done() for one in waiting)
-    lane.leave(places[0], caller="ada")
+    lane.leave(places[0], party=ADA)
     assert await asyncio.wait_for(waiting[0], 1)
     assert not waiting[1].done()
-    lane.leave(0.0, caller="bob")  # a free place, and none of ada's
+    lane.leave(0.0, party=Party("bob"))  # a free place, and none of ada's
     await asyncio.sleep(0)
     assert not waiting[1].done()
-    lane.leave(places[1], caller="ada")
+    lane.leave(places[1], party=ADA)
     assert await asyncio.wait_for(waiting[1], 1)
 
 
 async def test_a_lane_remembers_nobody_who_has_left() -> None:
     lane = Lane("test", most=4, wait=0)
     for name in ("ada", "bob"):
-        async with lane.place("", name):
+        async with lane.place("", Party(name)):
             pass
-    assert lane._held == {}
+    assert lane._held == lane._held_from == {}
+
+
+async def test_who_shares_a_credential_takes_turns_by_address() -> None:
+    lane = Lane("test", most=8, wait=5)
+    loud, quiet = Party("ada", "10.0.0.1"), Party("ada", "10.0.0.2")
+    places = [await lane.enter(loud) for _ in range(4)]
+    many = [asyncio.create_task(lane.enter(loud)) for _ in range(4)]
+    await asyncio.sleep(0)
+    one = asyncio.create_task(lane.enter(quiet))  # for whom there is no room, but that the last of many gives way
+    with pytest.raises(Busy):
+        await many[-1]
+    assert not one.done()
+    lane.leave(places[0], party=loud)
+    assert await asyncio.wait_for(one, 1)
+    assert not any(waiting.done() for waiting in many[:-1])
+    assert await asyncio.wait_for(lane.enter(Party("bob", "10.0.0.1")), 1)  # both together have what one credential has
+    lane.leave(places[1], party=loud)
+    assert await asyncio.wait_for(many[0], 1)
+
+
+async def test_nobody_gives_way_who_has_hardly_more_waiting() -> None:
+    lane = Lane("test", most=8, wait=5)
+    parties = [Party("ada", f"10.0.0.{number}") for number in range(4)]
+    for party in parties:
+        await lane.enter(party)
+    waiting = [asyncio.create_task(lane.enter(party)) for party in parties]
+    await asyncio.sleep(0)
+    for address in ("10.0.0.1", "10.0.0.9"):
+        with pytest.raises(Busy):
+            await lane.enter(Party("ada", address))
+    assert not any(one.done() for one in waiting)
+    for one in waiting:
+        one.cancel()
 
 
 async def test_a_lane_that_one_caller_fills_learns_from_them_alone() -> None:
     rounds = Rounds()
-    await rounds.run(1, 0.01, most=1, caller="ada")
-    assert await rounds.run(100, 0.2, caller="ada") == LEAST
-    assert await rounds.run(6000, 0.05, caller="ada") == 64
+    await rounds.run(1, 0.01, most=1, party=ADA)
+    assert await rounds.run(100, 0.2, party=ADA) == LEAST
+    assert await rounds.run(6000, 0.05, party=ADA) == 64
 
 
 @pytest.mark.parametrize("granted", [False, True])
 async def test_who_leaves_while_waiting_takes_no_place_along(granted: bool) -> None:
     lane = Lane("test", most=1, wait=5)
-    place = await lane.enter("ada")
-    waiting = asyncio.create_task(lane.enter("ada"))
+    place = await lane.enter(ADA)
+    waiting = asyncio.create_task(lane.enter(ADA))
     await asyncio.sleep(0)
     if granted:  # the place is theirs, and they do not know yet
-        lane.leave(place, caller="ada")
+        lane.leave(place, party=ADA)
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     if not granted:
-        lane.leave(place, caller="ada")
-    assert await asyncio.wait_for(lane.enter("ada"), 1)
+        lane.leave(place, party=ADA)
+    assert await asyncio.wait_for(lane.enter(ADA), 1)
 
 
 class Rounds:
@@ -166,14 +200,14 @@ class Rounds:
         self.now = 0.0
         self.lane = Lane("test", most=64, wait=0, target=0.1, clock=lambda: self.now)
 
-    async def run(self, rounds: int, seconds: float, most: int = 64, operation: str = "", caller: str = "") -> int:
+    async def run(self, rounds: int, seconds: float, most: int = 64, operation: str = "", party: Party = NOBODY) -> int:
         """The lane's limit after `rounds` of requests that take `seconds` each."""
         for _ in range(rounds):
-            lets_in = self.lane.share if caller else self.lane.limit
-            entered = [await self.lane.enter(caller) for _ in range(min(most, lets_in))]
+            lets_in = self.lane.share if party.caller else self.lane.limit
+            entered = [await self.lane.enter(party) for _ in range(min(most, lets_in))]
             self.now += seconds
             for one in entered:
-                self.lane.leave(one, operation, caller)
+                self.lane.leave(one, operation, party)
         return self.lane.limit
 
 
