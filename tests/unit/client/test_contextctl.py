@@ -487,9 +487,10 @@ def test_what_is_said_beside_an_error_helps_with_that_error(status: int, detail:
 def test_the_version_of_an_item_is_shown_and_what_its_parts_do_not_say_is_not() -> None:
     engine = Engine()
     decisions = [{"decision": "Ship it", "rationale": None, "action_items": [{"task": "tag", "owner": None}]}]
-    engine.create("meeting", {"meeting_title": "Weekly", "version": 3, "decisions": decisions})
+    meeting = {"meeting_title": "Weekly " * 20, "status": "active", "date": "2026-01-31", "version": 3}
+    engine.create("meeting", meeting | {"decisions": decisions})
     shown = run(engine, "get", "MEET-001").stdout
-    assert "v3" in shown
+    assert "active  2026-01-31  version 3" in shown
     assert "action items" in shown
     assert not {"rationale", "owner", "action_items"} & set(shown.split())
 

@@ -55,8 +55,19 @@ def item(console: Console, content: Mapping[str, Any]) -> None:
     near = content.get("related_items") or []
     if near:
         parts += [Text("related", style="bold"), Padding(_related(near), (0, 0, 0, 2))]
-    title = _headline(content).append(f"  v{content['version']}" if "version" in content else "", style="dim")
-    console.print(Panel(Group(*parts), title=title, title_align="left", box=box.ROUNDED))
+    # The title of a commit is longer than a line, which would hide what stands behind it.
+    state = _status(content).append("  ").append_text(_date(content))
+    state.append(f"  version {content['version']}" if "version" in content else "", style="dim")
+    console.print(
+        Panel(
+            Group(*parts),
+            title=_name(content),
+            title_align="left",
+            subtitle=state,
+            subtitle_align="left",
+            box=box.ROUNDED,
+        )
+    )
 
 
 def written(console: Console, content: Mapping[str, Any]) -> None:
@@ -216,9 +227,13 @@ def _unmarked(entry: Mapping[str, Any], text: str) -> str:
     return MARK.sub("", text) if entry.get("trust") == "unvouched" else text
 
 
+def _name(entry: Mapping[str, Any]) -> Text:
+    name = Text(printable(str(entry.get("id", ""))), style="bold cyan")
+    return name.append(f" {printable(_unmarked(entry, _title(entry)))}", style="bold")
+
+
 def _headline(entry: Mapping[str, Any]) -> Text:
-    headline = Text(printable(str(entry.get("id", ""))), style="bold cyan")
-    headline.append(f" {printable(_unmarked(entry, _title(entry)))}", style="bold")
+    headline = _name(entry)
     headline.append("  ").append_text(_status(entry)).append("  ").append_text(_date(entry))
     if entry.get("trust") == "unvouched":
         headline.append(f"  unvouched: {entry['provenance']}", style="yellow")
