@@ -104,6 +104,14 @@ class Client:
         """One page of the items of a type, newest first; filters are those of the API, lists comma-separated."""
         return cast("Page", self._call("GET", f"/api/{kind}", params=_query(filters or {})))
 
+    def all_items(self, kind: ItemType, filters: Mapping[str, Any] | None = None) -> Iterator[Item]:
+        """The same, of all pages."""
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.list_items(kind, {"limit": 200, **(filters or {}), "cursor": cursor})
+            yield from page["items"]
+            cursor = page["next_cursor"]
+
     def query(self, question: str, options: Mapping[str, Any] | None = None) -> Bundle:
         """The bundle that bears on a question, within its token budget."""
         body = {"query": question, **(options or {})}

@@ -1,15 +1,18 @@
 """Imports: again is unchanged, interruptions are survived, what failed is said."""
 
+import io
 import json
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
+from rich.console import Console
 
 from context_client import Refused, git
+from context_client.cli import show
 from context_client.imports import adrs, commits
 from context_client.imports.report import Report
 from context_client.imports.upload import Upload
@@ -71,6 +74,37 @@ def test_a_changed_file_is_an_update(directory: Path) -> None:
     report = Run(engine, directory).report
     assert (report.updated, report.unchanged) == (1, 2)
     assert engine.items["ADR-001"]["decision"] == "Two."
+
+
+def printed(report: Report) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    show.report(console, report.as_json())
+    return cast("io.StringIO", console.file).getvalue()
+
+
+def test_a_record_whose_file_is_gone_is_named_and_stands(directory: Path) -> None:
+    engine = Engine()
+    assert Run(engine, directory).report.gone == []
+    elsewhere = {"title": "Theirs", "source_uri": "folder:other#adr/0003-cache.md"}
+    for given in (elsewhere, {"title": "Said"}, elsewhere | {"source_uri": "folder:site#0003-cache.md"}):
+        engine.create("adr", given)
+    (directory / "0003-cache.md").rename(directory / "0003-caché #1.md")
+    report = Run(engine, directory).report
+    assert "ADR-003 stands, and its file is gone" in printed(report)
+    assert report.gone == [{"source": str(directory / "0003-cache.md"), "id": "ADR-003"}]
+    (directory / "0003-caché #1.md").unlink()
+    assert {entry["id"] for entry in Run(engine, directory).report.gone} == {"ADR-003", "ADR-007"}
+    assert engine.items["ADR-003"]["title"] == "Cache"
+    alone = Run(engine, directory / "0001-broker.md").report
+    assert (alone.unchanged, {entry["id"] for entry in alone.gone}) == (1, {"ADR-003", "ADR-007"})
+
+
+def test_who_may_not_read_is_told_of_no_record_without_a_file(directory: Path) -> None:
+    engine = Engine()
+    engine.before = [lambda asked: problem(403, "Not allowed") if asked.url.path == "/api/adr" else None] * 9
+    report = Run(engine, directory).report
+    assert (report.created, report.gone, report.failed) == (3, [], [])
+    assert engine.requests[-1].url.path == "/api/adr"
 
 
 @pytest.mark.parametrize("interrupted", [False, True])
@@ -197,7 +231,7 @@ def test_what_the_index_gave_up_on_is_not_searchable(directory: Path) -> None:
     engine.before = [stored, *[lambda _: None] * 4]
     engine.before += [answering(httpx2.Response(200, json={"items": p, "next_cursor": c})) for p, c in pages]
     assert Run(engine, directory).report.not_indexed == 2
-    assert [request.url.params.get("cursor") for request in engine.requests[-2:]] == [None, "c2"]
+    assert [request.url.params.get("cursor") for request in engine.requests[-3:-1]] == [None, "c2"]
     assert engine.waited == []
 
 

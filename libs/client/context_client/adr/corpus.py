@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os.path import normpath
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_to_bytes, urlsplit
 
 from context_client import git
 from context_client.adr.claims import Claim, Kind, Relation
@@ -151,6 +151,13 @@ def order(records: Iterable[Record]) -> list[Record]:
         records,
         key=lambda record: (str(record.path.parent), record.number is None, record.number or 0, record.path.name),
     )
+
+
+def folder_and_name(source_uri: str) -> tuple[str, str]:
+    """The folder that a file's name says, as far as names have it in common, and what the file is called there."""
+    base, _, path = source_uri.rpartition("#")
+    folder, _, name = path.rpartition("/")
+    return f"{base}#{folder}", os.fsdecode(unquote_to_bytes(name))
 
 
 def _join(base: str, path: Path) -> str:

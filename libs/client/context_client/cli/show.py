@@ -179,6 +179,10 @@ def report(console: Console, content: Mapping[str, Any]) -> None:
         ("Failed", "failed", "error"),
     ):
         _exceptions(console, title, content[name], said)
+    for entry in content.get("gone") or []:
+        console.print(plain(f"{entry['id']} stands, and its file is gone: {entry['source']}"))
+    if content.get("gone"):
+        console.print(plain("contextctl set adr ID --status archived, or delete ID, takes such a record out of force"))
     table = columns("created", "updated", "unchanged", "left out", "failed", "links drawn", "links kept")
     names = ("created", "updated", "unchanged", "left_out", "failed", "links_drawn", "links_kept")
     counts = [content[name] if isinstance(content[name], int) else len(content[name]) for name in names]

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from context_client.adr.corpus import Corpus, Edge, Names
+from context_client.adr.corpus import Corpus, Edge, Names, folder_and_name
 from context_client.adr.files import Harvest, harvest
 from context_client.adr.record import mentioned_numbers
 from context_client.client import Client
@@ -70,7 +70,26 @@ def run(client: Client, planned: Plan, said: Callable[[str], None], done: Callab
     Linking(upload, planned, lines, report).run()
     report.interrupted = upload.interrupted
     report.settle(client)
+    report.gone = gone(client, planned)
     return report
+
+
+def gone(client: Client, planned: Plan) -> list[dict[str, str]]:
+    """Records in force whose file no longer lies beside those that were found: deleted, or known by another name now.
+
+    None where the caller may not read what stands.
+    """
+    records = zip(planned.found.records, planned.found.source_uris, strict=True)
+    folders = {folder_and_name(uri)[0]: record.path.parent for record, uri in records}
+    found = []
+    try:
+        for item in client.all_items("adr", {"status": ["active", "proposed"]}):
+            folder, name = folder_and_name(item.get("source_uri") or "")
+            if folder in folders and not (path := folders[folder] / name).exists():
+                found.append({"source": shown(path, planned.where), "id": str(item["id"])})
+    except ContextError:
+        return []
+    return sorted(found, key=lambda entry: entry["source"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Report:
     failed: list[dict[str, str]] = field(default_factory=list)  # source, error
     left_out: list[dict[str, str]] = field(default_factory=list)  # source, reason
     notes: list[dict[str, str]] = field(default_factory=list)  # source, note
+    gone: list[dict[str, str]] = field(default_factory=list)  # source, id
     links_drawn: int = 0
     links_kept: int = 0
     links_removed: int = 0
