@@ -140,6 +140,7 @@ async def test_the_docs_page_shows_what_is_answered(gateway: Gateway) -> None:
     page = (await gateway.http.get("/docs")).text
     assert '<a href="#AdrRead">AdrRead</a> or <a href="#ItemSummary">ItemSummary</a>' in page
     assert "<code>related_items</code>" in page
+    assert "<code>created_at</code></td><td>as it stands</td>" in page
     assert "in each line <a" in page
     linked = set(re.findall('href="#([^"]+)"', page))
     assert linked <= set(re.findall('<details id="([^"]+)"', page))

@@ -104,10 +104,10 @@ def _content(schema: dict[str, Any], title: str, media_type: str, content: dict[
 
 def _fields(title: str, model: dict[str, Any]) -> str:
     required = model.get("required", [])
-    rows = [
-        (f"<code>{escape(name)}</code>", "required" if name in required else "", _type(field))
-        for name, field in model.get("properties", {}).items()
-    ]
+    rows = []
+    for name, field in model.get("properties", {}).items():
+        said = "required" if name in required else "as it stands" if field.get("readOnly") else ""
+        rows.append((f"<code>{escape(name)}</code>", said, _type(field)))
     return _table(title, rows)
 
 
