@@ -484,6 +484,18 @@ def test_what_is_said_beside_an_error_helps_with_that_error(status: int, detail:
     assert [said in line for line in lines[1:]] == ([True] if said else [])
 
 
+def test_who_has_to_wait_for_long_is_told() -> None:
+    engine = Engine()
+    engine.create("adr", {"title": "t", "decision": "d"})
+    engine.before = [answering(problem(429, "Too many requests", retry_after=31)), losing]
+    waited: list[float] = []
+    session = Session({}, transport=engine.transport, sleep=waited.append)
+    result = CliRunner().invoke(app, ["--json", "get", "ADR-001"], obj=session)
+    assert json.loads(result.stdout)["id"] == "ADR-001"
+    assert (len(waited), int(waited[0])) == (2, 31)
+    assert result.stderr == "waiting 31 s for the engine\n"
+
+
 def test_the_version_of_an_item_is_shown_and_what_its_parts_do_not_say_is_not() -> None:
     engine = Engine()
     decisions = [{"decision": "Ship it", "rationale": None, "action_items": [{"task": "tag", "owner": None}]}]

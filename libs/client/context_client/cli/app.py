@@ -5,6 +5,7 @@ import inspect
 import json
 import re
 import sys
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from context_client.client import Client
 
 FAILED, USAGE, NOT_FOUND, REFUSED, AWAY, DENIED = 1, 2, 3, 4, 5, 6
+NOTICED = 2.0  # seconds of silence
 EXIT_CODES = (
     (NotFound, NOT_FOUND),
     (Denied, DENIED),
@@ -79,12 +81,13 @@ class Session:
     namespace: str = ""
     json: bool = False
     transport: Any = None  # tests answer in the server's place
+    sleep: Callable[[float], None] = time.sleep
 
     def client(self) -> "AbstractContextManager[Client]":
         """The engine that the options and the environment name."""
         from context_client.client import Client
 
-        return Client(self.settings(), transport=self.transport)
+        return Client(self.settings(), transport=self.transport, sleep=self._wait)
 
     def settings(self) -> Settings:
         """Where the engine is, and as whom to ask, by the options and the environment."""
@@ -107,6 +110,12 @@ class Session:
     def say(self, message: str) -> None:
         """Tell the person something that is not the result."""
         print(printable(message), file=sys.stderr, flush=True)
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for the engine; who waits for long is told, and not left to think that it hangs."""
+        if seconds >= NOTICED:
+            self.say(f"waiting {seconds:.0f} s for the engine")
+        self.sleep(seconds)
 
     def answer(self, content: Any, show: "Callable[[Console, Any], None]") -> None:
         """Print a result: as JSON for programs, by `show` for people."""
