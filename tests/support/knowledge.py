@@ -81,6 +81,12 @@ class Knowledge:
         request.wait.FromMilliseconds(int(wait * 1000))
         return list((await self.as_(principal="service:retrieval").ask("LeaseChanges", request)).changes)
 
+    async def renew(self, worker: str = "w1", *, lease: float = 60) -> int:
+        """Let a worker keep what it holds; answers how many changes those are."""
+        request = pb.RenewChangesRequest(worker=worker)
+        request.lease.FromMilliseconds(int(lease * 1000))
+        return int((await self.as_(principal="service:retrieval").ask("RenewChanges", request)).renewed)
+
     async def ack(self, *changes: pb.Change) -> int:
         done = [pb.ChangeRef(namespace=c.namespace, item_id=c.item_id, change_id=c.change_id) for c in changes]
         request = pb.AckChangesRequest(done=done)

@@ -103,6 +103,7 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
         self.items: dict[tuple[str, str], knowledge_pb2.Change] = {}
         self.feed: dict[tuple[str, str], knowledge_pb2.Change] = {}
         self.leased: dict[tuple[str, str], float] = {}  # until when
+        self.workers: dict[tuple[str, str], str] = {}  # who leased it last
         self.aside: dict[tuple[str, str], str] = {}  # what was given up on, and why
         self.accesses: dict[tuple[str, str], int] = {}
         self.callers: set[str] = set()
@@ -163,9 +164,15 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
                 async with asyncio.timeout(min(until - now, 1.0)):  # a lease may run out
                     await self._changed.wait()
         self.leased.update((key, now + request.lease.ToMilliseconds() / 1000) for key in keys)
+        self.workers.update((key, request.worker) for key in keys)
         for key in keys:
             self.feed[key].attempts += 1
         return knowledge_pb2.LeaseChangesResponse(changes=[self.feed[key] for key in keys])
+
+    async def RenewChanges(self, request: Any, context: Any) -> knowledge_pb2.RenewChangesResponse:
+        held = [key for key in self.leased if self.workers[key] == request.worker]
+        self.leased.update((key, time.monotonic() + request.lease.ToMilliseconds() / 1000) for key in held)
+        return knowledge_pb2.RenewChangesResponse(renewed=len(held))
 
     async def AckChanges(self, request: Any, context: Any) -> knowledge_pb2.AckChangesResponse:
         done = 0

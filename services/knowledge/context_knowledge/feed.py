@@ -61,6 +61,15 @@ class Feed:
                 return leased
             await self._notifications.wait(ticket, min(left, await self._next_look(who, left)))
 
+    async def renew(self, who: Caller, worker: str, seconds: float) -> int:
+        """Let `worker` keep what it holds for `seconds` (0: 60) from now; answers how many changes those are.
+
+        Raises:
+            Invalid: A value is negative or too large.
+        """
+        _check_lease(worker, 0, seconds, 0)
+        return await self._store.run(who, lambda s: s.feed.renew(worker, seconds or LEASE), everywhere=True)
+
     async def acknowledge(self, who: Caller, done: Sequence[tuple[str, str, int]]) -> int:
         """Take (namespace, item, change) off the feed; one that changed again meanwhile stays."""
         _check_names("done", done)

@@ -133,6 +133,10 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         )
         return pb.LeaseChangesResponse(changes=[_change(change) for change in changes])
 
+    async def RenewChanges(self, request: pb.RenewChangesRequest, context: Context) -> pb.RenewChangesResponse:
+        renewed = await self._feed.renew(caller.current(), request.worker, _seconds(request.lease))
+        return pb.RenewChangesResponse(renewed=renewed)
+
     async def AckChanges(self, request: pb.AckChangesRequest, context: Context) -> pb.AckChangesResponse:
         done = [(ref.namespace, ref.item_id, ref.change_id) for ref in request.done]
         return pb.AckChangesResponse(acknowledged=await self._feed.acknowledge(caller.current(), done))

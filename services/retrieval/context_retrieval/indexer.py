@@ -1,6 +1,7 @@
 """Follows knowledge's feed: lease → prepare → store → acknowledge. Woken by the long poll, never by a timer."""
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import structlog
@@ -9,7 +10,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_delay, w
 
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import knowledge_pb2_grpc as rpc
-from context_common import caller, tracing
+from context_common import caller, chores, tracing
 from context_common.client import call
 from context_common.errors import AppError, Invalid, Overloaded, Unavailable
 from context_common.postgres import NotAnswered
@@ -22,6 +23,8 @@ from context_retrieval.store import Index
 
 BATCH = 12  # changes taken at once: more are quicker in all, and who writes meanwhile waits for them
 LEASE = 15  # seconds: so long an indexer that died keeps its items from the others
+RENEW = 5.0  # seconds between renewals of it while a batch is at work, which on a slow machine takes longer
+LONGEST_WORK = 600.0  # seconds after which it is renewed no more: such work may never end, and another has a try
 POLL = 20  # seconds to hold the feed's call open
 CALL = 10.0  # seconds for a call that does not wait
 PAUSE = 0.5  # seconds after a failure, growing to
@@ -84,9 +87,24 @@ class Indexer:
         leased = await call(self._feed.LeaseChanges, request, within=wait + CALL)
         if not leased.changes:
             return 0
-        with tracing.begin("index", {}, {"context.changes": len(leased.changes)}):
-            await self._deal_with(leased.changes)
+        renewing = chores.start(self._renew())
+        try:
+            with tracing.begin("index", {}, {"context.changes": len(leased.changes)}):
+                await self._deal_with(leased.changes)
+        finally:
+            await chores.end([renewing])
         return len(leased.changes)
+
+    async def _renew(self) -> None:
+        """Keep what is leased from the other indexers while it is worked on."""
+        request = pb.RenewChangesRequest(worker=self._name, lease=Duration(seconds=LEASE))
+        until = time.monotonic() + LONGEST_WORK
+        while time.monotonic() < until:
+            await asyncio.sleep(RENEW)
+            try:
+                await call(self._feed.RenewChanges, request, within=RENEW)
+            except (AppError, RuntimeError) as error:  # the release before knows of none; then another does it as well
+                log.info("lease_not_renewed", reason=str(error))
 
     async def _deal_with(self, changes: Sequence[pb.Change]) -> None:
         """Index `changes` and tell the feed what became of each."""

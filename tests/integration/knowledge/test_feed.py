@@ -77,6 +77,30 @@ async def test_a_lease_that_ended_is_taken_by_another(knowledge: Knowledge) -> N
     assert await knowledge.ack(first) == 1  # it is done, whoever did it
 
 
+async def test_a_lease_that_is_renewed_goes_on_and_ends_when_it_is_not(knowledge: Knowledge) -> None:
+    await knowledge.create(adr())
+    (first,) = await knowledge.lease("w1", lease=0.3)
+    for _ in range(3):
+        await asyncio.sleep(0.15)
+        assert await knowledge.renew("w1", lease=0.3) == 1
+    assert await knowledge.renew("w2") == 0
+    assert await knowledge.lease("w2") == []
+    (second,) = await knowledge.lease("w2", wait=20)
+    assert (second.change_id, second.attempts) == (first.change_id, 2)
+    assert await knowledge.renew("w1") == 0, "it is another's by now"
+
+
+async def test_what_changed_or_was_reported_is_renewed_no_more(knowledge: Knowledge) -> None:
+    for _ in range(4):
+        await knowledge.create(adr())
+    changes = await knowledge.lease("w1")
+    await knowledge.update(types.Item(id="ADR-001", title="New"), ["title"])
+    await knowledge.ack(changes[1])
+    await knowledge.fail(changes[2])
+    assert await knowledge.renew("w1") == 1
+    assert [change.item_id for change in await knowledge.lease("w2")] == ["ADR-001"]
+
+
 async def test_what_changes_during_a_lease_comes_again(knowledge: Knowledge) -> None:
     await knowledge.create(adr())
     (first,) = await knowledge.lease("w1")
@@ -229,6 +253,7 @@ async def test_what_was_handed_out_is_counted(knowledge: Knowledge) -> None:
 
 REQUESTS = [
     ("LeaseChanges", pb.LeaseChangesRequest(worker="w")),
+    ("RenewChanges", pb.RenewChangesRequest(worker="w")),
     ("AckChanges", pb.AckChangesRequest()),
     ("ReplayChanges", pb.ReplayChangesRequest(every_namespace=True)),
     ("GetFeedStatus", pb.GetFeedStatusRequest()),
@@ -253,10 +278,20 @@ LEASES = [
 ]
 
 
+RENEWED_TOO_LONG = pb.RenewChangesRequest(worker="w", lease=Duration(seconds=3601))
+
+
 async def test_a_lease_that_cannot_be_is_named(knowledge: Knowledge) -> None:
     for request, named in LEASES:
         with pytest.raises(Invalid) as caught:
             await knowledge.as_(principal=SERVICE).ask("LeaseChanges", request)
+        assert list(caught.value.fields) == [named]
+
+
+async def test_a_renewal_that_cannot_be_is_named(knowledge: Knowledge) -> None:
+    for request, named in ((pb.RenewChangesRequest(), "worker"), (RENEWED_TOO_LONG, "lease")):
+        with pytest.raises(Invalid) as caught:
+            await knowledge.as_(principal=SERVICE).ask("RenewChanges", request)
         assert list(caught.value.fields) == [named]
 
 

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from context.v1 import knowledge_pb2, types_pb2
+from context.v1 import knowledge_pb2, knowledge_pb2_grpc, types_pb2
 from context.v1 import retrieval_pb2 as pb
 from context_common import postgres
 from context_common.errors import AppError, Overloaded, TooLate, Unavailable
@@ -231,6 +231,38 @@ async def test_an_item_that_cannot_be_indexed_stops_no_other(retrieval: Retrieva
     assert (await retrieval.status()).items == len(good)
     await retrieval.put(items.adr(id="ADR-001", decision="Mended."))
     assert await retrieval.search("mended") == ["ADR-001"]
+
+
+class Dozing(FakeEmbedding):
+    """Takes long over its vectors."""
+
+    async def EmbedMany(self, request_iterator: Any, context: Any) -> AsyncIterator[Any]:
+        async for answer in super().EmbedMany(request_iterator, context):
+            await asyncio.sleep(3)
+            yield answer
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+async def test_a_batch_that_takes_longer_than_its_lease_is_done_once(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, renewed: bool
+) -> None:
+    monkeypatch.setattr(indexer, "LEASE", 1)
+    monkeypatch.setattr(indexer, "RENEW", 0.2)
+    if not renewed:  # as where knowledge is of the release before
+        monkeypatch.setattr(FakeKnowledge, "RenewChanges", knowledge_pb2_grpc.KnowledgeServiceServicer.RenewChanges)
+    async with running(database_url, embedding=Dozing()) as retrieval:
+        await retrieval.put(items.adr(id="ADR-001", decision="Slow."))
+        change = retrieval.knowledge.items[("web", "ADR-001")]
+        assert (change.attempts == 1) is renewed
+        assert await retrieval.search("slow") == ["ADR-001"]
+
+
+async def test_work_that_never_ends_is_left_to_another(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("LEASE", 1), ("RENEW", 0.1), ("LONGEST_WORK", 0.3)):
+        monkeypatch.setattr(indexer, name, seconds)
+    async with running(database_url, embedding=Dozing()) as retrieval:
+        await retrieval.put(items.adr(id="ADR-001", decision="Slow."))
+        assert retrieval.knowledge.items[("web", "ADR-001")].attempts > 1
 
 
 async def spoil(retrieval: Retrieval, title: str, code: str, when: str = "true") -> None:

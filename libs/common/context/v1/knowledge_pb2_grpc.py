@@ -84,6 +84,11 @@ class KnowledgeServiceStub:
                 request_serializer=context_dot_v1_dot_knowledge__pb2.LeaseChangesRequest.SerializeToString,
                 response_deserializer=context_dot_v1_dot_knowledge__pb2.LeaseChangesResponse.FromString,
                 _registered_method=True)
+        self.RenewChanges = channel.unary_unary(
+                '/context.v1.KnowledgeService/RenewChanges',
+                request_serializer=context_dot_v1_dot_knowledge__pb2.RenewChangesRequest.SerializeToString,
+                response_deserializer=context_dot_v1_dot_knowledge__pb2.RenewChangesResponse.FromString,
+                _registered_method=True)
         self.AckChanges = channel.unary_unary(
                 '/context.v1.KnowledgeService/AckChanges',
                 request_serializer=context_dot_v1_dot_knowledge__pb2.AckChangesRequest.SerializeToString,
@@ -176,6 +181,13 @@ class KnowledgeServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenewChanges(self, request, context):
+        """For whoever needs longer than it asked for: what it holds stays its own, counted from now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AckChanges(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -259,6 +271,11 @@ def add_KnowledgeServiceServicer_to_server(servicer, server):
                     servicer.LeaseChanges,
                     request_deserializer=context_dot_v1_dot_knowledge__pb2.LeaseChangesRequest.FromString,
                     response_serializer=context_dot_v1_dot_knowledge__pb2.LeaseChangesResponse.SerializeToString,
+            ),
+            'RenewChanges': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewChanges,
+                    request_deserializer=context_dot_v1_dot_knowledge__pb2.RenewChangesRequest.FromString,
+                    response_serializer=context_dot_v1_dot_knowledge__pb2.RenewChangesResponse.SerializeToString,
             ),
             'AckChanges': grpc.unary_unary_rpc_method_handler(
                     servicer.AckChanges,
@@ -556,6 +573,33 @@ class KnowledgeService:
             '/context.v1.KnowledgeService/LeaseChanges',
             context_dot_v1_dot_knowledge__pb2.LeaseChangesRequest.SerializeToString,
             context_dot_v1_dot_knowledge__pb2.LeaseChangesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewChanges(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/context.v1.KnowledgeService/RenewChanges',
+            context_dot_v1_dot_knowledge__pb2.RenewChangesRequest.SerializeToString,
+            context_dot_v1_dot_knowledge__pb2.RenewChangesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -45,6 +45,8 @@ class KnowledgeServiceStub:
     GetRelated: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.GetRelatedRequest, _knowledge_pb2.GetRelatedResponse]
     LeaseChanges: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.LeaseChangesRequest, _knowledge_pb2.LeaseChangesResponse]
     """The feed, for read models. It spans namespaces and answers to services only."""
+    RenewChanges: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.RenewChangesRequest, _knowledge_pb2.RenewChangesResponse]
+    """For whoever needs longer than it asked for: what it holds stays its own, counted from now."""
     AckChanges: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.AckChangesRequest, _knowledge_pb2.AckChangesResponse]
     FailChanges: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.FailChangesRequest, _knowledge_pb2.FailChangesResponse]
     """A change that could not be indexed: it comes again later, and is set aside after some attempts."""
@@ -67,6 +69,8 @@ class KnowledgeServiceAsyncStub(KnowledgeServiceStub):
     GetRelated: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.GetRelatedRequest, _knowledge_pb2.GetRelatedResponse]  # type: ignore[assignment]
     LeaseChanges: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.LeaseChangesRequest, _knowledge_pb2.LeaseChangesResponse]  # type: ignore[assignment]
     """The feed, for read models. It spans namespaces and answers to services only."""
+    RenewChanges: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.RenewChangesRequest, _knowledge_pb2.RenewChangesResponse]  # type: ignore[assignment]
+    """For whoever needs longer than it asked for: what it holds stays its own, counted from now."""
     AckChanges: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.AckChangesRequest, _knowledge_pb2.AckChangesResponse]  # type: ignore[assignment]
     FailChanges: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.FailChangesRequest, _knowledge_pb2.FailChangesResponse]  # type: ignore[assignment]
     """A change that could not be indexed: it comes again later, and is set aside after some attempts."""
@@ -146,6 +150,14 @@ class KnowledgeServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_knowledge_pb2.LeaseChangesResponse, _abc.Awaitable[_knowledge_pb2.LeaseChangesResponse]]:
         """The feed, for read models. It spans namespaces and answers to services only."""
+
+    @_abc_1.abstractmethod
+    def RenewChanges(
+        self,
+        request: _knowledge_pb2.RenewChangesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_knowledge_pb2.RenewChangesResponse, _abc.Awaitable[_knowledge_pb2.RenewChangesResponse]]:
+        """For whoever needs longer than it asked for: what it holds stays its own, counted from now."""
 
     @_abc_1.abstractmethod
     def AckChanges(

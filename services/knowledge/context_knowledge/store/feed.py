@@ -73,6 +73,13 @@ LEASE = """
      WHERE c.namespace = free.namespace AND c.item_id = free.item_id AND (free.place = 1 OR free.together)
     RETURNING c.namespace, c.item_id, c.change_id, c.changed_at, c.attempts
 """
+# What changed since, was reported or was taken by another is no longer the worker's.
+RENEW = """
+    UPDATE changes c SET lease_until = clock_timestamp() + %(lease)s
+      FROM (SELECT namespace, item_id FROM changes WHERE leased_by = %(worker)s
+             ORDER BY namespace, item_id FOR UPDATE SKIP LOCKED) held
+     WHERE c.namespace = held.namespace AND c.item_id = held.item_id
+"""
 NEXT_EXPIRY = """
     SELECT extract(epoch FROM min(lease_until) - clock_timestamp())::float8 AS seconds
       FROM changes WHERE set_aside_at IS NULL
@@ -202,6 +209,11 @@ class Changes:
             for row in rows
         ]
         return sorted(leased, key=lambda change: change.change_id)
+
+    async def renew(self, worker: str, seconds: float) -> int:
+        """Let a worker keep what it holds for `seconds` from now; answers how many changes those are."""
+        params = {"worker": worker, "lease": timedelta(seconds=seconds)}
+        return (await self._connection.execute(RENEW, params)).rowcount
 
     async def next_expiry(self) -> float | None:
         """Seconds until the first lease ends; None where nothing is pending."""
