@@ -9,6 +9,7 @@ from contextlib import suppress
 import structlog
 
 from context_common.errors import AppError, TooLate
+from context_common.redact import redact
 from context_retrieval import metrics
 from context_retrieval.embedder import Embedder
 from context_retrieval.indexer import as_service, at_fault, own_fault
@@ -83,7 +84,7 @@ class Filler:
         failed: dict[Key, Exception] = {}
         for document in documents:
             await self._index.defer([document.key], CLAIM)
-            if alone := await self._turn([document]):
+            if alone := await self._turn([document], alone=True):
                 failed[document.key] = alone
         alone_at_fault = {key for key, alone in failed.items() if await at_fault(alone, self._index)}
         if alone_at_fault:
@@ -92,7 +93,8 @@ class Filler:
             raise error
         for key in alone_at_fault:
             metrics.PUT_OFF.inc()
-            log.warning("item_without_vectors", namespace=key.namespace, item_id=key.item_id, reason=str(failed[key]))
+            reason = redact(str(failed[key])).text  # an embedding service may quote what it refuses
+            log.warning("item_without_vectors", namespace=key.namespace, item_id=key.item_id, reason=reason)
         return alone_at_fault
 
     async def _probe(self) -> None:
@@ -100,21 +102,27 @@ class Filler:
         async for _ in self._embedder.embed(PROBE, WAIT):
             pass
 
-    async def _turn(self, documents: Sequence[Document]) -> Exception | None:
+    async def _turn(self, documents: Sequence[Document], *, alone: bool = False) -> Exception | None:
         """Compute some of what is missing, and keep what came of it; answers what may be the fault of one of them.
+
+        Where that is known to be the one that stands `alone`, passages that fail are left out: while others of it are
+        gained nothing is said of them, and when only they are left the item is at fault.
 
         Raises:
             AppError: The embedding service is away, full, or too late for anything.
         """
         try:
-            prepared = await self._preparer.complete(documents, WAIT, TURN)
+            prepared = await self._preparer.complete(documents, WAIT, TURN, around=alone)
             await self._index.fill(prepared.entries)
         except Exception as error:  # noqa: BLE001 - the others come again without the one at fault, which is logged
             return error
         metrics.FILLED.inc(sum(bool(entry.model_id) for entry in prepared.entries))
         stopped = prepared.stopped
-        if stopped is None or own_fault(stopped):
-            return stopped
-        if prepared.gained and isinstance(stopped, TooLate):  # it works, and goes on working
+        if stopped is None:
             return None
+        its_fault = own_fault(stopped)
+        if prepared.gained and (isinstance(stopped, TooLate) or (alone and its_fault)):
+            return None  # it works, and goes on working
+        if its_fault:
+            return stopped
         raise stopped

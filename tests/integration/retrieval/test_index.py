@@ -18,7 +18,7 @@ from psycopg import sql
 from context.v1 import knowledge_pb2, knowledge_pb2_grpc, types_pb2
 from context.v1 import retrieval_pb2 as pb
 from context_common import postgres
-from context_common.errors import AppError, Overloaded, TooLate, Unavailable
+from context_common.errors import AppError, Invalid, Overloaded, TooLate, Unavailable
 from context_retrieval import access, bundle, embedder, filler, indexer, metrics, prepare, service, tokens
 from context_retrieval.model import Document, Entry, Key, Tally, Words
 from context_retrieval.passages import Text
@@ -308,19 +308,34 @@ async def test_a_database_that_answers_to_no_item_is_nobodys_fault(
     assert len(retrieval.knowledge.feed) == 3
 
 
-async def test_what_the_embedding_service_refuses_is_told_with_its_reason_and_no_secret(retrieval: Retrieval) -> None:
+async def test_what_cannot_be_cut_is_told_with_its_reason_and_no_secret(database_url: str) -> None:
     secret = "ghp_16C7e42F292c6912E7710c838347Ae178B4a"
-    retrieval.embedding.refused["unreadable"] = f"cannot read {secret}"
-    bad = items.adr(id="ADR-001", decision="This is unreadable.")
-    await retrieval.put(items.adr(id="ADR-002", decision="Fine."), bad, items.adr(id="ADR-003", decision="Fine too."))
-    assert sorted(await retrieval.search("fine")) == ["ADR-002", "ADR-003"]
-    reason = retrieval.knowledge.aside[("web", "ADR-001")]
-    assert "cannot read" in reason
-    assert secret not in reason
+
+    class Refusing(FakeEmbedding):
+        async def Tokenize(self, request: Any, context: Any) -> Any:
+            if any("unreadable" in text for text in request.texts):
+                raise Invalid({"texts": [f"cannot read {secret}"]})
+            return await super().Tokenize(request, context)
+
+    async with running(database_url, embedding=Refusing()) as retrieval:
+        bad = items.adr(id="ADR-001", decision="This is unreadable.")
+        await retrieval.put(
+            items.adr(id="ADR-002", decision="Fine."), bad, items.adr(id="ADR-003", decision="Fine too.")
+        )
+        assert sorted(await retrieval.search("fine")) == ["ADR-002", "ADR-003"]
+        reason = retrieval.knowledge.aside[("web", "ADR-001")]
+        assert "cannot read" in reason
+        assert secret not in reason
 
 
-async def test_a_refusal_that_comes_late_leaves_an_item_to_its_words_and_stops_no_other(retrieval: Retrieval) -> None:
-    retrieval.embedding.failure = Unavailable("away")
+@pytest.mark.parametrize("late", [True, False])
+async def test_a_passage_that_is_refused_leaves_an_item_to_its_words_and_stops_no_other(
+    retrieval: Retrieval, late: bool
+) -> None:
+    if late:
+        retrieval.embedding.failure = Unavailable("away")
+    else:
+        retrieval.embedding.refused["unreadable"] = "cannot read that"
     await retrieval.put(
         items.adr(id="ADR-001", decision="This is unreadable."),
         *(items.adr(id=f"ADR-{number:03d}", decision=f"Fine number{number}.") for number in range(2, 20)),
@@ -407,6 +422,38 @@ class Failing(FakeEmbedding):
 
         async for answer in super().EmbedMany(checked(), context):
             yield answer
+
+
+@pytest.mark.parametrize(("refuses", "parts"), [(True, 60), (False, 8)])
+async def test_a_passage_that_cannot_be_embedded_keeps_no_other_of_its_item_from_a_vector(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, refuses: bool, parts: int
+) -> None:
+    monkeypatch.setattr(filler, "LOOK", 0.05)
+    monkeypatch.setattr(filler, "TURN", 16)  # fewer than are refused, which are the first
+    embedding, before = Failing(), metrics.PUT_OFF._value.get()
+    embedding.fails_on = "" if refuses else "unreadable"
+    if refuses:
+        embedding.refused["unreadable"] = "cannot read that"
+    async with running(database_url, embedding=embedding) as retrieval:
+        bad = "".join(f"This part {number} is unreadable, as a whole and in its parts.\n\n" for number in range(parts))
+        good = " ".join(map(sentence, range(400)))
+        await retrieval.put(items.adr(id="ADR-001", decision=f"{bad}{good}"), items.adr(id="ADR-002", decision="Fine."))
+        everything = await texts(retrieval, "ADR-001")
+        unreadable = [text for text in everything if "unreadable" in text]
+        assert (len(unreadable) > 16) is refuses
+        assert len(everything) > len(unreadable) + 32
+        async with asyncio.timeout(60):
+            while metrics.PUT_OFF._value.get() == before:
+                await asyncio.sleep(0.05)
+        lacking = await retrieval.rows("SELECT text FROM chunks WHERE embedding IS NULL ORDER BY ordinal")
+        assert [row["text"] for row in lacking] == unreadable
+        assert (await retrieval.status()).unembedded_chunks == len(unreadable)
+        assert (await retrieval.search(sentence(399), mode=pb.SEARCH_MODE_SEMANTIC))[0] == "ADR-001"
+        assert retrieval.knowledge.aside == {}
+        embedding.fails_on = ""
+        embedding.refused.clear()
+        await retrieval.rows("UPDATE documents SET fill_after = now() WHERE fill_after > now() RETURNING item_id")
+        await retrieval.filled()
 
 
 async def test_what_the_embedding_service_fails_on_is_put_off_counted_and_tried_again(
