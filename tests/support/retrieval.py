@@ -107,6 +107,7 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
         self.aside: dict[tuple[str, str], str] = {}  # what was given up on, and why
         self.accesses: dict[tuple[str, str], int] = {}
         self.callers: set[str] = set()
+        self.used: dict[tuple[str, str], int] = {}  # what it says they come to in 30 days
         self.deaf = False  # whether accesses are never acknowledged
         self._last = 0
         self._changed = asyncio.Event()
@@ -211,7 +212,13 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
         for access in request.accesses:
             key = (access.namespace, access.item_id)
             self.accesses[key] = self.accesses.get(key, 0) + access.count
-        return knowledge_pb2.RecordAccessResponse()
+        return knowledge_pb2.RecordAccessResponse(
+            totals=[
+                knowledge_pb2.Access(namespace=access.namespace, item_id=access.item_id, count=count)
+                for access in request.accesses
+                if (count := self.used.get((access.namespace, access.item_id))) is not None
+            ]
+        )
 
 
 @dataclass

@@ -107,12 +107,12 @@ class Feed:
         metrics.FEED_SET_ASIDE.set(status.set_aside)
         return status
 
-    async def count_access(self, who: Caller, seen: Sequence[tuple[str, str, int]]) -> None:
-        """Count (namespace, item, times) as handed out today."""
+    async def count_access(self, who: Caller, seen: Sequence[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+        """Count (namespace, item, times) as handed out today; answers what each comes to in 30 days."""
         _check_names("accesses", seen)
         if not all(0 <= count <= MOST_ACCESSES for _, _, count in seen):
             raise Invalid({"accesses": [f"have counts that are not from 0 to {MOST_ACCESSES}"]})
-        await self._store.run(who, lambda session: session.feed.count_access(seen), everywhere=True)
+        return await self._store.run(who, lambda session: session.feed.count_access(seen), everywhere=True)
 
     async def _take(self, who: Caller, worker: str, most: int, seconds: float) -> list[Leased]:
         return await self._store.run(

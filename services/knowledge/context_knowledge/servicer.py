@@ -164,8 +164,10 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
         if len(request.accesses) > ACCESSES:
             raise Invalid({"accesses": [f"has more than {ACCESSES} entries"]})
         seen = [(access.namespace, access.item_id, access.count) for access in request.accesses]
-        await self._feed.count_access(caller.current(), seen)
-        return pb.RecordAccessResponse()
+        totals = await self._feed.count_access(caller.current(), seen)
+        return pb.RecordAccessResponse(
+            totals=[pb.Access(namespace=namespace, item_id=item_id, count=n) for namespace, item_id, n in totals]
+        )
 
 
 def _edge(message: types.Relationship) -> Edge:

@@ -17,6 +17,7 @@ WORDS, TELLING = 0.55, 1.0
 # The cosine of unrelated texts, and how much higher the best must be for meaning to count in full: where nothing means
 # what is asked, one that means it a little more is no better for it.
 UNRELATED, MEANT = 0.10, 0.2
+OFTEN = 20  # times handed out in 30 days by which two thirds of what use counts are reached; the rest takes ever more
 TURNED_DOWN = ("rejected", "retracted")  # what never held, or was wrong
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
 
-from context_retrieval.model import MEANT, TELLING, UNRELATED, WORDS, Candidate, Expansion, Key, Link
+from context_retrieval.model import MEANT, OFTEN, TELLING, UNRELATED, WORDS, Candidate, Expansion, Key, Link
 
 SEVERITY = {"critical": 1.0, "high": 0.75, "medium": 0.5, "low": 0.25}
 TRUST = {"human": 1.0, "agent": 0.9, "import": 0.9, "event": 0.7}
@@ -254,7 +254,7 @@ def importance_of(candidate: Candidate) -> float:
         return 1.0
     severity = SEVERITY.get(candidate.severity, 0.5)
     references = 1 - math.exp(-candidate.references / 4)
-    use = 1 - math.exp(-candidate.access_count / 20)
+    use = 1 - math.exp(-candidate.access_count / OFTEN)
     return (0.5 * severity + 0.25 * references + 0.25 * use) * trust(candidate)
 
 

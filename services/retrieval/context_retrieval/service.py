@@ -13,7 +13,7 @@ from context.v1.retrieval_pb2_grpc import add_RetrievalServiceServicer_to_server
 from context_common import chores, postgres
 from context_common.client import call, connect
 from context_common.server import Server
-from context_retrieval import metrics, tokens
+from context_retrieval import access, metrics, tokens
 from context_retrieval.access import AccessCounter
 from context_retrieval.admission import Admission
 from context_retrieval.answer import Answerer
@@ -71,7 +71,7 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
         )
         await asyncio.to_thread(tokens.encoding)
         embedder, index, readers, status = Embedder(embedding), Index(pool), Readers(reads), Status(pool)
-        preparer, accesses, lacking = Preparer(index, embedder), AccessCounter(knowledge), asyncio.Event()
+        preparer, accesses, lacking = Preparer(index, embedder), AccessCounter(knowledge, index), asyncio.Event()
         # Another at each start, since the feed tells by it who came back from a change: a container's pid is always 1.
         name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
         work: list[Coroutine[Any, Any, None]] = [
@@ -82,6 +82,7 @@ async def build(settings: Settings) -> AsyncIterator[Server]:
         work += [
             Filler(index, embedder, preparer, lacking).run(),
             accesses.run(),
+            chores.every(access.LOOK, "accesses", accesses.look_again),
             chores.every(GAUGES_EVERY, "gauges", partial(_measure, knowledge)),
             chores.every(UNEMBEDDED_EVERY, "unembedded", partial(_measure_vectors, status, embedder)),
         ]

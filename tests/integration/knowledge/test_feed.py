@@ -235,6 +235,13 @@ async def test_nothing_is_lost_while_writers_and_workers_run(knowledge: Knowledg
     assert all(title.endswith(".7") for title in truth.values())
 
 
+async def totals(knowledge: Knowledge, seen: dict[str, int]) -> dict[str, int]:
+    accesses = [pb.Access(namespace="web", item_id=item_id, count=count) for item_id, count in seen.items()]
+    request = pb.RecordAccessRequest(accesses=accesses)
+    answer = await knowledge.as_(principal=SERVICE).ask("RecordAccess", request)
+    return {one.item_id: one.count for one in answer.totals}
+
+
 async def test_what_was_handed_out_is_counted(knowledge: Knowledge) -> None:
     await knowledge.create(adr())
     seen = [
@@ -246,6 +253,9 @@ async def test_what_was_handed_out_is_counted(knowledge: Knowledge) -> None:
     for _ in range(2):
         await knowledge.as_(principal=SERVICE).ask("RecordAccess", pb.RecordAccessRequest(accesses=seen))
     assert (await knowledge.get("ADR-001")).access_count_30d == 6
+    await knowledge.create(adr())
+    assert await totals(knowledge, {"ADR-001": 1, "ADR-002": 0, "ADR-999": 1}) == {"ADR-001": 7, "ADR-002": 0}
+    assert await knowledge.rows("SELECT item_id, count FROM access_counts") == [{"item_id": "ADR-001", "count": 7}]
     await knowledge.execute("UPDATE access_counts SET day = day - 30")
     assert (await knowledge.get("ADR-001")).access_count_30d == 0
     assert (await knowledge.get("ADR-001")).version == 1

@@ -713,8 +713,49 @@ async def test_accesses_are_told_to_knowledge(database_url: str) -> None:
     assert knowledge.accesses == {("web", "ADR-001"): 2}
 
 
+USE_OF_FIRST = "SELECT xmin::text, access_count FROM documents WHERE item_id = 'ADR-001'"
+
+
+async def used(retrieval: Retrieval, count: int, *, changed: bool) -> None:
+    """Have knowledge say what ADR-001 comes to, and wait until the index has that, or had time to."""
+    before = await retrieval.rows(USE_OF_FIRST)
+    retrieval.knowledge.used["web", "ADR-001"] = count
+    if not changed:
+        await asyncio.sleep(0.5)
+        assert await retrieval.rows(USE_OF_FIRST) == before
+        return
+    async with asyncio.timeout(20):
+        while (await retrieval.rows(USE_OF_FIRST))[0]["access_count"] != count:
+            await asyncio.sleep(0.05)
+
+
+async def test_use_reaches_the_rank_of_an_item_that_does_not_change(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(access, "EVERY", 0.05)
+    monkeypatch.setattr(access, "LOOK", 0.05)
+    monkeypatch.setattr(access, "BATCH", 1)
+    async with running(database_url) as retrieval:
+        one, other = (items.adr(id=f"ADR-00{n}", decision="Keep invoices.") for n in (1, 2))
+        await retrieval.put(one, other)
+        changes = "SELECT change_id, version, lexemes::text, payload FROM documents ORDER BY item_id"
+        before = await retrieval.rows(changes)
+        (first, second) = (await retrieval.hits("invoices", explain=True)).results
+        assert first.why.importance == second.why.importance
+        await retrieval.query("invoices")
+        await used(retrieval, 8, changed=True)
+        hits = {hit.id: hit for hit in (await retrieval.hits("invoices", explain=True)).results}
+        assert hits["ADR-001"].why.importance > hits["ADR-002"].why.importance
+        await used(retrieval, 9, changed=False)  # it says too little
+        await used(retrieval, 10**9, changed=True)
+        await used(retrieval, 2 * 10**9, changed=False)
+        await used(retrieval, 0, changed=True)  # though nobody asks for it any more
+        assert await retrieval.rows(changes) == before
+        assert retrieval.knowledge.feed == {}
+
+
 def test_counts_of_accesses_do_not_grow_without_end() -> None:
-    counter = access.AccessCounter(None)  # type: ignore[arg-type]
+    counter = access.AccessCounter(None, None)  # type: ignore[arg-type]
     counter.add([Key("web", f"ADR-{number}") for number in range(access.MOST + 500)])
     assert len(counter._counts) == access.MOST
 

@@ -1035,12 +1035,19 @@ Global___RecordAccessRequest: _TypeAlias = RecordAccessRequest  # noqa: Y015
 class RecordAccessResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    TOTALS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def totals(self) -> _containers.RepeatedCompositeFieldContainer[Global___Access]:
+        """of the last 30 days, of each item reported that is still there"""
+
     def __init__(
         self,
+        *,
+        totals: _abc.Iterable[Global___Access] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["totals", b"totals"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1056,6 +1063,7 @@ class Access(_message.Message):
     namespace: _builtins.str
     item_id: _builtins.str
     count: _builtins.int
+    """0 only asks for the total"""
     def __init__(
         self,
         *,

@@ -10,7 +10,7 @@ from context_common.postgres import Statements
 from context_knowledge.model import Edge, Item, Origin, RelationshipType
 from context_knowledge.store.aside import CHANNEL as CHANNEL
 from context_knowledge.store.aside import HOLD_SET_ASIDE, NUMBER_AGAIN
-from context_knowledge.store.rows import COLUMNS, COUNTS, to_item
+from context_knowledge.store.rows import ACCESS_COUNT, COLUMNS, COUNTS, to_item
 
 ALONE = 2  # attempts after which a change is handed out by itself
 LOST = "its worker ended without a word"
@@ -118,10 +118,18 @@ COUNT_ACCESS = """
     INSERT INTO access_counts (namespace, item_id, day, count)
     SELECT i.namespace, i.id, (now() AT TIME ZONE 'UTC')::date, sum(seen.count)
       FROM unnest(%(namespaces)s::text[], %(ids)s::text[], %(counts)s::bigint[]) AS seen (namespace, id, count)
-      JOIN items i USING (namespace, id)
+      JOIN items i USING (namespace, id) WHERE seen.count > 0
      GROUP BY 1, 2 ORDER BY 1, 2
     ON CONFLICT (namespace, item_id, day) DO UPDATE SET count = access_counts.count + excluded.count
 """
+ACCESSES = (
+    sql.SQL("""
+    SELECT i.namespace, i.id, {count} FROM items i
+     WHERE (i.namespace, i.id) IN (SELECT * FROM unnest(%(namespaces)s::text[], %(ids)s::text[]))
+""")
+    .format(count=ACCESS_COUNT)
+    .as_bytes()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +242,16 @@ class Changes:
         row = await (await self._connection.execute(STATUS)).fetchone()
         return Status(**row) if row else Status(0, timedelta(), 0)
 
-    async def count_access(self, seen: Sequence[tuple[str, str, int]]) -> None:
-        """Add to today's access counts of (namespace, item, times); items that are gone are left out."""
+    async def count_access(self, seen: Sequence[tuple[str, str, int]]) -> list[tuple[str, str, int]]:
+        """Add to today's access counts of (namespace, item, times); answers what each comes to in 30 days.
+
+        Items that are gone are left out.
+        """
         params = {
             "namespaces": [namespace for namespace, _, _ in seen],
             "ids": [item_id for _, item_id, _ in seen],
             "counts": [count for _, _, count in seen],
         }
         await self._connection.execute(COUNT_ACCESS, params)
+        rows = await (await self._connection.execute(ACCESSES, params)).fetchall()
+        return [(row["namespace"], row["id"], row["access_count_30d"]) for row in rows]

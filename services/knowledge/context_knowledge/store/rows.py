@@ -13,14 +13,15 @@ COLUMNS = sql.SQL(
     " i.body, i.version, i.created_at, i.updated_at, i.review, i.suspicions"
 )
 # How often an item was handed out in the last 30 days, and how many items point at it.
-COUNTS = sql.SQL("""
+ACCESS_COUNT = sql.SQL("""
     (SELECT coalesce(sum(a.count), 0)::bigint FROM access_counts a
       WHERE a.namespace = i.namespace AND a.item_id = i.id
-        AND a.day > (now() AT TIME ZONE 'UTC')::date - 30) AS access_count_30d,
+        AND a.day > (now() AT TIME ZONE 'UTC')::date - 30) AS access_count_30d""")
+COUNTS = sql.SQL("""{accesses},
     (SELECT count(*) FROM relationships r
        JOIN items source ON source.namespace = r.namespace AND source.id = r.from_id
       WHERE r.namespace = i.namespace AND r.to_id = i.id) AS reference_count
-""")
+""").format(accesses=ACCESS_COUNT)
 
 
 def to_item(row: Row) -> Item:

@@ -12,10 +12,11 @@ from psycopg.types.json import Jsonb
 
 from context_common.errors import Unavailable
 from context_common.postgres import Connection, Measured, Pool, Reach, Row, ping, transaction, translate_errors
-from context_retrieval.model import Chunk, Document, Entry, Key, Known
+from context_retrieval.model import OFTEN, Chunk, Document, Entry, Key, Known
 from context_retrieval.store.pool import CHANNEL, EVERYWHERE
 
 KEYS = "SELECT * FROM unnest(%(namespaces)s::text[], %(ids)s::text[])"
+USE = {"often": OFTEN, "most": 50 * OFTEN, "step": 0.1}  # the step of what use counts, which is from 0 to 1
 CLAIM = 300  # seconds for which missing vectors are one filler's to compute: longer than any turn
 
 # Every key gets a row first, so that there is one to lock; in one order, so that indexers never deadlock.
@@ -99,6 +100,23 @@ WHERE (namespace, item_id) IN (
     SELECT namespace, item_id FROM documents WHERE (namespace, item_id) IN ({KEYS})
     ORDER BY namespace, item_id FOR UPDATE
 )"""
+# Only what moves the rank by enough, so that what is read all the time is written a dozen times at most; nobody who
+# holds a document is waited for, since the count comes again.
+COUNT_USE = """
+WITH moved AS (
+    SELECT d.namespace, d.item_id, used.count FROM documents d
+    JOIN unnest(%(namespaces)s::text[], %(ids)s::text[], %(counts)s::bigint[]) AS used (namespace, item_id, count)
+        USING (namespace, item_id)
+    WHERE NOT d.deleted AND abs(exp(-least(d.access_count, %(most)s) / %(often)s::float8)
+        - exp(-least(used.count, %(most)s) / %(often)s::float8)) >= %(step)s
+    ORDER BY d.namespace, d.item_id FOR UPDATE OF d SKIP LOCKED
+)
+UPDATE documents d SET access_count = moved.count FROM moved
+WHERE d.namespace = moved.namespace AND d.item_id = moved.item_id"""
+# No index tells them: keeping one would make every such write one of all indexes.
+USED = """
+SELECT namespace, item_id, access_count > 0 AND NOT deleted AS used FROM documents
+WHERE (namespace, item_id) > (%(namespace)s, %(item_id)s) ORDER BY namespace, item_id LIMIT %(limit)s"""
 FILL_DOCUMENT = """
 UPDATE documents SET model_id = %(model_id)s, text_digest = %(text_digest)s
 WHERE namespace = %(namespace)s AND item_id = %(item_id)s"""
@@ -172,6 +190,21 @@ class Index:
         """Let these come to fillers again in `seconds`, after all that waits for longer."""
         async with self._within("defer", keys) as connection:
             await connection.execute(DEFER, {**_keys(keys), "seconds": seconds})
+
+    async def count_use(self, counts: Mapping[Key, int]) -> int:
+        """Let the rank go by how often items were handed out, where that tells; answers of how many it does."""
+        wanted = {**_keys(counts), "counts": list(counts.values()), **USE}
+        async with self._within("count_use", counts) as connection:
+            return (await connection.execute(COUNT_USE, wanted)).rowcount
+
+    async def used(self, after: Key, limit: int) -> tuple[list[Key], Key | None]:
+        """Of the next `limit` items after `after` those whose rank goes by how often they were handed out, and the last
+        of all; None where there are no more.
+        """
+        async with translate_errors(), transaction(self._pool, EVERYWHERE, "index.used") as connection:
+            rows = await (await connection.execute(USED, {**after._asdict(), "limit": limit})).fetchall()
+        last = _key(rows[-1]) if len(rows) == limit else None
+        return [_key(row) for row in rows if row["used"]], last
 
     async def ping(self) -> None:
         """Raise Unavailable unless the database answers."""
