@@ -17,6 +17,7 @@ from context.v1 import types_pb2 as types
 from context_client.errors import CommandFailed
 from context_common import postgres
 from context_common.errors import Conflict, NotFound
+from context_knowledge.store.items import FIND_DELETED
 from context_ops.store import connect
 from context_ops.store.erasure import Erased, erase
 from tests.support.backups import contextctl
@@ -107,6 +108,17 @@ async def test_an_answer_stays_the_first_after_a_deletion_that_is_no_erasure(kno
     await knowledge.delete("ADR-001")
     assert await create(knowledge, adr("One"), "k-1") == first
     assert await knowledge.count("items") == 0
+
+
+async def test_where_deleted_items_came_from_is_looked_up_in_the_index_made_for_it(knowledge: Knowledge) -> None:
+    values = {"namespace": "web", "origin": "a.md", "type": "adr"}
+    async with await psycopg.AsyncConnection.connect(
+        knowledge.url, options="-c search_path=knowledge,public -c role=context_knowledge -c enable_seqscan=off"
+    ) as service:
+        await service.execute("SELECT set_config('context.namespaces', '{web}', true)")
+        plan = await (await service.execute(f"EXPLAIN {FIND_DELETED}".encode(), values)).fetchall()
+    assert any("item_versions_deleted" in line for (line,) in plan)
+    assert any("Index Cond" in line and "md5" in line for (line,) in plan), plan
 
 
 async def test_what_was_never_there_or_is_chained_is_refused_and_nothing_happens(knowledge: Knowledge) -> None:

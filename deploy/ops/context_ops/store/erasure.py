@@ -7,7 +7,7 @@ from context_ops.store import NOT_FOUND, REFUSED, Connection, one
 
 OWNS = """
 SELECT current_user AS name, pg_has_role(current_user, c.relowner, 'USAGE') AS owns,
-    EXISTS (SELECT FROM knowledge.migrations WHERE name = '0009_erasure.sql') AS ready
+    EXISTS (SELECT FROM knowledge.migrations WHERE name = '0014_digests.sql') AS ready
 FROM pg_class c WHERE c.oid = 'knowledge.item_versions'::regclass"""
 # The policies hold an owner too: it sees the one namespace, as a service at work in it does.
 WITHIN = """
@@ -42,8 +42,7 @@ RETURNING from_id"""
 BLANK = """
 UPDATE knowledge.item_versions SET content = jsonb_strip_nulls(jsonb_build_object(
     'erased', true, 'type', content -> 'type',
-    'origin_digest', coalesce(content ->> 'origin_digest',
-        md5(coalesce(nullif(content ->> 'source_uri', ''), content ->> 'commit_hash')))))
+    'origin_digest', knowledge.origin_digest(content)))
 WHERE namespace = %(namespace)s AND id = %(id)s"""
 # Answers are messages `Recorded`: they begin with the item (field 1), which begins with its id (field 1). One that is
 # empty tells whoever sends the request again that what it recorded is no more.

@@ -51,17 +51,14 @@ FIND_COMMIT = """
            OR commit_hash = upper(%(commit_hash)s::text) AND %(commit_hash)s::text ~ '^[0-9a-f]+$')
      ORDER BY commit_hash <> %(commit_hash)s::text LIMIT 1
 """
-# The digest of where a deleted item came from: its source_uri, or a snapshot's commit. The index is on this expression.
-ORIGIN_DIGEST = """coalesce(
-    content ->> 'origin_digest', md5(coalesce(nullif(content ->> 'source_uri', ''), content ->> 'commit_hash')))"""
-FIND_DELETED = f"""
+FIND_DELETED = """
     SELECT id FROM visible_item_versions
-     WHERE namespace = %(namespace)s AND change = 'deleted' AND {ORIGIN_DIGEST} = md5(%(origin)s::text)
+     WHERE namespace = %(namespace)s AND change = 'deleted' AND origin_digest(content) = md5(%(origin)s::text)
        AND content ->> 'type' = %(type)s
      ORDER BY changed_at DESC LIMIT 1
-"""  # noqa: S608
+"""
 # The same of many at once, and which ids an item has or had: what makes one of them be looked at by itself.
-FIND_MARKS = f"""
+FIND_MARKS = """
     SELECT 'id' AS kind, id AS text, '' AS type FROM item_versions
      WHERE namespace = %(namespace)s AND id = ANY(%(ids)s) AND version = 1
     UNION ALL
@@ -75,9 +72,9 @@ FIND_MARKS = f"""
     UNION ALL
     SELECT kind, text, type FROM visible_item_versions
       JOIN unnest(%(kinds)s::text[], %(origins)s::text[], %(origin_types)s::text[]) AS wanted (kind, text, type)
-        ON {ORIGIN_DIGEST} = md5(text) AND content ->> 'type' = coalesce(nullif(type, ''), 'snapshot')
+        ON origin_digest(content) = md5(text) AND content ->> 'type' = coalesce(nullif(type, ''), 'snapshot')
      WHERE namespace = %(namespace)s AND change = 'deleted'
-"""  # noqa: S608
+"""
 EXISTING = "SELECT id FROM items WHERE namespace = %(namespace)s AND id = ANY(%(ids)s)"
 SEARCH = sql.SQL("to_tsvector('simple', %(text)s::text) || to_tsvector('english', %(text)s::text)")
 # What becomes of an item, its version and its line in the audit trail: together, since a write waits for every trip. A
