@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "context_common": frozenset[str](),
     "context_client": frozenset[str](),
     "context_local": frozenset({"context_common"}),
-    "context_ops": frozenset({"context_common", "context_client", "context_local"}),
+    "context_ops": frozenset({"context", "context_common", "context_client", "context_local"}),
     **dict.fromkeys(SERVICES, frozenset({"context", "context_common"})),
 }
 DRIVERS = ("psycopg", "psycopg_pool", "pgvector")

@@ -28,6 +28,7 @@ from context_common.telemetry.start import telemetry
 from context_knowledge.admin_servicer import AdminServicer
 from context_knowledge.audit import Audit
 from context_knowledge.backups import Backups
+from context_knowledge.chains import Chains
 from context_knowledge.feed import Feed
 from context_knowledge.graph import Graph
 from context_knowledge.items import Items
@@ -44,6 +45,7 @@ from context_knowledge.totals import Totals
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 MEASURE_EVERY = 10.0  # seconds between looks at how long the feed is, and how many items there are
+MEND_EVERY = 5.0  # seconds between looks for decisions whose chain an erasure has cut
 PURGE_EVERY = 600.0  # seconds between looks for requests that nobody may send again any more
 KNOWLEDGE = knowledge_pb2.DESCRIPTOR.services_by_name["KnowledgeService"]
 ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"]
@@ -75,11 +77,12 @@ async def serve(settings: Settings) -> None:
         keys = Keys(store)
         admin = AdminServicer(keys, Audit(store), SetAside(store), Reviews(store))
         server.add(add_AdminServiceServicer_to_server, admin, ADMIN)
-        once, totals, backups = Once(store), Totals(store), Backups(store)
+        once, totals, backups, chains = Once(store), Totals(store), Backups(store), Chains(store)
         own = [
             chores.every(MEASURE_EVERY, "feed", lambda: feed.status(itself())),
             chores.every(MEASURE_EVERY, "totals", lambda: totals.measure(itself())),
             chores.every(MEASURE_EVERY, "backups", lambda: backups.measure(itself())),
+            chores.every(MEND_EVERY, "chains", lambda: chains.mend(itself())),
             chores.every(PURGE_EVERY, "requests", lambda: once.purge(itself())),
             postgres.watch_limits(pool),
         ]

@@ -4,8 +4,10 @@ import asyncio
 import hashlib
 import json
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import psycopg
@@ -13,13 +15,16 @@ import pytest
 from psycopg import sql
 
 from context.v1 import knowledge_pb2 as pb
+from context.v1 import retrieval_pb2
 from context.v1 import types_pb2 as types
 from context_client.errors import CommandFailed
 from context_common import postgres
 from context_common.errors import Conflict, NotFound
+from context_knowledge.__main__ import itself
+from context_knowledge.chains import Chains
 from context_knowledge.store.items import FIND_DELETED
-from context_ops.store import connect
-from context_ops.store.erasure import Erased, erase
+from context_ops.store import Connection, connect
+from context_ops.store.erasure import Erased, Erasure
 from tests.support.backups import contextctl
 from tests.support.items import adr, failure
 from tests.support.knowledge import Knowledge
@@ -28,13 +33,21 @@ SECRET = "the-name-of-somebody"
 BLANK = "UPDATE item_versions SET content = '{}'"
 ERASING = "SELECT set_config('context.erasing', 'on', true), set_config('context.namespaces', '{web}', true)"
 MIGRATIONS = Path(__file__).parents[3] / "services/knowledge/context_knowledge/migrations"
-ROLES = ("context_knowledge", "context_feed", "context_views", "context_backup")
+RETRIEVAL = Path(__file__).parents[3] / "services/retrieval/context_retrieval/migrations"
+ROLES = ("context_knowledge", "context_feed", "context_views", "context_backup", "context_retrieval", "context_indexer")
 
 
-async def erased(knowledge: Knowledge, item_id: str, namespace: str = "web") -> Erased:
+def erase(
+    connection: Connection, item_id: str, namespace: str = "web", quoting: Sequence[str] = (), *, dry_run: bool = False
+) -> Erased:
+    erasure = Erasure(connection, namespace, item_id, dry_run=dry_run)
+    return replace(erasure.text(), questions=erasure.questions(quoting))
+
+
+async def erased(knowledge: Knowledge, item_id: str, namespace: str = "web", **how: Any) -> Erased:
     def work() -> Erased:
         with connect(knowledge.url) as connection:
-            return erase(connection, namespace, item_id)
+            return erase(connection, item_id, namespace, **how)
 
     return await asyncio.to_thread(work)
 
@@ -121,17 +134,73 @@ async def test_where_deleted_items_came_from_is_looked_up_in_the_index_made_for_
     assert any("Index Cond" in line and "md5" in line for (line,) in plan), plan
 
 
-async def test_what_was_never_there_or_is_chained_is_refused_and_nothing_happens(knowledge: Knowledge) -> None:
-    await knowledge.create(adr("Old"))
-    await knowledge.create(adr("New", supersedes=["ADR-001", "ADR-009"]))
+async def test_what_was_never_there_is_refused_and_nothing_happens(knowledge: Knowledge) -> None:
+    await knowledge.create(adr("New", supersedes=["ADR-009"]))
     before = await everything(knowledge)
-    for item_id, namespace, code in (("ADR-009", "web", 3), ("ADR-001", "billing", 3), ("ADR-002", "web", 4)):
+    for item_id, namespace in (("ADR-009", "web"), ("ADR-001", "billing")):
         with pytest.raises(CommandFailed) as refused:
             await erased(knowledge, item_id, namespace)
-        assert refused.value.code == code
+        assert refused.value.code == 3
     assert await everything(knowledge) == before
-    await knowledge.delete("ADR-002")
-    assert (await erased(knowledge, "ADR-002")).versions == 2
+
+
+async def chain(knowledge: Knowledge) -> None:
+    """ADR-003 supersedes 1 and 2, is superseded by 4 and 5, of which 5 supersedes 1 as well; 6 is none of them."""
+    for _ in range(2):
+        await knowledge.create(adr("Old"))
+    await knowledge.create(adr(SECRET, supersedes=["ADR-001", "ADR-002", "ADR-099"]))
+    await knowledge.create(adr("New", supersedes=["ADR-003"]))
+    await knowledge.create(adr("Newer", supersedes=["ADR-001", "ADR-003"]))
+    await knowledge.create(adr("Names ADR-003"))
+    await knowledge.drain()
+
+
+async def standing(knowledge: Knowledge) -> list[tuple[Any, ...]]:
+    found = (await knowledge.page(type=types.ITEM_TYPE_ADR)).items
+    return [(i.id, i.status, i.version, list(i.adr.supersedes), i.adr.superseded_by) for i in found]
+
+
+async def versions(knowledge: Knowledge) -> list[dict[str, Any]]:
+    return await knowledge.rows(
+        "SELECT id, version, change, changed_fields, content - 'erased' AS content FROM item_versions"
+        " WHERE namespace = %s AND id <> 'ADR-003' ORDER BY id, version",
+        knowledge.namespace,
+    )
+
+
+@pytest.mark.parametrize("erased_id", ["ADR-003", "ADR-005", "ADR-001"])
+async def test_what_a_chain_comes_to_is_the_same_as_after_a_deletion(knowledge: Knowledge, erased_id: str) -> None:
+    other = knowledge.as_("billing")
+    await chain(knowledge)
+    await chain(other)
+    await other.delete(erased_id)
+    chained = {"ADR-003": 4, "ADR-005": 2, "ADR-001": 2}[erased_id]
+    done = await erased(knowledge, erased_id)
+    assert (done.deleted, done.chained) == (True, chained)
+    store = knowledge.feed._store
+    assert len(await knowledge.rows("SELECT 1 FROM cut_chains")) == chained
+    for _ in range(2):  # as several replicas do
+        await Chains(store).mend(itself())
+    assert await knowledge.count("cut_chains") == 0
+    assert await standing(knowledge) == await standing(other)
+    if erased_id == "ADR-003":
+        assert await versions(knowledge) == await versions(other)
+    changes = {(change.namespace, change.item_id): change.HasField("item") for change in await knowledge.lease()}
+    ids = {item_id for namespace, item_id in changes if namespace == "web"}
+    assert ids == {item_id for namespace, item_id in changes if namespace == "billing"}
+    said = await knowledge.rows(
+        "SELECT DISTINCT principal FROM audit WHERE namespace = 'web' AND action IN ('update', 'restore')"
+    )
+    assert {"principal": "owner:postgres"} in said
+
+
+async def test_a_dry_run_says_what_would_be_gone_and_changes_nothing(knowledge: Knowledge) -> None:
+    await chain(knowledge)
+    before = await everything(knowledge)
+    would = await erased(knowledge, "ADR-003", dry_run=True)
+    assert await everything(knowledge) == before
+    assert await erased(knowledge, "ADR-003") == would
+    assert SECRET not in await everything(knowledge)
 
 
 async def test_versions_only_grow_for_a_service_whatever_it_sets_or_is_granted(knowledge: Knowledge) -> None:
@@ -174,6 +243,8 @@ async def test_the_command_asks_first_and_is_not_for_a_services_login(knowledge:
     try:
         assert (await asyncio.to_thread(run, theirs, "--yes"))[0] == 4
         assert (await asyncio.to_thread(run, knowledge.url))[0] == 1, "nobody answered"
+        code, said = await asyncio.to_thread(run, knowledge.url, "--dry-run")
+        assert (code, json.loads(said)["dry_run"], json.loads(said)["versions"]) == (0, True, 2)
         assert SECRET in await everything(knowledge)
         code, said = await asyncio.to_thread(run, knowledge.url, "--yes")
     finally:
@@ -211,9 +282,64 @@ async def test_an_owner_whom_the_policies_hold_erases_as_well(owned: str) -> Non
             connection.execute("SET LOCAL row_security = on")
             connection.execute(ERASING)
             connection.execute(write)
-        assert erase(connection, "web", "ADR-001") == Erased(deleted=False, versions=1, answers=0)
+        assert erase(connection, "ADR-001") == Erased(deleted=False, versions=1, answers=0)
         with connection.transaction():
             connection.execute("SET LOCAL row_security = on")
             connection.execute(ERASING)
             (row,) = connection.execute("SELECT content FROM knowledge.item_versions").fetchall()
     assert row["content"] == {"erased": True, "origin_digest": hashlib.md5(b"a.md", usedforsecurity=False).hexdigest()}
+
+
+def receipt(query: str, *, answered: str = "", omitted: str = "", namespace: str = "web") -> bytes:
+    kept = retrieval_pb2.GetReceiptResponse(tokens_used=7)
+    kept.asked.query = query
+    kept.asked.filter.tags[:] = ["tag"]
+    if answered:
+        kept.entries.add(id=answered, namespace=namespace)
+    if omitted:
+        kept.omitted.add(id=omitted, reason="budget")
+    return kept.SerializeToString()
+
+
+async def test_the_questions_that_may_quote_it_are_blank_in_their_receipts_and_no_others(owned: str) -> None:
+    await postgres.migrate(owned, schema="knowledge", directory=MIGRATIONS)
+    await postgres.migrate(owned, schema="retrieval", directory=RETRIEVAL)
+    about = {
+        ("web", receipt("answered by it", answered="ADR-001")): True,
+        ("web", receipt("left out", omitted="ADR-001")): True,
+        ("billing", receipt("asked beside", answered="ADR-001")): True,
+        ("billing", receipt("theirs", answered="ADR-001", namespace="billing")): False,
+        ("billing", receipt("theirs left out", omitted="ADR-001")): False,
+        ("web", receipt("of ADR-001 by name, another", answered="ADR-0011")): False,
+        ("web", receipt(f"who is {SECRET}", answered="ADR-002")): True,
+        ("web", receipt("something else", answered="ADR-002")): False,
+    }
+    insert = """
+        INSERT INTO retrieval.receipts (query_id, namespace, namespaces, asked_at, principal, request_id, receipt)
+        VALUES (gen_random_uuid(), %s, ARRAY[%s], now(), 'ada', '', %s)"""
+    with connect(owned) as connection:
+        with connection.transaction():
+            connection.execute("SET LOCAL row_security = on")
+            connection.execute("SELECT set_config('context.namespaces', '{web,billing}', true)")
+            for namespace, body in about:
+                connection.execute(insert, (namespace, namespace, body))
+            connection.execute(
+                "INSERT INTO knowledge.item_versions (namespace, id, version, changed_at, changed_by, change,"
+                " changed_fields, content, valid_from)"
+                " VALUES ('web', 'ADR-001', 1, now(), 'a', 'deleted', '{}', '{}', now())"
+            )
+        for dry_run, blank in ((True, 4), (False, 4), (False, 0)):
+            assert erase(connection, "ADR-001", quoting=[SECRET], dry_run=dry_run).questions == blank
+        with connection.transaction():
+            connection.execute("SET LOCAL row_security = on")
+            connection.execute("SELECT set_config('context.namespaces', '{web,billing}', true)")
+            rows = connection.execute("SELECT namespace, receipt FROM retrieval.receipts").fetchall()
+            lines = connection.execute(
+                "SELECT detail FROM knowledge.audit WHERE action = 'erase' ORDER BY entry"
+            ).fetchall()
+    kept = {(row["namespace"], row["receipt"]) for row in rows}
+    assert kept >= {place for place, concerned in about.items() if not concerned}
+    changed = [retrieval_pb2.GetReceiptResponse.FromString(body) for _, body in kept - about.keys()]
+    assert {(one.asked.query, len(one.asked.filter.tags), one.tokens_used) for one in changed} == {("[erased]", 0, 7)}
+    assert {entry.id for one in changed for entry in one.entries} == {"ADR-001", "ADR-002"}
+    assert [line["detail"] for line in lines] == ["1 versions, 0 answers", "4 questions", "1 versions, 0 answers"]

@@ -48,6 +48,8 @@ async def test_it_migrates_serves_and_stops_while_a_worker_waits(make_database: 
     for _ in range(2):
         migrating = await start("migrate", DATABASE_URL=url)
         assert await migrating.wait() == 0
+    with psycopg.connect(url) as connection:  # what an erasure leaves behind
+        connection.execute("INSERT INTO knowledge.cut_chains VALUES ('web', 'ADR-009', 'owner:me')")
     process = await start(
         DATABASE_URL=url, LISTEN="127.0.0.1:0", METRICS_LISTEN="", POOL_SIZE="4", SERVICE_SECRET=SECRET
     )
@@ -62,6 +64,10 @@ async def test_it_migrates_serves_and_stops_while_a_worker_waits(make_database: 
         await call(stub.LeaseChanges, request, within=10)
         waiting = asyncio.create_task(call(stub.LeaseChanges, request, within=60))
         await asyncio.sleep(0.5)
+        with psycopg.connect(url, autocommit=True) as connection:
+            async with asyncio.timeout(10):
+                while connection.execute("SELECT FROM knowledge.cut_chains").fetchall():
+                    await asyncio.sleep(0.1)
         process.send_signal(signal.SIGTERM)
         assert len((await waiting).changes) == 0
         assert await process.wait() == 0

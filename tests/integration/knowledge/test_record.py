@@ -11,7 +11,7 @@ from context.v1 import types_pb2 as types
 from context_common.errors import Conflict, Invalid, from_status
 from context_knowledge.store.items import Items
 from context_ops.store import connect
-from context_ops.store.erasure import erase
+from context_ops.store.erasure import Erasure
 from tests.support.items import adr, failure, meeting, snapshot
 from tests.support.knowledge import Knowledge
 
@@ -251,7 +251,7 @@ async def test_who_means_it_records_anew_what_was_deleted_and_imports_go_on_with
 
 def erase_by_owner(url: str, item_id: str) -> None:
     with connect(url) as connection:
-        erase(connection, "web", item_id)
+        Erasure(connection, "web", item_id).text()
 
 
 async def test_a_commit_that_is_deleted_once_it_was_found_is_created_anew(

@@ -1,6 +1,6 @@
 """`contextctl db`: for whoever is called because the database is slow or full, or holds what it must not."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -108,19 +108,27 @@ def erase(
     item_id: Annotated[str, typer.Argument(metavar="ID", help="As it was given out, such as ADR-050.")],
     of: Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="Whose item it is or was.")],
     yes: Annotated[bool, typer.Option("--yes", help="Without a question.")] = False,
+    quoting: Annotated[
+        list[str] | None, typer.Option("--quoting", metavar="TEXT", help="Kept questions that say so go too; repeat.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be gone.")] = False,
     database: Database = "",
 ) -> None:
     """Take an item's text out of all its versions for good. Example: contextctl db erase ADR-050 --namespace web."""
     from context_ops.cli import show
     from context_ops.settings import Settings
-    from context_ops.store import connect, erasure
+    from context_ops.store import connect
+    from context_ops.store.erasure import Erasure
 
     url = Settings.from_env(session.environ, url=database).owner()
-    if not yes:
+    if not (yes or dry_run):
         typer.confirm(f"Take {item_id} of {of} out of the database for good?", abort=True, err=True)
     with connect(url) as connection:
-        done = erasure.erase(connection, of, item_id)
-    session.answer({"id": item_id, "namespace": of, **asdict(done)}, show.erased)
+        erasure = Erasure(connection, of, item_id, dry_run=dry_run)
+        done = erasure.text()
+        session.say("its text is done; looking through the receipts of questions")
+        done = replace(done, questions=erasure.questions(quoting or ()))
+    session.answer({"id": item_id, "namespace": of, "dry_run": dry_run, **asdict(done)}, show.erased)
 
 
 def _ask(session: Session, database: str, question: Any, *values: Any) -> Any:

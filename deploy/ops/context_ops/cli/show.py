@@ -133,15 +133,20 @@ def indexes(console: Console, content: Content) -> None:
 
 def erased(console: Console, content: Content) -> None:
     """What is gone, and what is not."""
+    if content["dry_run"]:
+        console.print("A dry run: nothing was changed. It would say:")
     was = "It stood, and was deleted first. " if content["deleted"] else ""
     console.print(
         f"{was}{content['id']} of {content['namespace']}: {content['versions']} versions say nothing any more,"
-        f" {content['answers']} answers kept for Idempotency-Keys are gone. The index follows."
+        f" {content['answers']} answers kept for Idempotency-Keys are gone, {content['questions']} kept questions are"
+        " blank. The index follows."
     )
-    console.print(
-        "Backups from before still have it, until they have had their time; so do receipts of questions and other items"
-        " that quote it."
-    )
+    if content["chained"]:
+        console.print(
+            f"{content['chained']} decisions superseded it or were superseded by it: knowledge brings their status up"
+            " to date within seconds, or when it runs again."
+        )
+    console.print("Backups from before still have it, until they have had their time; so do other items that quote it.")
 
 
 def upkeep(console: Console, content: Content) -> None:

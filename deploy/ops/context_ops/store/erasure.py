@@ -1,13 +1,15 @@
 """Takes the text of an item out of the database for good, which no service's role may."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from context.v1.retrieval_pb2 import GetReceiptResponse
 from context_client.errors import CommandFailed
-from context_ops.store import NOT_FOUND, REFUSED, Connection, one
+from context_ops.store import NOT_FOUND, REFUSED, Connection, every, one
 
 OWNS = """
 SELECT current_user AS name, pg_has_role(current_user, c.relowner, 'USAGE') AS owns,
-    EXISTS (SELECT FROM knowledge.migrations WHERE name = '0014_digests.sql') AS ready
+    EXISTS (SELECT FROM knowledge.migrations WHERE name = '0015_chains.sql') AS ready
 FROM pg_class c WHERE c.oid = 'knowledge.item_versions'::regclass"""
 # The policies hold an owner too: it sees the one namespace, as a service at work in it does.
 WITHIN = """
@@ -18,10 +20,6 @@ LOCK_SUPERSESSION = """
 INSERT INTO knowledge.counters AS held (namespace, type) VALUES (%(namespace)s, 'adr')
 ON CONFLICT (namespace, type) DO UPDATE SET last = held.last"""
 LOCK = "SELECT id FROM knowledge.items WHERE namespace = %(namespace)s AND id = %(id)s FOR UPDATE"
-CHAINED = """
-SELECT i.id FROM knowledge.relationships r JOIN knowledge.items i ON i.namespace = r.namespace
-    AND i.id IN (r.from_id, r.to_id) AND i.id <> %(id)s
-WHERE r.namespace = %(namespace)s AND r.type = 'supersedes' AND %(id)s IN (r.from_id, r.to_id) ORDER BY 1 LIMIT 1"""
 DELETE = """
 WITH gone AS (
     DELETE FROM knowledge.items WHERE namespace = %(namespace)s AND id = %(id)s
@@ -37,7 +35,12 @@ SELECT %(namespace)s, %(principal)s, '', 'delete', %(id)s, version + 1 FROM gone
 FORGET_ACCESS = "DELETE FROM knowledge.access_counts WHERE namespace = %(namespace)s AND item_id = %(id)s"
 ERASE_EDGES = """
 DELETE FROM knowledge.relationships WHERE namespace = %(namespace)s AND (from_id = %(id)s OR to_id = %(id)s)
-RETURNING from_id"""
+RETURNING from_id, to_id, type"""
+# What follows where decisions supersede each other is knowledge's to know, which looks for these.
+CUT = """
+INSERT INTO knowledge.cut_chains (namespace, item_id, principal)
+SELECT namespace, id, %(principal)s FROM knowledge.items WHERE namespace = %(namespace)s AND id = ANY(%(ids)s::text[])
+ORDER BY id ON CONFLICT (namespace, item_id) DO UPDATE SET principal = excluded.principal"""
 # The type stays, and a digest of where the item came from, by which knowledge refuses to import it anew.
 BLANK = """
 UPDATE knowledge.item_versions SET content = jsonb_strip_nulls(jsonb_build_object(
@@ -67,6 +70,15 @@ INSERT INTO knowledge.audit (namespace, principal, request_id, action, item_id, 
 VALUES (%(namespace)s, %(principal)s, '', 'erase', %(id)s, %(detail)s)"""
 
 
+RECEIPTS = "SELECT to_regclass('retrieval.receipts') IS NOT NULL AS kept"
+SEE = "SELECT set_config('context.namespaces', %(namespaces)s::text[]::text, true)"
+FIND_RECEIPTS = """
+SELECT query_id, namespaces, receipt FROM retrieval.receipts
+WHERE EXISTS (SELECT FROM unnest(%(wanted)s::text[]) AS text WHERE position(convert_to(text, 'UTF8') IN receipt) > 0)"""
+BLANK_RECEIPT = "UPDATE retrieval.receipts SET receipt = %(receipt)s WHERE query_id = %(query_id)s"
+ERASED = "[erased]"  # in the place of a question
+
+
 @dataclass(frozen=True)
 class Erased:
     """What an erasure came to."""
@@ -74,50 +86,115 @@ class Erased:
     deleted: bool  # it stood until now
     versions: int  # that say nothing any more
     answers: int  # that were kept for Idempotency-Keys
+    chained: int = 0  # decisions that superseded it or were superseded by it
+    questions: int = 0  # in receipts
 
 
-def erase(connection: Connection, namespace: str, item_id: str) -> Erased:
-    """Blank every version of an item; one that stands is deleted first, and the index follows by the feed.
+class Erasure:
+    """Takes the text of one item out, in one transaction, and then the questions that may quote it, in another.
 
-    Raises:
-        CommandFailed: Nothing was done: there was never such an item, a decision that stands is chained to it, or the
-            login does not own the tables.
+    Done again it does what is left: nothing is lost where it is interrupted between them.
     """
-    login = one(connection, OWNS)
-    if not login["owns"]:
-        raise CommandFailed(f"{login['name']} does not own the tables: MIGRATION_DATABASE_URL names who does", REFUSED)
-    if not login["ready"]:
-        raise CommandFailed("the database is of an earlier release: migrate it first", REFUSED)
-    values = {"namespace": namespace, "id": item_id, "principal": f"owner:{login['name']}"}
-    with connection.transaction():
-        connection.execute(WITHIN, values)
-        connection.execute(LOCK_SUPERSESSION, values)
-        stands = connection.execute(LOCK, values).fetchone() is not None
-        ids = {item_id} | (_delete(connection, values) if stands else set())
-        versions = connection.execute(BLANK, values).rowcount
-        if not versions:
-            raise CommandFailed(f"there was never a {item_id} in {namespace}", NOT_FOUND)
-        answers = connection.execute(FORGET_ANSWERS, values).rowcount
-        marks = {**values, "ids": sorted(ids)}
-        for statement in (HOLD, NUMBER, WAKE):
-            connection.execute(statement, marks)
-        connection.execute(NOTE, {**values, "detail": f"{versions} versions, {answers} answers"})
-    return Erased(stands, versions, answers)
 
+    def __init__(self, connection: Connection, namespace: str, item_id: str, *, dry_run: bool = False) -> None:
+        """Check that the login may do this.
 
-def _delete(connection: Connection, values: dict[str, str]) -> set[str]:
-    """Delete an item that stands; answers the items that had edges to it.
+        Args:
+            connection: As the owner of the tables.
+            namespace: Whose item it is.
+            item_id: As it was given out; whether it stands or was deleted.
+            dry_run: Do it all, and take it back.
 
-    What follows where decisions supersede each other is knowledge's to know, and is not told here a second time.
-    """
-    chained = connection.execute(CHAINED, values).fetchone()
-    if chained:
-        raise CommandFailed(
-            f"{values['id']} supersedes {chained['id']} or is superseded by it: delete it by the API first, which"
-            " brings the status of the other up to date, then erase it",
-            REFUSED,
-        )
-    neighbours = {row["from_id"] for row in connection.execute(ERASE_EDGES, values).fetchall()}
-    connection.execute(DELETE, values)
-    connection.execute(FORGET_ACCESS, values)
-    return neighbours
+        Raises:
+            CommandFailed: It does not own them, or they are of an earlier release.
+        """
+        login = one(connection, OWNS)
+        if not login["owns"]:
+            raise CommandFailed(
+                f"{login['name']} does not own the tables: MIGRATION_DATABASE_URL names who does", REFUSED
+            )
+        if not login["ready"]:
+            raise CommandFailed("the database is of an earlier release: migrate it first", REFUSED)
+        self._connection, self._dry_run = connection, dry_run
+        self._values = {"namespace": namespace, "id": item_id, "principal": f"owner:{login['name']}"}
+
+    def text(self) -> Erased:
+        """Blank every version of the item; one that stands is deleted first, and the index follows by the feed.
+
+        Raises:
+            CommandFailed: There was never such an item.
+        """
+        connection, values = self._connection, self._values
+        with connection.transaction(force_rollback=self._dry_run):
+            connection.execute(WITHIN, values)
+            connection.execute(LOCK_SUPERSESSION, values)
+            stands = connection.execute(LOCK, values).fetchone() is not None
+            neighbours, chained = self._delete() if stands else (set(), 0)
+            versions = connection.execute(BLANK, values).rowcount
+            if not versions:
+                raise CommandFailed(f"there was never a {values['id']} in {values['namespace']}", NOT_FOUND)
+            answers = connection.execute(FORGET_ANSWERS, values).rowcount
+            marks = {**values, "ids": sorted({values["id"], *neighbours})}
+            for statement in (HOLD, NUMBER, WAKE):
+                connection.execute(statement, marks)
+            self._note(f"{versions} versions, {answers} answers")
+        return Erased(stands, versions, answers, chained)
+
+    def questions(self, quoting: Sequence[str] = ()) -> int:
+        """Blank the questions that the item answered or was left out of the answer to, since they may quote it, and
+        those that have one of `quoting` in them as it is written there; answers how many. Who asked, when, and what was
+        handed out stays in their receipts.
+        """
+        connection = self._connection
+        if not one(connection, RECEIPTS)["kept"]:
+            return 0
+        with connection.transaction(force_rollback=self._dry_run):
+            connection.execute(WITHIN, self._values)
+            self._see_every_namespace()
+            wanted = [self._values["id"], *quoting]
+            blanked = 0
+            with connection.cursor("receipts") as cursor:
+                for row in cursor.execute(FIND_RECEIPTS, {"wanted": wanted}):
+                    kept = GetReceiptResponse.FromString(row["receipt"])
+                    if self._concerns(kept, row["namespaces"], quoting):
+                        kept.asked.query = ERASED
+                        kept.asked.filter.tags[:] = []
+                        body = {"query_id": row["query_id"], "receipt": kept.SerializeToString()}
+                        blanked += connection.execute(BLANK_RECEIPT, body).rowcount
+            if blanked:
+                self._note(f"{blanked} questions")
+        return blanked
+
+    def _see_every_namespace(self) -> None:
+        """Let the policies, which hold an owner too, show receipts of whoever asked, in whichever namespaces."""
+        connection = self._connection
+        connection.execute("SET LOCAL ROLE context_indexer")
+        found = every(connection, "SELECT DISTINCT namespace FROM retrieval.receipts")
+        connection.execute("RESET ROLE")
+        names = sorted({self._values["namespace"], *(row["namespace"] for row in found)})
+        connection.execute(SEE, {"namespaces": names})
+
+    def _concerns(self, kept: GetReceiptResponse, namespaces: Collection[str], quoting: Sequence[str]) -> bool:
+        """Whether a question was about the item, or quotes what must go; one that is blank already is left alone."""
+        asked = [kept.asked.query, *kept.asked.filter.tags]
+        if asked == [ERASED]:
+            return False
+        namespace, item_id = self._values["namespace"], self._values["id"]
+        answered = any(entry.id == item_id and entry.namespace == namespace for entry in kept.entries)
+        left_out = namespace in namespaces and any(omission.id == item_id for omission in kept.omitted)
+        return answered or left_out or any(quote in text for quote in quoting for text in asked)
+
+    def _delete(self) -> tuple[set[str], int]:
+        """Delete the item, which stands; answers the items that had edges to it, and how many decisions it leaves to
+        knowledge.
+        """
+        connection, values = self._connection, self._values
+        edges = connection.execute(ERASE_EDGES, values).fetchall()
+        connection.execute(DELETE, values)
+        connection.execute(FORGET_ACCESS, values)
+        ends = {end for edge in edges if edge["type"] == "supersedes" for end in (edge["from_id"], edge["to_id"])}
+        chained = connection.execute(CUT, {**values, "ids": sorted(ends)}).rowcount
+        return {edge["from_id"] for edge in edges}, chained
+
+    def _note(self, detail: str) -> None:
+        self._connection.execute(NOTE, {**self._values, "detail": detail})

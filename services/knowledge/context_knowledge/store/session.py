@@ -14,6 +14,7 @@ from context_common.errors import Conflict
 from context_knowledge.store.aside import Aside
 from context_knowledge.store.audit import Audit
 from context_knowledge.store.backups import Backups
+from context_knowledge.store.chains import Chains
 from context_knowledge.store.edges import Edges
 from context_knowledge.store.feed import Changes
 from context_knowledge.store.items import Items
@@ -54,6 +55,7 @@ class Session:
         self.once = Once(counted("requests"), who)
         self.totals = Totals(counted("totals"))
         self.backups = Backups(counted("backups"))
+        self.chains = Chains(counted("chains"), who.namespace)
 
 
 class Store:
