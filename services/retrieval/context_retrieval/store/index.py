@@ -16,7 +16,9 @@ from context_retrieval.model import OFTEN, Chunk, Document, Entry, Key, Known
 from context_retrieval.store.pool import CHANNEL, EVERYWHERE
 
 KEYS = "SELECT * FROM unnest(%(namespaces)s::text[], %(ids)s::text[])"
-USE = {"often": OFTEN, "most": 50 * OFTEN, "step": 0.1}  # the step of what use counts, which is from 0 to 1
+# The step of what use counts, which is from 0 to 1; and how many items are written at once: many questions would have
+# all of them written meanwhile, and those that are left over come again with their next use.
+USE = {"often": OFTEN, "most": 50 * OFTEN, "step": 0.1, "limit": 100}
 CLAIM = 300  # seconds for which missing vectors are one filler's to compute: longer than any turn
 
 # Every key gets a row first, so that there is one to lock; in one order, so that indexers never deadlock.
@@ -109,7 +111,7 @@ WITH moved AS (
         USING (namespace, item_id)
     WHERE NOT d.deleted AND abs(exp(-least(d.access_count, %(most)s) / %(often)s::float8)
         - exp(-least(used.count, %(most)s) / %(often)s::float8)) >= %(step)s
-    ORDER BY d.namespace, d.item_id FOR UPDATE OF d SKIP LOCKED
+    ORDER BY d.namespace, d.item_id LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED
 )
 UPDATE documents d SET access_count = moved.count FROM moved
 WHERE d.namespace = moved.namespace AND d.item_id = moved.item_id"""
