@@ -1,8 +1,11 @@
-"""Questions by kind: codes, one word, long ones, such whose best match was superseded, such whose answer stands beside
-the match, filters of every selectivity; and what nothing on record answers.
+"""Questions by kind: codes, one word, typos, long ones, such whose best match was superseded, such whose answer stands
+beside the match, filters of every selectivity; and what nothing on record answers.
 """
 
+import hashlib
+import random
 import re
+import string
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +25,23 @@ def shouted(question: str) -> str:
     return re.sub(rf"\b{word}\b", word.upper(), question, count=1) if word else question
 
 
+def mistyped(question: str) -> str:
+    """`question` with a mistake inside the longest of its ordinary words, always the same one."""
+    word = max(re.findall(r"\b[a-z]{5,}\b", question), key=len, default="")
+    if not word:
+        return question
+    chance = random.Random(hashlib.md5(question.encode(), usedforsecurity=False).hexdigest())
+    at = chance.randrange(1, len(word) - 1)
+    head, here, after = word[:at], word[at], word[at + 1 :]
+    mistakes = (
+        head + after,
+        head + after[0] + here + after[1:],
+        head + chance.choice(string.ascii_lowercase) + after,
+        head + here + here + after,
+    )
+    return re.sub(rf"\b{word}\b", chance.choice(mistakes), question, count=1)
+
+
 # What changes nothing of what is asked for.
 CHANGES: Mapping[str, Callable[[str], str]] = {
     "a time in front": lambda question: f"2026-11-28T09:10:47.123Z {question}",
@@ -39,6 +59,8 @@ def kinds(records: Labelled, own: Labelled) -> Iterator[Labelled]:
         documents = [document for part in parts for document in over[part]]
         asked = [one for part, rows in parts.items() for one in _asked(rows, over[part])]
         yield Labelled(name, documents, asked)
+        if name == "one word":
+            yield Labelled("typos", documents, list(_mistyped([*asked, *records.asked])))
     yield from _filtered(filtered, records.documents)
 
 
@@ -89,6 +111,13 @@ class Floor:
     def each(self, change: Callable[[Sequence[Asked]], Sequence[Asked]]) -> "Floor":
         """The same with each part changed."""
         return Floor(change(self.real), change(self.off_topic), change(self.traps))
+
+
+def _mistyped(asked: Sequence[Asked]) -> Iterator[Asked]:
+    """Those of `asked` that a mistake can be made in, with it."""
+    for one in asked:
+        if (question := mistyped(one.question)) != one.question:
+            yield replace(one, question=question)
 
 
 def _asked(rows: Mapping[str, Sequence[str]], documents: Sequence[Document]) -> Iterator[Asked]:

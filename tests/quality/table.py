@@ -25,6 +25,7 @@ BUDGETS = (500, 1000, 4000)  # tokens
 MOST = 400  # questions of a set that a variant is asked, evenly taken from larger ones;
 MOST_BUNDLED = 100  # for which bundles are packed
 LINKED = "linked"
+TYPOS = "typos"  # of questions that are in other sets as well
 FLOOR = ("real unanswered", "off-topic answered", "traps answered")
 FLOORS = ("all of it", "one floor")
 
@@ -63,6 +64,11 @@ class Chosen:
         """All of them."""
         return [*self.ours, *self.given]
 
+    @property
+    def spelt(self) -> Sequence[Labelled]:
+        """Ours as they are spelt."""
+        return [one for one in self.ours if one.name != TYPOS]
+
     async def fill(self, where: Arena, cut: str = "") -> None:
         """Index every document once."""
         documents = list({document.key: document for one in self.sets for document in one.documents}.values())
@@ -78,7 +84,7 @@ class Chosen:
 
     def bundled(self) -> Iterator[tuple[str, list[Asked]]]:
         """The questions for which bundles are packed, by group."""
-        yield "ours", [each for one in self.ours for each in _sampled(one.asked, MOST_BUNDLED)]
+        yield "ours", [each for one in self.spelt for each in _sampled(one.asked, MOST_BUNDLED)]
         yield LINKED, list(self.linked)
         yield "others'", [each for one in self.given for each in _sampled(one.asked, MOST_BUNDLED)]
 

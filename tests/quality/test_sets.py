@@ -12,7 +12,7 @@ from tests.quality.arena import Arena, Encoding, arena
 from tests.quality.kinds import CHANGES, NARROWED, passes, tasks
 from tests.quality.measure import Result, Spent, false_answers, measure, spend
 from tests.quality.sets import Asked, Labelled
-from tests.quality.table import Chosen
+from tests.quality.table import TYPOS, Chosen
 from tests.quality.variants import BUNDLES, VARIANTS, switched
 from tests.support.postgres import scratch_database
 
@@ -21,6 +21,7 @@ LEAST = {
     "records": (0.89, 0.99),
     "codes": (0.96, 0.98),
     "one word": (0.9, 0.93),
+    "typos": (0.7, 0.75),
     "long": (0.95, 0.99),
     "superseded": (0.95, 0.95),
     "no filter": (0.87, 0.93),
@@ -46,6 +47,7 @@ CHOSEN = {
     "who decided on the floor?": "ADR-0034",
 }
 WORTH = ("no exact codes", "no ids")  # without which fewer codes are found
+LEAST_MENDED = 0.3  # nDCG@10 of the typos that taking them for the words next to them is worth
 SHARES = {"half": (0.35, 0.65), "tenth": (0.05, 0.16), "two": (0.0, 2.5)}
 WORDS = (60, 200)  # of a long question
 
@@ -60,6 +62,7 @@ class Measured:
     alone: Spent  # the same without neighbours
     tasks: Mapping[int, tuple[Spent, Spent]]  # by budget; and the same looked for as one matter
     without: Mapping[str, Result]  # codes without what is worth something for them
+    unmended: Result  # typos taken as they stand
     history: list[list[str]]  # what the superseded set is answered where history is asked for
     real: Result
     off_topic: list[str]
@@ -82,7 +85,7 @@ def measured(chosen: Chosen, postgres_url: str, model_dir: Path) -> Measured:
 
     async def all_of_it(url: str) -> Measured:
         scale, floor = Scale(), chosen.floor
-        asked = [each for one in chosen.ours for each in one.asked][::2]  # for bundles: half of them are enough
+        asked = [each for one in chosen.spelt for each in one.asked][::2]  # for bundles: half of them are enough
         codes = named(chosen, "codes").asked
         crowd = list(chosen.crowds())[-1]
         async with arena(url, Encoding()) as where:
@@ -92,6 +95,8 @@ def measured(chosen: Chosen, postgres_url: str, model_dir: Path) -> Measured:
             for name in WORTH:
                 with switched(VARIANTS[name].switches):
                     without[name] = await measure(where, codes, scale)
+            with switched(VARIANTS["typos as they stand"].switches):
+                unmended = await measure(where, named(chosen, TYPOS).asked, scale)
             with switched(BUNDLES["no neighbours"].switches):
                 alone = await spend(where, chosen.linked, LINKED_BUDGET, scale)
             several, together = tasks(named(chosen, "records")), {}
@@ -106,6 +111,7 @@ def measured(chosen: Chosen, postgres_url: str, model_dir: Path) -> Measured:
                 alone,
                 together,
                 without,
+                unmended,
                 [
                     await where.ask(one.question, replace(one.within, history=True), scale)
                     for one in named(chosen, "superseded").asked
@@ -202,6 +208,10 @@ def test_what_changes_nothing_of_what_is_asked_for_changes_no_first_hit(measured
 @pytest.mark.parametrize("name", WORTH)
 def test_codes_are_found_worse_without_what_is_there_for_them(measured: Measured, name: str) -> None:
     assert measured.without[name].ndcg < measured.results["codes"].ndcg
+
+
+def test_a_typo_is_taken_for_the_word_next_to_it(measured: Measured) -> None:
+    assert measured.results[TYPOS].ndcg >= measured.unmended.ndcg + LEAST_MENDED
 
 
 def test_questions_are_of_the_kind_that_their_set_says(chosen: Chosen) -> None:

@@ -81,6 +81,7 @@ VARIANTS: Mapping[str, Variant] = {
     "asking counts too": Variant(switches=(Switch(vocabulary, "ASIDE", 1.0),)),
     "no exact codes": Variant(switches=(Switch(search, "CODES", 0),)),
     "no ids": Variant(switches=(Switch(search, "ids_in", lambda _: ()),)),
+    "typos as they stand": Variant(switches=(Switch(search, "doubtful", lambda _: ()),)),
     "nothing above a passage": Variant(cut="bare"),
     "one passage each": Variant(cut="whole"),
     "no nudge": Variant((replace(Scale(), nudge=0.0),)),

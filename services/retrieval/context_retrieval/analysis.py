@@ -106,10 +106,14 @@ TIME = re.compile(r"[0-9]+T[0-9]+Z?|(?:[0-9]+(?:[dhms]|ms))+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
-    """Words, separated by blanks, and identifiers, each as often as it stands in the text."""
+    """Words, separated by blanks, and identifiers, each as often as it stands in the text.
+
+    Of a question's words those are `doubtful` that may be mistyped.
+    """
 
     plain: str
     identifiers: tuple[str, ...]
+    doubtful: tuple[str, ...] = ()
 
     @property
     def asking(self) -> frozenset[str]:

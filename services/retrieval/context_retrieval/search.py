@@ -18,6 +18,7 @@ from context_retrieval.model import Candidate, Filter, Key, Page, Question, Weig
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored, in_order
 from context_retrieval.remembered import Remembered
+from context_retrieval.spelling import doubtful
 from context_retrieval.store import Passing, Reader, Readers, Size, look, sought, way
 from context_retrieval.store.statement import Plan, Way
 from context_retrieval.vocabulary import Vocabulary
@@ -110,7 +111,7 @@ class Searcher:
     async def find(self, request: Request, timings: Timings) -> Found:
         """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
         wanted, about = request.filter, subject(request.query)
-        analysis = analyse(about)
+        analysis = replace(analyse(about), doubtful=doubtful(about))
         if about != request.query:
             analysis = replace(analysis, identifiers=analyse(request.query).identifiers)
         by_id = only_ids(request.query)

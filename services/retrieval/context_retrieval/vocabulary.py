@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from context_retrieval.analysis import LONGEST, Analysis
-from context_retrieval.model import Weights
+from context_retrieval.model import Counted, Weights
 from context_retrieval.recent import Recent
+from context_retrieval.spelling import common, near
 from context_retrieval.store import Reader
 
 TERMS = 32  # of a question, the rarest
@@ -25,6 +26,8 @@ ABSENT = 0.75  # weight of a word that stands nowhere: no document can have it, 
 ASIDE = 0.3  # of its weight, what a word has that only says what is asked for, or is a part of a version or address,
 FEW_DIGITS = 2  # and that has so many digits, at most
 OTHER = 0.7  # of its weight, what others have that mean the same: who has both has said it once more
+MISTYPED = 0.75  # of its weight, what a word has that was likely meant by one that stands nowhere;
+MISTYPED_WORDS = 2  # of which there are, in a question, at most
 PAIR = 0.5  # of the weight of two words, where they follow each other
 PAIR_GAP = 3  # places between them at most: stop words stand there
 REACH = 200  # documents that the words which choose candidates may stand in, all together; the others only score;
@@ -59,6 +62,7 @@ class Vocabulary:
         self._stems: dict[str, tuple[str, ...]] = {}
         self._counts = Recent[tuple[str, ...], str, tuple[int, float]](REMEMBERED, COUNTS)
         self._absent = Recent[tuple[str, ...], str, tuple[int, float]](REMEMBERED_ABSENT, COUNTS // 10)
+        self._meant = Recent[tuple[str, ...], str, tuple[str, int] | None](REMEMBERED, COUNTS // 10)
 
     async def weigh(
         self,
@@ -80,13 +84,19 @@ class Vocabulary:
         plain, others = said.plain.split(), list(itertools.chain.from_iterable(said.alike.values()))
         identifiers = list(dict.fromkeys(said.identifiers))
         known, counts = await self._known(reader, namespaces, plain, identifiers, others)
-        stems = [known[word] for word in plain]
+        meant = await self._likely(reader, namespaces, _nowhere(said, known, counts))
+        counts = counts.new_child({lexeme: (having, 0.0) for lexeme, having in meant.values()})
+        stems = [known[word] if word not in meant else (meant[word][0],) for word in plain]
         lexemes = dict.fromkeys(lexeme for stem in stems for lexeme in stem)
         # An identifier that stands nowhere says nothing, since its parts are asked for as well.
         lexemes |= dict.fromkeys(whole for whole in identifiers if counts[whole][0])
-        aside = _parts_of_numbers(plain).union(*(known[word] for word in said.asking))
-        every = {one: _term(one, counts[one][0], documents, aside=one in aside) for one in lexemes}
+        written = {lexeme for word in plain if word not in meant for lexeme in known[word]}
+        shares = {lexeme: MISTYPED for lexeme, _ in meant.values() if lexeme not in written}
+        shares |= dict.fromkeys(_parts_of_numbers(plain).union(*(known[word] for word in said.asking)), ASIDE)
+        every = {one: _term(one, counts[one][0], documents, shares.get(one, 1.0)) for one in lexemes}
         every, beside = _alike(said.alike, known, counts, every, documents)
+        # A document may have come that has what is mistyped here.
+        beside |= {one: _term(one, 0, documents) for word in meant for one in known[word]}
         terms = sorted(every.values(), key=_rarest)[:TERMS]
         exact = {lexeme for code in codes for lexeme in (code, *known.get(code, ()))}
         most = max(RARE, RARE_SHARE * documents)
@@ -113,7 +123,7 @@ class Vocabulary:
         plain: Sequence[str],
         identifiers: Sequence[str],
         others: Sequence[str],
-    ) -> tuple[Stems, Counts]:
+    ) -> tuple[Stems, ChainMap[str, tuple[int, float]]]:
         """The lexemes of each word, and in how many documents each lexeme of the question stands; more as well.
 
         `others` are what means the same as some of its words. They may be known from longer ago, so that one that
@@ -135,6 +145,20 @@ class Vocabulary:
             stems, counts = stems.new_child(dict(found.stems)), counts.new_child(fresh)
         return stems, counts
 
+    async def _likely(
+        self, reader: Reader, namespaces: tuple[str, ...], words: Sequence[str]
+    ) -> Mapping[str, tuple[str, int]]:
+        """What was likely meant by some of `words`, which stand nowhere: a lexeme, and how many documents have it."""
+        now = time.monotonic()
+        held = self._meant.of(namespaces, now)
+        if new := [word for word in words if word not in held]:
+            edits = {word: dict.fromkeys(near(word)) for word in new}
+            found = await reader.terms(namespaces, list(dict.fromkeys(itertools.chain(*edits.values()))), ())
+            fresh = {word: _only(found, edits[word]) for word in new}
+            self._meant.keep(namespaces, fresh, now)
+            held = held.new_child(fresh)
+        return {word: one for word in words if (one := held[word])}
+
     def _keep(
         self, namespaces: tuple[str, ...], stems: Stems, counts: Counts, lasting: Container[str], now: float
     ) -> None:
@@ -153,6 +177,22 @@ class Vocabulary:
             kept.keep(namespaces, found, now)
 
 
+def _nowhere(said: Analysis, known: Stems, counts: Counts) -> list[str]:
+    """The words of a question that are likely mistyped, since they stand nowhere."""
+    words = set(said.plain.split()).difference(said.alike)
+    nowhere = (word for word in said.doubtful if word in words and not any(counts[one][0] for one in known[word]))
+    return list(itertools.islice(itertools.filterfalse(common, nowhere), MISTYPED_WORDS))
+
+
+def _only(found: Counted, words: Iterable[str]) -> tuple[str, int] | None:
+    """The one lexeme of `words` that stands somewhere. None of several: nobody knows which was meant; and none where a
+    word that says nothing may have been.
+    """
+    stems = [found.stems[word] for word in words]
+    having = {one: found.documents[one] for stem in stems for one in stem if found.documents[one]}
+    return next(iter(having.items())) if len(having) == 1 and all(stems) else None
+
+
 def _holds(counts: Counts, lexemes: tuple[str, ...] | None, now: float) -> bool:
     """Whether it is known in how many documents each of `lexemes` stands; None: not even what they are."""
     return lexemes is not None and all(lexeme in counts and counts[lexeme][1] > now for lexeme in lexemes)
@@ -162,9 +202,8 @@ def _lasts(documents: int) -> float:
     return REMEMBERED if documents else REMEMBERED_ABSENT
 
 
-def _term(lexeme: str, documents: int, corpus: int, *, aside: bool) -> Term:
-    weight = _rarity(documents, corpus) * (1.0 if documents else ABSENT)
-    return Term(lexeme, documents, weight * (ASIDE if aside else 1.0))
+def _term(lexeme: str, documents: int, corpus: int, share: float = 1.0) -> Term:
+    return Term(lexeme, documents, share * _rarity(documents, corpus) * (1.0 if documents else ABSENT))
 
 
 def _rarity(documents: int, corpus: int) -> float:

@@ -316,6 +316,26 @@ async def test_what_is_written_short_finds_what_is_written_in_full(
     assert await retrieval.search(asked, mode=pb.SEARCH_MODE_KEYWORD) == ["ADR-001"]
 
 
+@pytest.mark.parametrize(
+    "query", ["deadlok in the payment worker", "kuberntes", "postgress", "authenticaton", "Kuberentes?"]
+)
+async def test_a_typo_of_a_rare_word_finds_what_has_it(retrieval: Retrieval, query: str) -> None:
+    others = [
+        items.failure(id=f"FAIL-{n:03d}", title="A payment worker stopped", root_cause="The payment worker was full.")
+        for n in range(2, 9)
+    ]
+    text = "Deadlocks in Postgres, where authentication on Kubernetes holds a lock."
+    await retrieval.put(items.failure(id="FAIL-001", title="A worker waited", root_cause=text), *others)
+    assert (await retrieval.search(query, mode=pb.SEARCH_MODE_KEYWORD))[0] == "FAIL-001"
+
+
+@pytest.mark.parametrize("query", ["PAYREFUSDE", "EACCESS", "ADR-777", "pagse_zz", "pagse.zz", "Payrefusde7"])
+async def test_a_code_that_nothing_has_is_taken_for_no_other(retrieval: Retrieval, query: str) -> None:
+    text = "EACCES and PAYREFUSED, in pages_qq."
+    await retrieval.put(items.failure(id="FAIL-001", title="Refusals", root_cause=text))
+    assert await retrieval.search(query, mode=pb.SEARCH_MODE_KEYWORD) == []
+
+
 async def test_what_japanese_has_between_its_words_finds_nothing(retrieval: Retrieval) -> None:
     await retrieval.put(items.adr(id="ADR-001", title="会議", decision="会議の時間はどうですか。朝です。"))
     assert await retrieval.search("天気はどうですか", mode=pb.SEARCH_MODE_KEYWORD) == []

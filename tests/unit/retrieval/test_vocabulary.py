@@ -2,14 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
+from unittest.mock import ANY
 
 import pytest
 
 from context_retrieval import vocabulary
 from context_retrieval.analysis import analyse
 from context_retrieval.model import Counted, Weights
+from context_retrieval.spelling import doubtful
 from context_retrieval.store import Reader
 from context_retrieval.vocabulary import Vocabulary
 
@@ -29,6 +32,7 @@ DOCUMENTS = {
     "kubernetes": 50,
     "authentication": 20,
 }
+STOP = ("the", "before")
 
 
 class Counting:
@@ -39,13 +43,16 @@ class Counting:
 
     async def terms(self, namespaces: Sequence[str], words: Sequence[str], wholes: Sequence[str]) -> Counted:
         self.asked.append((list(words), list(wholes)))
-        stems = {word: () if word == "the" else ("postgr" if word == "postgres" else word,) for word in words}
+        stems = {
+            word: () if word in ("the", "before") else ("postgr" if word == "postgres" else word,) for word in words
+        }
         known = {lexeme for stem in stems.values() for lexeme in stem} | set(wholes)
         return Counted(stems, {lexeme: DOCUMENTS.get(lexeme, 0) for lexeme in known})
 
 
 async def weigh(index: Counting, words: Vocabulary, query: str, codes: Sequence[str] = ()) -> Weights:
-    return await words.weigh(cast("Reader", index), ("web",), 1000, analyse(query), codes)
+    said = replace(analyse(query), doubtful=doubtful(query))
+    return await words.weigh(cast("Reader", index), ("web",), 1000, said, codes)
 
 
 def number(term: str) -> int:
@@ -121,12 +128,59 @@ async def test_a_word_that_stands_nowhere_is_looked_for_all_the_same_and_soon_as
     now = 100.0
     monkeypatch.setattr(vocabulary, "time", SimpleNamespace(monotonic=lambda: now))
     index, words = Counting(), Vocabulary()
-    weights = await weigh(index, words, "postgres quokka")
+    weights = await weigh(index, words, "postgres QUOKKA")
     assert all("'quokka'" in chosen for chosen in weights.chosen)
     assert set(weights.lexemes) == {"postgr"}
     now += vocabulary.REMEMBERED_ABSENT + 0.1
-    await weigh(index, words, "postgres quokka")
+    await weigh(index, words, "postgres QUOKKA")
     assert index.asked[1:] == [(["quokka"], [])]
+
+
+async def test_a_word_that_stands_nowhere_is_taken_for_the_one_that_is_near_to_it_and_weighs_less() -> None:
+    meant, typed = [await weigh(Counting(), Vocabulary(), f"pool {word}") for word in ("timeout", "timeuot")]
+    assert typed.impacts[number("timeout")] == pytest.approx(vocabulary.MISTYPED * meant.impacts[number("timeout")])
+    assert typed.impacts[number("pool timeout")] < meant.impacts[number("pool timeout")]
+    assert set(typed.lexemes) == {"pool", "timeout"}
+    assert typed.attainable == pytest.approx(sum(typed.impacts[number(one)] for one in ("pool", "timeout")))
+    # A document may have come that has what was written.
+    assert typed.chosen[0] == "'timeuot' | 'timeout' | 'pool'"
+
+
+async def test_what_is_written_as_it_stands_weighs_as_much_beside_its_mistake() -> None:
+    plain, both = [await weigh(Counting(), Vocabulary(), f"timeout {word}") for word in ("pool", "timeuot")]
+    assert both.impacts[number("timeout")] == plain.impacts[number("timeout")]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["timexxt", "timeouts7", "TIMEUOT", "the/timeuot", "authenticati"],
+    ids=["two edits", "digits", "a code", "a part", "two edits in a long one"],
+)
+async def test_what_is_far_from_every_word_or_names_something_stays_unknown(typed: str) -> None:
+    assert "timeout" not in (await weigh(Counting(), Vocabulary(), typed)).lexemes
+    assert "authentication" not in (await weigh(Counting(), Vocabulary(), typed)).lexemes
+
+
+async def test_nobody_knows_which_of_two_was_meant_nor_whether_a_stop_word_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(DOCUMENTS, "timeoxt", 3)
+    assert (await weigh(Counting(), Vocabulary(), "timeoht")).lexemes == {}
+    monkeypatch.setitem(DOCUMENTS, "befroze", 3)
+    assert (await weigh(Counting(), Vocabulary(), "befrze")).lexemes == {"befroze": ANY}
+    assert (await weigh(Counting(), Vocabulary(), "befroe")).lexemes == {}
+
+
+async def test_what_was_meant_is_looked_for_once_in_a_while_and_for_few_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(vocabulary, "time", SimpleNamespace(monotonic=lambda: now))
+    index, words = Counting(), Vocabulary()
+    for _ in range(3):
+        weights = await weigh(index, words, "postgres timeuot kuberntes")
+        assert set(weights.lexemes) == {"postgr", "timeout", "kubernetes"}
+        now += vocabulary.REMEMBERED_ABSENT / 2
+    assert [len(asked) > 100 for asked, _ in index.asked] == [False, True, False]
+    crowd = Counting()
+    await weigh(crowd, Vocabulary(), " ".join(f"xxq{'v' * many}" for many in range(5, 15)))
+    assert len(crowd.asked[1][0]) < 100 * 11 * vocabulary.MISTYPED_WORDS
 
 
 async def test_common_words_choose_no_candidates_where_rare_ones_do() -> None:
