@@ -82,6 +82,7 @@ VARIANTS: Mapping[str, Variant] = {
     "no exact codes": Variant(switches=(Switch(search, "CODES", 0),)),
     "no ids": Variant(switches=(Switch(search, "ids_in", lambda _: ()),)),
     "typos as they stand": Variant(switches=(Switch(search, "doubtful", lambda _: ()),)),
+    "aspects as words": Variant(switches=(Switch(search, "aspects_of", lambda *_: None),)),
     "nothing above a passage": Variant(cut="bare"),
     "one passage each": Variant(cut="whole"),
     "no nudge": Variant((replace(Scale(), nudge=0.0),)),

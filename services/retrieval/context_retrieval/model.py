@@ -144,6 +144,7 @@ class Filter:
     types: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()  # any of them, in whatever case
     statuses: tuple[str, ...] = ()
+    severities: tuple[str, ...] = ()
     from_date: date | None = None
     to_date: date | None = None
     history: bool = False  # also what is no longer in force
@@ -151,7 +152,7 @@ class Filter:
     @property
     def narrow(self) -> bool:
         """Whether it may leave only few of what is in force."""
-        return bool(self.types or self.tags or self.statuses or self.from_date or self.to_date)
+        return bool(self.types or self.tags or self.statuses or self.severities or self.from_date or self.to_date)
 
 
 @dataclass(frozen=True, slots=True)

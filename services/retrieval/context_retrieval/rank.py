@@ -265,8 +265,8 @@ def trust(candidate: Candidate) -> float:
 
 
 def in_order(scored: Iterable[Scored]) -> list[Scored]:
-    """Best first; what the question names by its id before all; ties by id."""
-    return sorted(scored, key=lambda s: (not s.candidate.named, -s.score, s.key))
+    """Best first; what the question names by its id before all; of what is as good the newest first, then by id."""
+    return sorted(scored, key=lambda s: (not s.candidate.named, -s.score, -s.candidate.item_date.toordinal(), s.key))
 
 
 def clamp(value: float) -> float:

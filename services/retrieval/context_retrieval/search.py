@@ -12,6 +12,7 @@ import structlog
 from context_common.errors import AppError
 from context_retrieval import metrics
 from context_retrieval.analysis import analyse, codes_in, ids_in, only_ids, subject
+from context_retrieval.aspects import Aspects, aspects_of
 from context_retrieval.crowd import Bar, bar, thinned
 from context_retrieval.embedder import Embedded, Embedder, unavailable
 from context_retrieval.model import Candidate, Filter, Key, Page, Question, Weights
@@ -33,6 +34,7 @@ MOST_SHARE = 0.5  # of them, at most, to what nobody vouches for while there are
 NEARLY = 5  # hits below the bar that a bundle mentions
 REPLACED = 2  # more than a list holds: two of them may be superseded by the same
 CODES = 16
+MISFIT = 0.7  # of its score, what has not the type, status, severity or date that the question names
 
 log = structlog.get_logger()
 
@@ -65,6 +67,7 @@ class Request:
     bundle: bool = True  # neighbours of the hits as well, and nothing far behind the best
     named: bool = False  # an item whose id is asked for, whatever its status
     limit: int = MOST
+    ids: tuple[str, ...] = ()  # lower case: those that a list has, whatever else the question says
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +112,35 @@ class Searcher:
         self._passing = Remembered[Filter, Passing](lambda passing: _kept(passing.documents, PASSING_KEPT))
 
     async def find(self, request: Request, timings: Timings) -> Found:
-        """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time."""
+        """What bears on the question; by words alone (`degraded`) where its vector is not to be had in time.
+
+        A question that is nothing but `open incidents of last month` is answered by the newest that are, if any are.
+        """
+        aspects = aspects_of(request.query, today()) if request.mode is Mode.HYBRID else None
+        if aspects and aspects.alone:
+            request = await self._listed(request, aspects)
+        return await self._find(request, aspects, timings)
+
+    async def _listed(self, request: Request, aspects: Aspects) -> Request:
+        """`request` for the newest of what it asks for; as it is where there is nothing of it.
+
+        Programs may have written all of the newest: what somebody vouches for is among them nevertheless.
+        """
+        within = aspects.within(request.filter)
+        reader = self._readers.of(within.namespaces)
+        newest = await reader.browse(within, request.limit)
+        if any(not one.vouched for one in newest):
+            newest += await reader.browse(within, request.limit, vouched=True)
+        ids = dict.fromkeys(one.key.item_id.lower() for one in newest)
+        return replace(request, filter=within, ids=tuple(ids)) if ids else request
+
+    async def _find(self, request: Request, aspects: Aspects | None, timings: Timings) -> Found:
         wanted, about = request.filter, subject(request.query)
         analysis = replace(analyse(about), doubtful=doubtful(about))
         if about != request.query:
             analysis = replace(analysis, identifiers=analyse(request.query).identifiers)
         by_id = only_ids(request.query)
-        if by_id:  # whose words are those of all ids
+        if by_id or request.ids:  # whose words are those of all ids, or of all lists
             analysis = replace(analysis, plain="")
         if not analysis.plain:  # nor does it mean anything to the model, to which all such texts are alike
             request = replace(request, mode=Mode.KEYWORD)
@@ -135,7 +160,7 @@ class Searcher:
         finally:
             embedding.cancel()
         mode = request.mode if embedded or request.mode is Mode.KEYWORD else Mode.KEYWORD
-        question = Question(analysis.plain, weights, ids_in(request.query))
+        question = Question(analysis.plain, weights, request.ids or ids_in(request.query))
         if embedded:
             question = replace(question, vector=embedded.vector, model_id=embedded.model_id)
         with timings.stage("sql"):
@@ -150,7 +175,7 @@ class Searcher:
         with timings.stage("ranking"):
             floor = self._floor(request, mode, passing)
             ranker = Ranker(self._scale, mode, today(), floor.unvouched).beside(candidates)
-            ranked, turned_down = ranker.rank(candidates), list[Scored]()
+            ranked, turned_down = _fitting(ranker.rank(candidates), aspects), list[Scored]()
             if plan.current and plan.bundle:
                 turned_down = [one for one in ranked if one.candidate.turned_down]
                 ranked = [one for one in ranked if not one.candidate.turned_down]
@@ -264,6 +289,13 @@ def _worth_knowing(turned_down: Sequence[Scored], ranked: Sequence[Scored], floo
     """What would be an answer if it had not been turned down."""
     least = tail * max((one.score for one in (*turned_down, *ranked)), default=0.0)
     return [one for one in turned_down if one.score >= least and one.relevance >= floor.of(one)]
+
+
+def _fitting(ranked: Sequence[Scored], aspects: Aspects | None) -> list[Scored]:
+    """`ranked` with what the question prefers before what is as good."""
+    if not aspects:
+        return list(ranked)
+    return in_order(one if aspects.fit(one.candidate) else replace(one, score=MISFIT * one.score) for one in ranked)
 
 
 def _arrived(hit: Scored, least: Bar, leads: Collection[Key]) -> bool:

@@ -336,6 +336,80 @@ async def test_a_code_that_nothing_has_is_taken_for_no_other(retrieval: Retrieva
     assert await retrieval.search(query, mode=pb.SEARCH_MODE_KEYWORD) == []
 
 
+async def incidents(retrieval: Retrieval) -> None:
+    rows = [("critical", "investigating"), ("critical", "resolved"), ("low", "recurring"), ("low", "resolved")]
+    await retrieval.put(
+        *(
+            items.failure(
+                id=f"FAIL-{n:03d}",
+                title=f"Mail stopped, {n}",
+                severity=severity,
+                status=status,
+                incident_date=f"2024-0{n}-01",
+            )
+            for n, (severity, status) in enumerate(rows, 1)
+        ),
+        items.adr(id="ADR-001", title="Open failures", decision="Open failures are critical incidents in March 2024."),
+        items.adr(id="ADR-002", title="Mail", decision="Mail goes through a relay.", created_date="2024-03-09"),
+        items.adr(id="ADR-003", title="Mail", decision="No relay.", created_date="2024-03-08", status="rejected"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("open failures", ["FAIL-003", "FAIL-001"]),
+        ("critical incidents", ["FAIL-002", "FAIL-001"]),
+        ("open critical incidents", ["FAIL-001"]),
+        ("what happened in March 2024?", ["ADR-002", "FAIL-003"]),
+        ("which incidents were there since 2024-02-01?", ["FAIL-004", "FAIL-003", "FAIL-002"]),
+    ],
+)
+async def test_a_question_for_a_list_is_answered_with_all_of_it_the_newest_first(
+    retrieval: Retrieval, query: str, found: list[str]
+) -> None:
+    await incidents(retrieval)
+    assert await retrieval.search(query) == found
+    bundle, _ = await retrieval.query(query)
+    assert set(ids(bundle)) == set(found)
+    assert await retrieval.search(query, top_k=1) == found[:1]
+    # Whoever asks for words alone gets what has them.
+    assert "ADR-001" in await retrieval.search("open failures", mode=pb.SEARCH_MODE_KEYWORD)
+
+
+async def test_where_a_list_is_empty_or_a_filter_leaves_nothing_of_it_words_and_meaning_answer(
+    retrieval: Retrieval,
+) -> None:
+    await incidents(retrieval)
+    assert (await retrieval.search("critical incidents in March 2023"))[0] == "ADR-001"
+    assert await retrieval.search("open failures", types=[types_pb2.ITEM_TYPE_ADR]) == ["ADR-001"]
+
+
+async def test_what_programs_write_leaves_a_list_room_for_what_people_wrote(retrieval: Retrieval) -> None:
+    theirs = [
+        items.failure(
+            id=f"FAIL-{n}", status="investigating", incident_date="2024-11-01", provenance=types_pb2.PROVENANCE_EVENT
+        )
+        for n in range(100, 160)
+    ]
+    await incidents(retrieval)
+    await retrieval.put(*theirs)
+    for found in (await retrieval.search("open failures", top_k=6), ids((await retrieval.query("open failures"))[0])):
+        assert {"FAIL-001", "FAIL-003"} < set(found)
+
+
+async def test_beside_a_subject_a_severity_a_status_or_a_date_is_a_preference(retrieval: Retrieval) -> None:
+    await incidents(retrieval)
+    for query, first in (
+        ("resolved low severity incidents with stopped mail", "FAIL-004"),
+        ("resolved critical incidents with stopped mail", "FAIL-002"),
+        ("what happened to mail that stopped in February 2024?", "FAIL-002"),
+    ):
+        found = await retrieval.search(query)
+        assert found[0] == first
+        assert {"FAIL-001", "FAIL-002", "FAIL-003", "FAIL-004"} <= set(found)
+
+
 async def test_what_japanese_has_between_its_words_finds_nothing(retrieval: Retrieval) -> None:
     await retrieval.put(items.adr(id="ADR-001", title="会議", decision="会議の時間はどうですか。朝です。"))
     assert await retrieval.search("天気はどうですか", mode=pb.SEARCH_MODE_KEYWORD) == []

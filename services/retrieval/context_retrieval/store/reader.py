@@ -116,13 +116,18 @@ class Reader:
         rows = await self._target.fetch(statement.search(plan, Shape.of(wanted)), values, "search", settings)
         return [_candidate(row) for row in rows if row["found"]], _expansion(rows)
 
-    async def browse(self, wanted: Filter, limit: int, after: Place | None) -> list[Glimpse]:
-        """The newest documents, of those that stand after a place where one is given, with the beginning of each."""
+    async def browse(
+        self, wanted: Filter, limit: int, after: Place | None = None, *, vouched: bool = False
+    ) -> list[Glimpse]:
+        """The newest documents, of those that stand after a place where one is given, with the beginning of each; only
+        what somebody vouches for where that is asked for.
+        """
         values = {**_filter_values(wanted), "limit": limit}
         if after:
             values |= {"date": after.item_date, "at": after.updated_at}
             values |= {"id": after.key.item_id, "space": after.key.namespace}
-        rows = await self._target.fetch(statement.browse(Shape.of(wanted), goes_on=after is not None), values, "browse")
+        asked = statement.browse(Shape.of(wanted), goes_on=after is not None, vouched=vouched)
+        rows = await self._target.fetch(asked, values, "browse")
         return [
             Glimpse(
                 _key(row),
@@ -203,6 +208,7 @@ def _filter_values(wanted: Filter) -> dict[str, Any]:
         "tags": list(wanted.tags),
         "within": [f"{namespace}/{tag}" for namespace in wanted.namespaces for tag in wanted.tags],
         "statuses": list(wanted.statuses),
+        "severities": list(wanted.severities),
         "from_date": wanted.from_date,
         "to_date": wanted.to_date,
     }

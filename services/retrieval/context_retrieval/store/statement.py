@@ -62,6 +62,7 @@ class Shape:
     types: bool
     tags: bool
     statuses: bool
+    severities: bool
     since: bool
     until: bool
     history: bool
@@ -75,6 +76,7 @@ class Shape:
             types=bool(wanted.types),
             tags=bool(wanted.tags),
             statuses=bool(wanted.statuses),
+            severities=bool(wanted.severities),
             since=wanted.from_date is not None,
             until=wanted.to_date is not None,
             history=wanted.history,
@@ -104,6 +106,8 @@ class Shape:
             others = ["superseded"] * superseded + list(TURNED_DOWN) * turned_down
             listed = "".join(f" OR d.status = '{status}'" for status in others)
             conditions.append(f"(d.in_force{listed})" if others else "d.in_force")
+        if self.severities:
+            conditions.append("d.severity = ANY(%(severities)s)")
         if self.types:
             conditions.append("d.type = ANY(%(types)s)")
         if self.tags:
@@ -148,9 +152,10 @@ def search(plan: Plan, shape: Shape) -> Numbered:
 
 
 @lru_cache(maxsize=256)
-def browse(shape: Shape, *, goes_on: bool) -> Numbered:
-    """A list of the newest; from some place on where it `goes_on`."""
-    passes = shape.passes(superseded=False) + (f" AND {sql.AFTER}" if goes_on else "")
+def browse(shape: Shape, *, goes_on: bool, vouched: bool) -> Numbered:
+    """A list of the newest, or of the newest that are `vouched` for; from some place on where it `goes_on`."""
+    passes = shape.passes(superseded=False)
+    passes += (" AND d.vouched" if vouched else "") + (f" AND {sql.AFTER}" if goes_on else "")
     return Numbered.of(sql.BROWSE.format(documents=shape.documents, passes=passes))
 
 
