@@ -108,12 +108,13 @@ TIME = re.compile(r"[0-9]+T[0-9]+Z?|(?:[0-9]+(?:[dhms]|ms))+", re.IGNORECASE)
 class Analysis:
     """Words, separated by blanks, and identifiers, each as often as it stands in the text.
 
-    Of a question's words those are `doubtful` that may be mistyped.
+    Of a question's words those are `doubtful` that may be mistyped, and those in `capitals` may be codes.
     """
 
     plain: str
     identifiers: tuple[str, ...]
     doubtful: tuple[str, ...] = ()
+    capitals: tuple[str, ...] = ()
 
     @property
     def asking(self) -> frozenset[str]:

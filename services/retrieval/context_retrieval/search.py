@@ -19,7 +19,7 @@ from context_retrieval.model import Candidate, Filter, Key, Page, Question, Weig
 from context_retrieval.passages import windows
 from context_retrieval.rank import Mode, Ranker, Scale, Scored, in_order
 from context_retrieval.remembered import Remembered
-from context_retrieval.spelling import doubtful
+from context_retrieval.spelling import capitals, doubtful
 from context_retrieval.store import Passing, Reader, Readers, Size, look, sought, way
 from context_retrieval.store.statement import Plan, Way
 from context_retrieval.vocabulary import Vocabulary
@@ -118,7 +118,8 @@ class Searcher:
         """
         aspects = aspects_of(request.query, today()) if request.mode is Mode.HYBRID else None
         if aspects and aspects.alone:
-            request = await self._listed(request, aspects)
+            with timings.stage("sql"):
+                request = await self._listed(request, aspects)
         return await self._find(request, aspects, timings)
 
     async def _listed(self, request: Request, aspects: Aspects) -> Request:
@@ -136,7 +137,7 @@ class Searcher:
 
     async def _find(self, request: Request, aspects: Aspects | None, timings: Timings) -> Found:
         wanted, about = request.filter, subject(request.query)
-        analysis = replace(analyse(about), doubtful=doubtful(about))
+        analysis = replace(analyse(about), doubtful=doubtful(about), capitals=capitals(about)[:CODES])
         if about != request.query:
             analysis = replace(analysis, identifiers=analyse(request.query).identifiers)
         by_id = only_ids(request.query)

@@ -10,11 +10,18 @@ LEAST, LONGEST = 5, 24  # letters of a word that is looked at: of a shorter one 
 # No part of an identifier, and written small: what stands in capitals may be a code that nothing here has.
 ORDINARY = re.compile(rf"(?<![\w./:@\\-])[A-Za-z][a-z]{{{LEAST - 1},{LONGEST - 1}}}(?![\w/:@\\-]|\.\w)")
 
+SHOUTED = re.compile(rf"(?<![\w./:@\\-])[A-Z]{{6,{LONGEST}}}(?![\w/:@\\-]|\.\w)")
+
 
 def doubtful(text: str) -> tuple[str, ...]:
     """The words of `text`, small, that could be mistyped, the longest first."""
     found = dict.fromkeys(match[0].lower() for match in ORDINARY.finditer(text))
     return tuple(sorted(found, key=len, reverse=True))
+
+
+def capitals(text: str) -> tuple[str, ...]:
+    """The words of `text` in capitals that may be codes of somebody's own; or shouted."""
+    return tuple(dict.fromkeys(match[0] for match in SHOUTED.finditer(text)))
 
 
 def common(word: str) -> bool:

@@ -62,6 +62,7 @@ class Vocabulary:
         self._stems: dict[str, tuple[str, ...]] = {}
         self._counts = Recent[tuple[str, ...], str, tuple[int, float]](REMEMBERED, COUNTS)
         self._absent = Recent[tuple[str, ...], str, tuple[int, float]](REMEMBERED_ABSENT, COUNTS // 10)
+        self._written = Recent[tuple[str, ...], str, bool](REMEMBERED, COUNTS // 10)
         self._meant = Recent[tuple[str, ...], str, tuple[str, int] | None](REMEMBERED, COUNTS // 10)
 
     async def weigh(
@@ -98,6 +99,7 @@ class Vocabulary:
         # A document may have come that has what is mistyped here.
         beside |= {one: _term(one, 0, documents) for word in meant for one in known[word]}
         terms = sorted(every.values(), key=_rarest)[:TERMS]
+        codes = [*codes, *await self._own_codes(reader, namespaces, _rare_in_capitals(said, known, counts))]
         exact = {lexeme for code in codes for lexeme in (code, *known.get(code, ()))}
         most = max(RARE, RARE_SHARE * documents)
         both = sorted([*terms, *beside.values()], key=_rarest)
@@ -159,6 +161,17 @@ class Vocabulary:
             held = held.new_child(fresh)
         return {word: one for word in words if (one := held[word])}
 
+    async def _own_codes(self, reader: Reader, namespaces: tuple[str, ...], words: Mapping[str, str]) -> list[str]:
+        """Those of `words`, small, that nobody writes but in capitals; each comes with its lexeme."""
+        now = time.monotonic()
+        held = self._written.of(namespaces, now)
+        if new := {word: _quoted(lexeme) for word, lexeme in words.items() if word not in held}:
+            found = await reader.in_capitals(namespaces, new)
+            fresh = {word: word in found for word in new}
+            self._written.keep(namespaces, fresh, now)
+            held = held.new_child(fresh)
+        return [word.lower() for word in words if held[word]]
+
     def _keep(
         self, namespaces: tuple[str, ...], stems: Stems, counts: Counts, lasting: Container[str], now: float
     ) -> None:
@@ -182,6 +195,17 @@ def _nowhere(said: Analysis, known: Stems, counts: Counts) -> list[str]:
     words = set(said.plain.split()).difference(said.alike)
     nowhere = (word for word in said.doubtful if word in words and not any(counts[one][0] for one in known[word]))
     return list(itertools.islice(itertools.filterfalse(common, nowhere), MISTYPED_WORDS))
+
+
+def _rare_in_capitals(said: Analysis, known: Stems, counts: Counts) -> dict[str, str]:
+    """The words in capitals that stand in few documents, each with its lexeme."""
+    words = set(said.plain.split())
+    found = {}
+    for word in said.capitals:
+        stem = known[word.lower()] if word.lower() in words else ()
+        if len(stem) == 1 and 0 < counts[stem[0]][0] <= RARE and not common(word.lower()):
+            found[word] = stem[0]
+    return found
 
 
 def _only(found: Counted, words: Iterable[str]) -> tuple[str, int] | None:

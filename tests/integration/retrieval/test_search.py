@@ -238,7 +238,7 @@ async def test_a_custom_id_is_found_too(retrieval: Retrieval) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["ECONNREFUSED", "SQLSTATE 42P01", "ORA-00942", "pg_stat_activity", "OutOfMemoryError"]
+    "code", ["ECONNREFUSED", "SQLSTATE 42P01", "ORA-00942", "pg_stat_activity", "OutOfMemoryError", "PAYREFUSED"]
 )
 async def test_an_exact_code_finds_its_item_first(retrieval: Retrieval, code: str) -> None:
     noise = [
@@ -277,6 +277,21 @@ async def test_neither_times_nor_shouted_words_nor_parts_of_numbers_decide(
         *others,
     )
     assert (await retrieval.search(query, mode=mode))[0] == "ADR-001"
+
+
+@pytest.mark.parametrize(("written", "is_code"), [("UNMISTAKABLY", True), ("unmistakably", False)])
+async def test_what_somebody_writes_small_is_no_code_in_capitals_either(
+    retrieval: Retrieval, written: str, is_code: bool
+) -> None:
+    others = [items.adr(id=f"ADR-{n:03d}", title="Colours", decision="Doors are painted green.") for n in range(3, 30)]
+    await retrieval.put(
+        items.adr(id="ADR-001", title="The queue", decision="The queue that we use for messages is NATS."),
+        items.failure(id="FAIL-001", title="An alarm", root_cause="It said UNMISTAKABLY that it was late."),
+        items.failure(id="FAIL-002", title="A door", root_cause=f"It was {written} of wood, and open."),
+        *others,
+    )
+    found = await retrieval.search("which queue do we use for messages UNMISTAKABLY")
+    assert (found[0] == "ADR-001") is not is_code
 
 
 async def test_an_id_that_does_not_exist_finds_nothing_that_is_only_about_ids(retrieval: Retrieval) -> None:

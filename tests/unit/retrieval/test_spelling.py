@@ -2,7 +2,7 @@
 
 import pytest
 
-from context_retrieval.spelling import common, doubtful, near
+from context_retrieval.spelling import capitals, common, doubtful, near
 
 
 def test_ordinary_words_may_be_mistyped_the_longest_first() -> None:
@@ -28,6 +28,13 @@ def test_ordinary_words_may_be_mistyped_the_longest_first() -> None:
 )
 def test_codes_and_parts_of_identifiers_are_what_they_are(text: str) -> None:
     assert doubtful(text) == ()
+
+
+def test_words_in_capitals_may_be_codes() -> None:
+    assert capitals("PAYREFUSED, or STOCKLOCKED. PAY NATS ABC_DEFGHI X-REFUSED Refused") == (
+        "PAYREFUSED",
+        "STOCKLOCKED",
+    )
 
 
 def test_the_end_of_a_sentence_is_no_part_of_a_word() -> None:

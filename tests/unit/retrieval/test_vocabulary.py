@@ -1,7 +1,7 @@
 """What a question's words weigh, and when it is asked again how rare they are."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import cast
@@ -12,7 +12,7 @@ import pytest
 from context_retrieval import vocabulary
 from context_retrieval.analysis import analyse
 from context_retrieval.model import Counted, Weights
-from context_retrieval.spelling import doubtful
+from context_retrieval.spelling import capitals, doubtful
 from context_retrieval.store import Reader
 from context_retrieval.vocabulary import Vocabulary
 
@@ -31,8 +31,13 @@ DOCUMENTS = {
     "k8s": 2,
     "kubernetes": 50,
     "authentication": 20,
+    "payrefused": 2,
+    "shoutedword": 2,
+    "oftenshouted": 30,
+    "exhausted": 1,
 }
 STOP = ("the", "before")
+CAPITALS = {"PAYREFUSED"}
 
 
 class Counting:
@@ -49,9 +54,13 @@ class Counting:
         known = {lexeme for stem in stems.values() for lexeme in stem} | set(wholes)
         return Counted(stems, {lexeme: DOCUMENTS.get(lexeme, 0) for lexeme in known})
 
+    async def in_capitals(self, namespaces: Sequence[str], words: Mapping[str, str]) -> set[str]:
+        self.asked.append((list(words), list(words.values())))
+        return CAPITALS & words.keys()
+
 
 async def weigh(index: Counting, words: Vocabulary, query: str, codes: Sequence[str] = ()) -> Weights:
-    said = replace(analyse(query), doubtful=doubtful(query))
+    said = replace(analyse(query), doubtful=doubtful(query), capitals=capitals(query))
     return await words.weigh(cast("Reader", index), ("web",), 1000, said, codes)
 
 
@@ -199,6 +208,18 @@ async def test_an_identifier_that_stands_in_few_documents_is_a_code() -> None:
     weights = await weigh(Counting(), Vocabulary(), "adr-7", ["adr-7"])
     assert number("adr-7") in weights.codes
     assert number("adr") not in weights.codes
+
+
+async def test_a_rare_word_that_nobody_writes_but_in_capitals_is_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(vocabulary, "time", SimpleNamespace(monotonic=lambda: now))
+    index, words = Counting(), Vocabulary()
+    query = "PAYREFUSED SHOUTEDWORD OFTENSHOUTED EXHAUSTED NOWHEREATALL"
+    for _ in range(2):
+        assert (await weigh(index, words, query)).codes == (number("payrefused"),)
+        now += vocabulary.REMEMBERED_ABSENT / 2
+    assert index.asked[1:] == [(["PAYREFUSED", "SHOUTEDWORD"], ["'payrefused'", "'shoutedword'"])]
+    assert (await weigh(index, words, "payrefused")).codes == ()
 
 
 async def test_quotes_in_words_stay_in_words() -> None:

@@ -1,7 +1,7 @@
 """Searches the read model: one statement finds, scores, follows edges and fetches what is shown."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +98,12 @@ class Reader:
                 if row["word"]:
                     stems[row["word"]] = (*stems[row["word"]], row["lexeme"])
         return Counted(stems, documents)
+
+    async def in_capitals(self, namespaces: Sequence[str], words: Mapping[str, str]) -> set[str]:
+        """Those of `words`, each with its lexeme as a tsquery, that every document with it has in capitals."""
+        lexemes = [_marked(lexeme, namespaces) for lexeme in words.values()]
+        values = {"namespaces": list(namespaces), "words": list(words), "lexemes": lexemes}
+        return {row["word"] for row in await self._target.fetch(statement.IN_CAPITALS, values, "in_capitals")}
 
     async def search(
         self, question: Question, wanted: Filter, plan: Plan, most: int, far: int = FARTHEST
@@ -219,8 +225,7 @@ def _question_values(question: Question, wanted: Filter, plan: Plan) -> dict[str
     weights = question.weights
     chosen = weights.chosen[not plan.dense]
     if chosen and plan.marked:
-        marks = " | ".join(f"'@{namespace}'" for namespace in wanted.namespaces)
-        chosen = f"({marks}) & ({chosen})"
+        chosen = _marked(chosen, wanted.namespaces)
     return {
         "words": SparseVector(dict(weights.impacts), sql.PLACES),
         "coding": bool(weights.codes),
@@ -234,6 +239,12 @@ def _question_values(question: Question, wanted: Filter, plan: Plan) -> dict[str
         "vector": None if question.vector is None else HalfVector(question.vector),
         "model": question.model_id,
     }
+
+
+def _marked(chosen: str, namespaces: Sequence[str]) -> str:
+    """The tsquery `chosen`, among the words of `namespaces`."""
+    marks = " | ".join(f"'@{namespace}'" for namespace in namespaces)
+    return f"({marks}) & ({chosen})"
 
 
 def _key(row: Row) -> Key:

@@ -26,6 +26,15 @@ FROM (
 # Under the collation of the index again, which else would not be asked.
 FOLDED = 'lower(({})::text COLLATE pg_c_utf8)::text[] COLLATE "default"'
 TAGGED = f"{FOLDED.format('d.tags')} && (SELECT {FOLDED.format('%(tags)s::text[]')})"
+# Which of some words nothing has but in capitals. Asked of rare ones: every passage that may have it is read.
+IN_CAPITALS = """
+SELECT word FROM unnest(%(words)s::text[], %(lexemes)s::text[]) AS asked (word, lexeme)
+WHERE NOT EXISTS (
+    SELECT FROM (SELECT * FROM visible_documents d WHERE d.lexemes @@ lexeme::tsquery OFFSET 0) AS d
+    WHERE d.namespace = ANY(%(namespaces)s) AND position(word IN d.title) = 0 AND NOT EXISTS (
+        SELECT FROM chunks c
+        WHERE c.namespace = d.namespace AND c.item_id = d.item_id AND position(word IN c.text) > 0))"""
+
 BM25 = "coalesce(-(d.impacts <#> %(words)s), 0)"
 # Whether it has one of the exact codes of the question, if that has some.
 CODED = "(%(coding)s AND coalesce(d.impacts <#> %(codes)s < 0, false))"

@@ -120,7 +120,7 @@ class Shape:
 
 
 NEAREST = {Way.WHOLE: sql.WHOLE, Way.PART: sql.PART, Way.INDEX: sql.INDEXED}
-SIZE, TERMS = Numbered.of(sql.SIZE), Numbered.of(sql.TERMS)
+SIZE, TERMS, IN_CAPITALS = Numbered.of(sql.SIZE), Numbered.of(sql.TERMS), Numbered.of(sql.IN_CAPITALS)
 
 
 @lru_cache(maxsize=1024)
