@@ -20,6 +20,7 @@ from tests.support.stack import Stack, run_stack
 SERVICES = ("gateway", "knowledge", "embedding", "retrieval")
 QUESTION = "why did the zeppelin moor at the quayside postgresql://ops:hunter2hunter2@db/x"
 TOKEN = "collector-token-8417"
+ASKER = "00f067aa0ba902b7"  # the span of whoever asks within a trace of their own
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,19 @@ class Watched:
 
     def ask(self, trace: str = "", question: str = QUESTION, **headers: str) -> httpx2.Response:
         """Ask for context, within a trace of ours where one is given."""
-        given = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"} if trace else {}
+        given = {"traceparent": f"00-{trace}-{ASKER}-01"} if trace else {}
         body = {"query": question, "max_tokens": 900}
         return httpx2.post(f"{self.stack.url}/api/context/query", json=body, headers=given | headers, timeout=30)
 
     def trace(self, trace: str, *names: str) -> list[Span]:
-        """The spans of a trace, once those with `names` are there."""
-        self.stack.wait_until(lambda: {span.name for span in self.collector.of(trace)} >= set(names))
+        """The spans of a trace, once those with `names` are there, and whatever any of them stands in."""
+
+        def complete() -> bool:
+            spans = self.collector.of(trace)
+            known = {span.id for span in spans} | {"", ASKER}
+            return {span.name for span in spans} >= set(names) and all(span.parent in known for span in spans)
+
+        self.stack.wait_until(complete)
         return self.collector.of(trace)
 
     def lines(self, service: str, **fields: Any) -> list[dict[str, Any]]:
@@ -80,7 +87,7 @@ def test_one_request_is_one_trace_through_every_process_it_passes(watched: Watch
     retrieval, embedding = "context.v1.RetrievalService/QueryContext", "context.v1.EmbeddingService/Embed"
     spans = watched.trace(trace, "POST /api/context/query", retrieval, embedding, "embed batch", "db search")
     (root,) = [span for span in spans if span.service == "context-gateway" and span.kind == "server"]
-    assert (root.name, root.parent) == ("POST /api/context/query", "00f067aa0ba902b7")
+    assert (root.name, root.parent) == ("POST /api/context/query", ASKER)
     assert root.attributes["http.response.status_code"] == 200
     (batch,) = [span for span in spans if span.name == "embed batch"]
     assert batch.service == "context-embedding"
@@ -95,7 +102,7 @@ def test_one_request_is_one_trace_through_every_process_it_passes(watched: Watch
 
 def test_a_write_is_traced_to_its_statements_and_an_indexers_batch_is_a_trace_of_its_own(watched: Watched) -> None:
     trace = secrets.token_hex(16)
-    headers = {"traceparent": f"00-{trace}-00f067aa0ba902b7-01"}
+    headers = {"traceparent": f"00-{trace}-{ASKER}-01"}
     adr = {"title": "Moor the zeppelin", "decision": "It moors at the quayside."}
     assert httpx2.post(f"{watched.stack.url}/api/adr", json=adr, headers=headers, timeout=30).status_code == 201
     create = "context.v1.KnowledgeService/CreateItem"
