@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import Scope
 
 from context_common.caller import ADMIN, READ, WRITE
+from context_gateway.lanes import ITEMS
 from context_gateway.problems import Refused
 
 RateClass: TypeAlias = Literal["open", "read", "write", "bulk", "admin"]
@@ -21,11 +22,16 @@ REST = "{path:path}"  # the end of a mounted application's template
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """A method and a route template, the scope it takes and the class under which its rate is limited."""
+    """A method and a route template, the scope it takes and the class under which its rate is limited.
+
+    Attributes:
+        lane: Whose places it takes, where they are not those of its class.
+    """
 
     name: str
     scope: str
     rate: RateClass
+    lane: str = ""
 
     @property
     def open(self) -> bool:
@@ -47,15 +53,15 @@ def _topic(name: str) -> str:
     return next((part for part in name.split("/")[2:] if part not in ("admin", "v1")), word)
 
 
-def _rows(scope: str, rate: RateClass, *names: str) -> dict[str, Operation]:
-    return {name: Operation(name, scope, rate) for name in names}
+def _rows(scope: str, rate: RateClass, *names: str, lane: str = "") -> dict[str, Operation]:
+    return {name: Operation(name, scope, rate, lane) for name in names}
 
 
 def _items(kind: str) -> dict[str, Operation]:
     one = f"/api/{kind}/{{id}}"
     create = "/api/context/snapshot" if kind == "snapshot" else f"/api/{kind}"
     return {
-        **_rows(READ, "read", f"GET /api/{kind}", f"GET {one}"),
+        **_rows(READ, "read", f"GET /api/{kind}", f"GET {one}", lane=ITEMS),
         **_rows(WRITE, "write", f"POST {create}", f"PUT {one}", f"PATCH {one}"),
         **_rows(ADMIN, "write", f"DELETE {one}"),
     }
@@ -71,7 +77,8 @@ OPERATIONS: Mapping[str, Operation] = {
     **_items("snapshot"),
     **_rows(WRITE, "bulk", "POST /api/bulk"),
     **_rows(READ, "read", "POST /api/context/query", "POST /api/search", "GET /api/context/recent"),
-    **_rows(READ, "read", "GET /api/context/timeline", "GET /api/context/domain/{tag}", "GET /api/graph/related/{id}"),
+    **_rows(READ, "read", "GET /api/context/timeline", "GET /api/context/domain/{tag}"),
+    **_rows(READ, "read", "GET /api/graph/related/{id}", lane=ITEMS),
     **_rows(READ, "read", "GET /api/context/receipts/{query_id}", "GET /api/skills", "GET /api/skills/{name}"),
     **_rows(WRITE, "write", "POST /api/graph/relationships", "DELETE /api/graph/relationships"),
     **_rows(READ, "read", "POST /v1/embeddings"),

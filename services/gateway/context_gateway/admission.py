@@ -77,7 +77,7 @@ class Admission:
 
     async def _serve(self, who: Identity, scope: Scope, receive: Receive, send: Send) -> None:
         exchange: Exchange = scope["state"]["exchange"]
-        operation, lane = who.operation, self._lanes[who.operation.rate]
+        operation, lane = who.operation, self._lanes[who.operation.lane or who.operation.rate]
         if scope["path"] in STREAMS:
             async with self._streams.place(who.caller.principal), lane.place(operation.name):
                 await self._app(scope, receive, send)

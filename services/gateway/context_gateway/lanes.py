@@ -1,8 +1,9 @@
 """Lets in as many requests at once as are still answered in time; of the rest a few wait shortly, the others are told.
 
-Each class of route has a lane of its own, so that none can crowd out another and health always answers; and no caller
-holds more than half of one, so that others have a place in it whatever one asks for. Those who share a credential take
-turns for its half by the address that they ask from, so that none of them waits for all that another sent before.
+Each class of route has a lane of its own, so that none can crowd out another and health always answers; so have reads
+of items, which another service answers than questions. No caller holds more than half of a lane, so that others have a
+place in it whatever one asks for. Those who share a credential take turns for its half by the address that they ask
+from, so that none of them waits for all that another sent before.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ MEMORY = 60.0  # seconds for which, and up to twice that, the best is remembered
 STREAMS = 16  # bulk calls at once,
 STREAMS_EACH = 8  # and of one caller
 SIDE = 16  # requests at once to health, metrics and administration
+ITEMS = "items"  # the lane of what knowledge answers
 NEVER = float("inf")
 T = TypeVar("T")
 
@@ -248,9 +250,14 @@ class Streams:
 
 
 def lanes(limits: Limits) -> dict[str, Lane]:
-    """The lane of each class of route."""
+    """The lane of each class of route; and of what knowledge answers, apart from what the index does.
+
+    With one for both, reads of items took all the places while knowledge hung, and questions were refused that could
+    have been answered.
+    """
     return {
         "read": Lane("read", limits.concurrency, limits.queue_seconds, limits.latency_target),
+        ITEMS: Lane(ITEMS, limits.concurrency, limits.queue_seconds, limits.latency_target),
         # A write waits for the index most of its time, which says nothing about how busy anything is.
         "write": Lane("write", limits.concurrency, limits.queue_seconds),
         "bulk": Lane("bulk", STREAMS, limits.queue_seconds),

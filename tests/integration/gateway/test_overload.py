@@ -68,6 +68,15 @@ async def test_each_lane_is_its_own() -> None:
         assert {(await search).status_code for search in searches} == {200}
 
 
+async def test_who_reads_items_of_a_service_that_hangs_still_gets_answers_to_questions() -> None:
+    async with serve(limits=Limits(concurrency=4, queue_seconds=0)) as gateway:
+        gateway.knowledge.pause = 1.0
+        reads = [asyncio.create_task(gateway.http.get("/api/adr/ADR-001")) for _ in range(6)]
+        await until(lambda: in_flight("items") == 4)
+        assert {answer.status_code for answer in await flood(gateway, 2)} == {200}
+        assert Counter([(await read).status_code for read in reads])[503] == 2
+
+
 @pytest.mark.parametrize(
     ("lane", "path", "most"), [("admin", "/api/admin/index", SIDE), ("bulk", "/api/bulk", STREAMS_EACH)]
 )
