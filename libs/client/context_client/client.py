@@ -106,11 +106,7 @@ class Client:
 
     def all_items(self, kind: ItemType, filters: Mapping[str, Any] | None = None) -> Iterator[Item]:
         """The same, of all pages."""
-        cursor: str | None = ""
-        while cursor is not None:
-            page = self.list_items(kind, {"limit": 200, **(filters or {}), "cursor": cursor})
-            yield from page["items"]
-            cursor = page["next_cursor"]
+        return _of_all_pages(lambda cursor: self.list_items(kind, {"limit": 200, **(filters or {}), "cursor": cursor}))
 
     def query(self, question: str, options: Mapping[str, Any] | None = None) -> Bundle:
         """The bundle that bears on a question, within its token budget."""
@@ -193,11 +189,7 @@ class Client:
 
     def all_set_aside(self) -> Iterator[Item]:
         """The same, of all pages."""
-        cursor: str | None = ""
-        while cursor is not None:
-            page = self.set_aside(cursor, 200)
-            yield from page["items"]
-            cursor = page["next_cursor"]
+        return _of_all_pages(lambda cursor: self.set_aside(cursor, 200))
 
     def retry_set_aside(self, ids: Sequence[str] = ()) -> int:
         """Try changes again that were set aside, those of `ids` or all; answers how many."""
@@ -291,6 +283,15 @@ def _kind_of(item_id: str) -> ItemType:
     if kind is None:
         raise NotFound(404, {"title": "Not found", "detail": f"{item_id!r} is no id such as ADR-001"})
     return kind
+
+
+def _of_all_pages(fetch: Callable[[str], Page]) -> Iterator[Item]:
+    """The items of one page after the other; `fetch` gets the one at a cursor."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = fetch(cursor)
+        yield from page["items"]
+        cursor = page["next_cursor"]
 
 
 def _query(filters: Mapping[str, Any]) -> dict[str, str]:
