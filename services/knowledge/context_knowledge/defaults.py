@@ -38,8 +38,7 @@ def canonical(item: Item) -> Item:
             values["superseded_by"] = references.canonical(body.superseded_by) or body.superseded_by
         case Snapshot() as body:
             values["references"] = _ids(body.references)
-            commit = body.commit_hash.strip()
-            values["commit_hash"] = commit.lower() if HEXADECIMAL.fullmatch(commit) else commit
+            values["commit_hash"] = _commit(body.commit_hash)
         case _:
             pass
     return item.replace(values)
@@ -83,10 +82,16 @@ def merge(old: Item, given: Item) -> Item:
 
 
 def _same_commit(old: Item, given: Item) -> bool:
-    match canonical(old).body, given.body:
+    match old.body, given.body:
         case Snapshot(commit_hash=known), Snapshot(commit_hash=named):
-            return bool(named) and known == named
+            return bool(named) and _commit(known) == named
     return False
+
+
+def _commit(said: str) -> str:
+    """A commit's hash in the form in which it is stored."""
+    commit = said.strip()
+    return commit.lower() if HEXADECIMAL.fullmatch(commit) else commit
 
 
 def rederive(old: Item, new: Item, given: Collection[str] = ()) -> Item:

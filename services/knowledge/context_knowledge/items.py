@@ -117,15 +117,17 @@ class Items:
         return change_id
 
     async def _looked_at(self, item: Item) -> Item:
-        """A new item, complete, and held where its text looks like instructions."""
+        """A new item, which is in its canonical form, complete, and held where its text looks like instructions."""
         return await apart(length(item), lambda: holding.first_look(self._complete(item)))
 
     async def _looked_at_again(self, old: Item, changed: Item, by: str) -> Item:
-        """The same of a standing one that was changed by a hand of the provenance `by`."""
-        return await apart(length(changed), lambda: holding.second_look(old, self._complete(changed), by))
+        """The same of a standing one that was changed, in whatever form, by a hand of the provenance `by`."""
+        return await apart(
+            length(changed), lambda: holding.second_look(old, self._complete(defaults.canonical(changed)), by)
+        )
 
     def _complete(self, item: Item) -> Item:
-        whole = defaults.fill(defaults.canonical(item), self._now(), self._vocabulary)
+        whole = defaults.fill(item, self._now(), self._vocabulary)
         check(whole)
         return whole
 
