@@ -10,9 +10,10 @@ import itertools
 import math
 import time
 from collections import ChainMap
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 from context_retrieval.analysis import LONGEST, Analysis
 from context_retrieval.model import Counted, Weights
@@ -42,6 +43,7 @@ REMEMBERED_ABSENT = 1.0  # that none has: the first that has it is found by it a
 STEMS = 100_000  # words
 COUNTS = 100_000  # of words, of all sets of namespaces together: some 25 MiB
 
+Value = TypeVar("Value")
 Stems = Mapping[str, tuple[str, ...]]  # word → lexemes
 Counts = Mapping[str, tuple[int, float]]  # lexeme → documents, and until when that holds
 
@@ -151,25 +153,23 @@ class Vocabulary:
         self, reader: Reader, namespaces: tuple[str, ...], words: Sequence[str]
     ) -> Mapping[str, tuple[str, int]]:
         """What was likely meant by some of `words`, which stand nowhere: a lexeme, and how many documents have it."""
-        now = time.monotonic()
-        held = self._meant.of(namespaces, now)
-        if new := [word for word in words if word not in held]:
+
+        async def look(new: Sequence[str]) -> Mapping[str, tuple[str, int] | None]:
             edits = {word: dict.fromkeys(near(word)) for word in new}
             found = await reader.terms(namespaces, list(dict.fromkeys(itertools.chain(*edits.values()))), ())
-            fresh = {word: _only(found, edits[word]) for word in new}
-            self._meant.keep(namespaces, fresh, now)
-            held = held.new_child(fresh)
+            return {word: _only(found, edits[word]) for word in new}
+
+        held = await _remembered(self._meant, namespaces, words, look)
         return {word: one for word in words if (one := held[word])}
 
     async def _own_codes(self, reader: Reader, namespaces: tuple[str, ...], words: Mapping[str, str]) -> list[str]:
         """Those of `words`, small, that nobody writes but in capitals; each comes with its lexeme."""
-        now = time.monotonic()
-        held = self._written.of(namespaces, now)
-        if new := {word: _quoted(lexeme) for word, lexeme in words.items() if word not in held}:
-            found = await reader.in_capitals(namespaces, new)
-            fresh = {word: word in found for word in new}
-            self._written.keep(namespaces, fresh, now)
-            held = held.new_child(fresh)
+
+        async def look(new: Sequence[str]) -> Mapping[str, bool]:
+            found = await reader.in_capitals(namespaces, {word: _quoted(words[word]) for word in new})
+            return {word: word in found for word in new}
+
+        held = await _remembered(self._written, namespaces, words, look)
         return [word.lower() for word in words if held[word]]
 
     def _keep(
@@ -188,6 +188,22 @@ class Vocabulary:
                 if bool(count[0] or one in lasting) is here and len(one) <= LONGEST
             }
             kept.keep(namespaces, found, now)
+
+
+async def _remembered(
+    kept: Recent[tuple[str, ...], str, Value],
+    namespaces: tuple[str, ...],
+    words: Iterable[str],
+    look: Callable[[Sequence[str]], Awaitable[Mapping[str, Value]]],
+) -> Mapping[str, Value]:
+    """What is known of each of `words`, and more as well; `look` finds out what is not, which is kept."""
+    now = time.monotonic()
+    held = kept.of(namespaces, now)
+    if new := [word for word in words if word not in held]:
+        fresh = await look(new)
+        kept.keep(namespaces, fresh, now)
+        held = held.new_child(dict(fresh))
+    return held
 
 
 def _nowhere(said: Analysis, known: Stems, counts: Counts) -> list[str]:
