@@ -6,7 +6,8 @@ from typing import TypeAlias
 
 from context_common.secret_names import REFERENCE, STAND_IN, WORD, named, stands_out
 
-GAP = r"\b(?:[^\n|;&]|\\\n){0,200}?\s"  # the arguments between, on the lines that a command goes on to
+ARGUMENTS = r"(?:[^\n|;&]|\\\n){0,200}?\s"  # those between, on the lines that a command goes on to
+GAP = rf"\b{ARGUMENTS}"
 CURL = r"\b(?:[^\n|]|\\\n){0,300}?\s"  # addresses have `&` and `;` in them
 VALUE = (
     r"""(?:\\?"(?P<double>(?:[^"\\\n]|\\[^"\n]){3,200})\\?"|\\?'(?P<single>(?:[^'\\\n]|\\[^'\n]){3,200})\\?'"""
@@ -45,7 +46,7 @@ COMMANDS = (
 )
 # Of any command: `-p` after a user is mostly a password, and sometimes a port or a folder.
 GUESSES = (
-    ("-p", rf"\s(?:-u|-U|--user|--username)[ =]?\S{{1,100}}+{GAP[2:]}-p[ =]?{VALUE}"),
+    ("-p", rf"\s(?:-u|-U|--user|--username)[ =]?\S{{1,100}}+{ARGUMENTS}-p[ =]?{VALUE}"),
     ("-u", rf"\s-u {PAIR}"),
     ("--user", rf"\s--user(?:name)?[ =]{PAIR}"),
 )

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 
 from context_retrieval.analysis import AROUND, STAMP, analyse
 from context_retrieval.model import Candidate, Filter
+from context_retrieval.rank import SEVERITY
 
 LONGEST = 20  # words of a question: in a longer text such words tell what happened
 TYPES = {
@@ -35,7 +36,7 @@ STATUSES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
     "adr": {**dict.fromkeys(("open", "pending", "proposed"), ("proposed",)), "deprecated": ("deprecated",)},
 }
-SEVERITIES = {"severe": ("critical", "high"), **{one: (one,) for one in ("critical", "high", "medium", "low")}}
+SEVERITIES = {"severe": ("critical", "high"), **{one: (one,) for one in SEVERITY}}
 QUALITIES = {"failure": {**STATUSES["failure"], **SEVERITIES}, "adr": STATUSES["adr"]}
 # `open critical incidents`, `high severity outages`; `incidents that are still open`, `outages of high severity`.
 QUALIFIED = {

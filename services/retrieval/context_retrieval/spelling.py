@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from context_retrieval import tokens
 
 LEAST, LONGEST = 5, 24  # letters of a word that is looked at: of a shorter one too many others are near
-# No part of an identifier, and written small: what stands in capitals may be a code that nothing here has.
-ORDINARY = re.compile(rf"(?<![\w./:@\\-])[A-Za-z][a-z]{{{LEAST - 1},{LONGEST - 1}}}(?![\w/:@\\-]|\.\w)")
-
-SHOUTED = re.compile(rf"(?<![\w./:@\\-])[A-Z]{{6,{LONGEST}}}(?![\w/:@\\-]|\.\w)")
+BEFORE, BEHIND = r"(?<![\w./:@\\-])", r"(?![\w/:@\\-]|\.\w)"  # what is no part of an identifier
+# Written small: what stands in capitals may be a code that nothing here has.
+ORDINARY = re.compile(rf"{BEFORE}[A-Za-z][a-z]{{{LEAST - 1},{LONGEST - 1}}}{BEHIND}")
+SHOUTED = re.compile(rf"{BEFORE}[A-Z]{{6,{LONGEST}}}{BEHIND}")
 
 
 def doubtful(text: str) -> tuple[str, ...]:
