@@ -228,6 +228,7 @@ class Items:
         old = await _lock(session, item_id, expected_version)
         erased = await session.edges.erase_all(item_id)
         await session.items.delete(old)
+        await session.feedback.forget(item_id)
         ids = {item_id} | await session.items.existing([edge.from_id for edge in erased])
         if isinstance(old.body, Adr):
             ends = {end for edge in erased for end in (edge.from_id, edge.to_id)}

@@ -12,6 +12,7 @@ ITEMS_CHANGED = Counter("items_changed_total", "Versions written of items that s
 RELATIONSHIPS_CREATED = Counter("relationships_created_total", "Edges drawn between items that exist")
 REDACTIONS = Counter("redactions_total", "Secrets taken out of what callers sent", ["kind"])
 SUSPICIONS = Counter("suspicions_total", "Rules that text to be stored set off", ["rule", "provenance"])
+FEEDBACK = Counter("feedback_total", "Words of callers on the answers they got")
 REVIEWS = Counter("reviews_total", "Verdicts on text", ["verdict"])
 FEED_PENDING = Gauge("feed_pending", "Changes that read models have not acknowledged, over all namespaces")
 FEED_LAG = Gauge("feed_lag_seconds", "Age of the oldest pending change")

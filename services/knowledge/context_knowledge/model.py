@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeAlias
+from uuid import UUID
 
 
 class ItemType(StrEnum):
@@ -210,6 +211,7 @@ class Item:
     updated_at: datetime | None = None
     access_count_30d: int = 0
     reference_count: int = 0
+    feedback: float = 0.0  # from -1, no help to those it was shown to, to 1
     review: Review = Review.NONE
     suspicions: tuple["Suspicion", ...] = ()
 
@@ -277,6 +279,42 @@ class Recorded:
     pending_references: tuple[str, ...] = ()
     updated_fields: tuple[str, ...] = ()
     redactions: tuple[Redaction, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a caller says of an answer. The id, the principal and the times are kept by this service."""
+
+    id: UUID | None = None
+    principal: str = ""
+    query_id: UUID | None = None
+    query_text: str = ""
+    overall_rating: int = 0  # 1 to 5; 0: none
+    items_helpful: tuple[str, ...] = ()
+    items_not_helpful: tuple[str, ...] = ()
+    items_used: tuple[str, ...] = ()
+    missing_context: str = ""
+    agent_id: str = ""
+    session_id: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+    @property
+    def lists(self) -> dict[str, tuple[str, ...]]:
+        """The lists of items that it names."""
+        return {name: getattr(self, name) for name in ("items_helpful", "items_not_helpful", "items_used")}
+
+
+@dataclass(frozen=True, slots=True)
+class RatedItem:
+    """An item, and how often it was said to have helped or not: each caller once a day."""
+
+    id: str
+    type: ItemType
+    title: str
+    helpful: int
+    not_helpful: int
 
 
 @dataclass(frozen=True, slots=True)

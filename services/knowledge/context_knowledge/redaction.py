@@ -1,17 +1,21 @@
 """Takes secrets out of what callers send, before anything of it is checked, hashed or stored."""
 
+import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from context.v1 import knowledge_pb2 as pb
 from context.v1 import types_pb2 as types
 from context_common.redact import redact
 from context_knowledge import metrics
 from context_knowledge.model import ItemType, Redaction, public_name
 
 BODIES = frozenset(ItemType)
+METADATA = 16_000  # characters of feedback's
 
 
 def clean(item: types.Item) -> tuple[Redaction, ...]:
@@ -23,6 +27,20 @@ def clean(item: types.Item) -> tuple[Redaction, ...]:
     found = dict.fromkeys(_clean(item, ""))
     if meeting:
         found = {Redaction(public_name(ItemType.MEETING, place.field), place.kind): None for place in found}
+    return tuple(found)
+
+
+def clean_feedback(said: pb.Feedback) -> tuple[Redaction, ...]:
+    """The same of what a caller says of an answer; of its metadata value by value, so that it stays JSON."""
+    metadata = said.metadata
+    said.metadata = ""
+    found = dict.fromkeys(_clean(said, ""))
+    if metadata and len(metadata) <= METADATA:
+        with suppress(ValueError, RecursionError):  # what is no JSON is refused when it is read
+            value, places = _clean_value(json.loads(metadata), "metadata")
+            metadata = json.dumps(value, ensure_ascii=False) if places else metadata
+            found |= dict.fromkeys(places)
+    said.metadata = metadata
     return tuple(found)
 
 
@@ -76,6 +94,31 @@ def _clean_map(entries: Any, name: str) -> Iterator[Redaction]:
         names = (new_key, *(f"{new_key} ({number})" for number in range(2, len(entries) + 3)))
         entries[next(name for name in names if name not in entries)] = new_value
         yield from (Redaction(name, kind) for kind in kinds)
+
+
+def _clean_value(value: Any, name: str) -> tuple[Any, list[Redaction]]:
+    """A JSON value without its secrets; a key may make its value one, as in a map."""
+    found: list[Redaction] = []
+    if isinstance(value, str):
+        text, kinds = _redacted(value)
+        return text, [Redaction(name, kind) for kind in kinds]
+    if isinstance(value, list):
+        entries = []
+        for index, entry in enumerate(value):
+            cleaned, places = _clean_value(entry, f"{name}[{index}]")
+            entries.append(cleaned)
+            found += places
+        return entries, found
+    if isinstance(value, dict):
+        texts = {key: entry for key, entry in value.items() if isinstance(entry, str)}
+        found += _clean_map(texts, name)
+        whole = dict(texts)
+        for key, entry in value.items():
+            if not isinstance(entry, str):
+                whole[_redacted(key)[0]], places = _clean_value(entry, f"{name}.{key}")
+                found += places
+        return whole, found
+    return value, []
 
 
 def _redacted(value: str) -> tuple[str, tuple[str, ...]]:

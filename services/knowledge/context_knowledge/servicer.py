@@ -13,12 +13,14 @@ from context.v1 import types_pb2 as types
 from context_common import caller
 from context_common.errors import Invalid
 from context_knowledge import redaction, wire
+from context_knowledge.apart import apart
 from context_knowledge.bulk import Bulk, Sent, clean
 from context_knowledge.feed import Feed
+from context_knowledge.feedback import Feedbacks
 from context_knowledge.graph import Graph, Related, Walk
 from context_knowledge.items import Items, Patch, noting
 from context_knowledge.lists import list_items
-from context_knowledge.model import Edge, Filter
+from context_knowledge.model import Edge, Filter, RatedItem
 from context_knowledge.once import Once, Request
 from context_knowledge.store import Store
 from context_knowledge.store.aside import Failed
@@ -37,7 +39,7 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
 
     def __init__(self, store: Store, items: Items, graph: Graph, feed: Feed) -> None:
         self._store, self._items, self._graph, self._feed = store, items, graph, feed
-        self._once, self._bulk = Once(store), Bulk(store, items)
+        self._once, self._bulk, self._feedback = Once(store), Bulk(store, items), Feedbacks(store)
 
     async def CreateItem(self, request: pb.CreateItemRequest, context: Context) -> pb.CreateItemResponse:
         redactions = await clean(request.item)
@@ -127,6 +129,37 @@ class KnowledgeServicer(rpc.KnowledgeServiceServicer):
             item=wire.write_item(item), related=[_related(entry) for entry in found], total_related=total
         )
 
+    async def RecordFeedback(self, request: pb.RecordFeedbackRequest, context: Context) -> pb.RecordFeedbackResponse:
+        message = request.feedback
+        redactions = await apart(message.ByteSize(), lambda: redaction.clean_feedback(message))
+        asked = Request.of(request.idempotency_key, message)
+        said = wire.read_feedback(message)
+        answer = await self._feedback.record(caller.current(), said, redactions, asked)
+        await self._store.settle()
+        return answer
+
+    async def GetFeedback(self, request: pb.GetFeedbackRequest, context: Context) -> pb.GetFeedbackResponse:
+        said = await self._feedback.get(caller.current(), request.id)
+        return pb.GetFeedbackResponse(feedback=wire.write_feedback(said))
+
+    async def ListFeedback(self, request: pb.ListFeedbackRequest, context: Context) -> pb.ListFeedbackResponse:
+        page = await self._feedback.list(
+            caller.current(), request.query_id, request.item_id, request.page_size, request.page_token
+        )
+        return pb.ListFeedbackResponse(feedback=map(wire.write_feedback, page.items), next_page_token=page.cursor)
+
+    async def GetFeedbackStats(
+        self, request: pb.GetFeedbackStatsRequest, context: Context
+    ) -> pb.GetFeedbackStatsResponse:
+        stats = await self._feedback.stats(caller.current(), request.days_back)
+        return pb.GetFeedbackStatsResponse(
+            total_feedback=stats.total,
+            average_rating=stats.rating,
+            most_helpful_items=map(_rated, stats.rated),
+            common_missing_context=[pb.MissingContext(text=text, count=count) for text, count in stats.missing],
+            days_back=stats.days,
+        )
+
     async def LeaseChanges(self, request: pb.LeaseChangesRequest, context: Context) -> pb.LeaseChangesResponse:
         changes = await self._feed.lease(
             caller.current(), request.worker, request.max_changes, _seconds(request.lease), _seconds(request.wait)
@@ -187,6 +220,16 @@ def _try(wrong: dict[str, list[str]], read: Any, value: Any, name: str) -> Any:
     except Invalid as error:
         wrong |= error.fields
         return None
+
+
+def _rated(item: RatedItem) -> pb.RatedItem:
+    return pb.RatedItem(
+        id=item.id,
+        type=types.ItemType.Value(f"ITEM_TYPE_{item.type.name}"),
+        title=item.title,
+        helpful=item.helpful,
+        not_helpful=item.not_helpful,
+    )
 
 
 def _related(related: Related) -> pb.RelatedItem:

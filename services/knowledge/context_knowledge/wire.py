@@ -1,9 +1,11 @@
 """The model and the wire: each turned into the other, nothing decided."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -17,14 +19,17 @@ from context_knowledge.model import (
     ActionItem,
     Body,
     Edge,
+    Feedback,
     Item,
     ItemType,
     MeetingDecision,
     Outcome,
     Recorded,
+    Redaction,
     RelationshipType,
     Review,
 )
+from context_knowledge.redaction import METADATA
 
 ITEM_TYPES: dict[int, ItemType] = {types.ItemType.Value(f"ITEM_TYPE_{t.name}"): t for t in ItemType}
 RELATIONSHIP_TYPES: dict[int, RelationshipType] = {
@@ -72,6 +77,7 @@ def write_item(item: Item) -> types.Item:
         version=item.version,
         access_count_30d=item.access_count_30d,
         reference_count=item.reference_count,
+        feedback=item.feedback,
         namespace=item.namespace,
         review=REVIEWS[item.review],
         created_at=_timestamp(item.created_at),
@@ -97,6 +103,92 @@ def write_recorded(recorded: Recorded) -> pb.Recorded:
         pending_references=recorded.pending_references,
         redactions=[types.Redaction(field=found.field, kind=found.kind) for found in recorded.redactions],
     )
+
+
+def read_feedback(message: pb.Feedback) -> Feedback:
+    """What a caller says in `message`; what this service keeps itself is left out.
+
+    Raises:
+        Invalid: An id is none, or the metadata no JSON object of at most 16,000 characters.
+    """
+    wrong: dict[str, list[str]] = {}
+    query = uuid_of(message.query_id) if message.query_id else None
+    if message.query_id and query is None:
+        wrong["query_id"] = ["is no id of a query"]
+    lists: dict[str, Any] = {
+        name: tuple(dict.fromkeys(_ids(getattr(message, name), name, wrong))) for name in Feedback().lists
+    }
+    metadata: Any = {}
+    try:
+        if len(message.metadata) > METADATA:
+            wrong["metadata"] = [f"is longer than {METADATA:,} characters"]
+        elif message.metadata:
+            metadata = json.loads(message.metadata, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        wrong["metadata"] = ["is no JSON object"]
+    if wrong:
+        raise Invalid(wrong)
+    return Feedback(
+        query_id=query,
+        query_text=message.query_text,
+        overall_rating=message.overall_rating,
+        missing_context=message.missing_context,
+        agent_id=message.agent_id,
+        session_id=message.session_id,
+        metadata=metadata,
+        **lists,
+    )
+
+
+def _ids(texts: Iterable[str], name: str, wrong: dict[str, list[str]]) -> Iterator[str]:
+    """The ids in a list; what is none goes into `wrong`."""
+    for place, text in enumerate(texts):
+        if found := references.canonical(text):
+            yield found
+        else:
+            wrong[f"{name}[{place}]"] = ["is no id such as ADR-001"]
+
+
+def _no_number(text: str) -> None:
+    """JSON has no such numbers as NaN."""
+    raise ValueError(text)
+
+
+def write_feedback(said: Feedback) -> pb.Feedback:
+    """`said` as a message."""
+    return pb.Feedback(
+        id=str(said.id),
+        query_id=str(said.query_id) if said.query_id else "",
+        query_text=said.query_text,
+        overall_rating=said.overall_rating,
+        missing_context=said.missing_context,
+        agent_id=said.agent_id,
+        session_id=said.session_id,
+        metadata=json.dumps(said.metadata, ensure_ascii=False) if said.metadata else "",
+        principal=said.principal,
+        created_at=_timestamp(said.created_at),
+        updated_at=_timestamp(said.updated_at),
+        **said.lists,
+    )
+
+
+def write_recorded_feedback(
+    said: Feedback, redactions: Iterable[Redaction], *, replaced: bool
+) -> pb.RecordFeedbackResponse:
+    """The answer to whoever said it."""
+    found = [types.Redaction(field=one.field, kind=one.kind) for one in redactions]
+    return pb.RecordFeedbackResponse(feedback=write_feedback(said), replaced=replaced, redactions=found)
+
+
+def uuid_of(text: str) -> UUID | None:
+    """The id that `text` is, written as ids are answered; None where it is none."""
+    try:
+        found = UUID(text)
+    except ValueError:
+        return None
+    return found if str(found) == text else None
 
 
 def item_type(value: int, name: str) -> ItemType | None:

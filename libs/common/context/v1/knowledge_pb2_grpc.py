@@ -79,6 +79,26 @@ class KnowledgeServiceStub:
                 request_serializer=context_dot_v1_dot_knowledge__pb2.GetRelatedRequest.SerializeToString,
                 response_deserializer=context_dot_v1_dot_knowledge__pb2.GetRelatedResponse.FromString,
                 _registered_method=True)
+        self.RecordFeedback = channel.unary_unary(
+                '/context.v1.KnowledgeService/RecordFeedback',
+                request_serializer=context_dot_v1_dot_knowledge__pb2.RecordFeedbackRequest.SerializeToString,
+                response_deserializer=context_dot_v1_dot_knowledge__pb2.RecordFeedbackResponse.FromString,
+                _registered_method=True)
+        self.GetFeedback = channel.unary_unary(
+                '/context.v1.KnowledgeService/GetFeedback',
+                request_serializer=context_dot_v1_dot_knowledge__pb2.GetFeedbackRequest.SerializeToString,
+                response_deserializer=context_dot_v1_dot_knowledge__pb2.GetFeedbackResponse.FromString,
+                _registered_method=True)
+        self.ListFeedback = channel.unary_unary(
+                '/context.v1.KnowledgeService/ListFeedback',
+                request_serializer=context_dot_v1_dot_knowledge__pb2.ListFeedbackRequest.SerializeToString,
+                response_deserializer=context_dot_v1_dot_knowledge__pb2.ListFeedbackResponse.FromString,
+                _registered_method=True)
+        self.GetFeedbackStats = channel.unary_unary(
+                '/context.v1.KnowledgeService/GetFeedbackStats',
+                request_serializer=context_dot_v1_dot_knowledge__pb2.GetFeedbackStatsRequest.SerializeToString,
+                response_deserializer=context_dot_v1_dot_knowledge__pb2.GetFeedbackStatsResponse.FromString,
+                _registered_method=True)
         self.LeaseChanges = channel.unary_unary(
                 '/context.v1.KnowledgeService/LeaseChanges',
                 request_serializer=context_dot_v1_dot_knowledge__pb2.LeaseChangesRequest.SerializeToString,
@@ -169,6 +189,31 @@ class KnowledgeServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRelated(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RecordFeedback(self, request, context):
+        """What callers say of the answers they got. Whoever may ask may say so: it changes no item, and moves ranks within a bound.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFeedback(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListFeedback(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFeedbackStats(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -266,6 +311,26 @@ def add_KnowledgeServiceServicer_to_server(servicer, server):
                     servicer.GetRelated,
                     request_deserializer=context_dot_v1_dot_knowledge__pb2.GetRelatedRequest.FromString,
                     response_serializer=context_dot_v1_dot_knowledge__pb2.GetRelatedResponse.SerializeToString,
+            ),
+            'RecordFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.RecordFeedback,
+                    request_deserializer=context_dot_v1_dot_knowledge__pb2.RecordFeedbackRequest.FromString,
+                    response_serializer=context_dot_v1_dot_knowledge__pb2.RecordFeedbackResponse.SerializeToString,
+            ),
+            'GetFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFeedback,
+                    request_deserializer=context_dot_v1_dot_knowledge__pb2.GetFeedbackRequest.FromString,
+                    response_serializer=context_dot_v1_dot_knowledge__pb2.GetFeedbackResponse.SerializeToString,
+            ),
+            'ListFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFeedback,
+                    request_deserializer=context_dot_v1_dot_knowledge__pb2.ListFeedbackRequest.FromString,
+                    response_serializer=context_dot_v1_dot_knowledge__pb2.ListFeedbackResponse.SerializeToString,
+            ),
+            'GetFeedbackStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFeedbackStats,
+                    request_deserializer=context_dot_v1_dot_knowledge__pb2.GetFeedbackStatsRequest.FromString,
+                    response_serializer=context_dot_v1_dot_knowledge__pb2.GetFeedbackStatsResponse.SerializeToString,
             ),
             'LeaseChanges': grpc.unary_unary_rpc_method_handler(
                     servicer.LeaseChanges,
@@ -546,6 +611,114 @@ class KnowledgeService:
             '/context.v1.KnowledgeService/GetRelated',
             context_dot_v1_dot_knowledge__pb2.GetRelatedRequest.SerializeToString,
             context_dot_v1_dot_knowledge__pb2.GetRelatedResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RecordFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/context.v1.KnowledgeService/RecordFeedback',
+            context_dot_v1_dot_knowledge__pb2.RecordFeedbackRequest.SerializeToString,
+            context_dot_v1_dot_knowledge__pb2.RecordFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/context.v1.KnowledgeService/GetFeedback',
+            context_dot_v1_dot_knowledge__pb2.GetFeedbackRequest.SerializeToString,
+            context_dot_v1_dot_knowledge__pb2.GetFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/context.v1.KnowledgeService/ListFeedback',
+            context_dot_v1_dot_knowledge__pb2.ListFeedbackRequest.SerializeToString,
+            context_dot_v1_dot_knowledge__pb2.ListFeedbackResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFeedbackStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/context.v1.KnowledgeService/GetFeedbackStats',
+            context_dot_v1_dot_knowledge__pb2.GetFeedbackStatsRequest.SerializeToString,
+            context_dot_v1_dot_knowledge__pb2.GetFeedbackStatsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,6 +43,11 @@ class KnowledgeServiceStub:
     CreateRelationship: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.CreateRelationshipRequest, _knowledge_pb2.CreateRelationshipResponse]
     DeleteRelationship: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.DeleteRelationshipRequest, _knowledge_pb2.DeleteRelationshipResponse]
     GetRelated: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.GetRelatedRequest, _knowledge_pb2.GetRelatedResponse]
+    RecordFeedback: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.RecordFeedbackRequest, _knowledge_pb2.RecordFeedbackResponse]
+    """What callers say of the answers they got. Whoever may ask may say so: it changes no item, and moves ranks within a bound."""
+    GetFeedback: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.GetFeedbackRequest, _knowledge_pb2.GetFeedbackResponse]
+    ListFeedback: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.ListFeedbackRequest, _knowledge_pb2.ListFeedbackResponse]
+    GetFeedbackStats: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.GetFeedbackStatsRequest, _knowledge_pb2.GetFeedbackStatsResponse]
     LeaseChanges: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.LeaseChangesRequest, _knowledge_pb2.LeaseChangesResponse]
     """The feed, for read models. It spans namespaces and answers to services only."""
     RenewChanges: _grpc.UnaryUnaryMultiCallable[_knowledge_pb2.RenewChangesRequest, _knowledge_pb2.RenewChangesResponse]
@@ -67,6 +72,11 @@ class KnowledgeServiceAsyncStub(KnowledgeServiceStub):
     CreateRelationship: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.CreateRelationshipRequest, _knowledge_pb2.CreateRelationshipResponse]  # type: ignore[assignment]
     DeleteRelationship: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.DeleteRelationshipRequest, _knowledge_pb2.DeleteRelationshipResponse]  # type: ignore[assignment]
     GetRelated: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.GetRelatedRequest, _knowledge_pb2.GetRelatedResponse]  # type: ignore[assignment]
+    RecordFeedback: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.RecordFeedbackRequest, _knowledge_pb2.RecordFeedbackResponse]  # type: ignore[assignment]
+    """What callers say of the answers they got. Whoever may ask may say so: it changes no item, and moves ranks within a bound."""
+    GetFeedback: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.GetFeedbackRequest, _knowledge_pb2.GetFeedbackResponse]  # type: ignore[assignment]
+    ListFeedback: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.ListFeedbackRequest, _knowledge_pb2.ListFeedbackResponse]  # type: ignore[assignment]
+    GetFeedbackStats: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.GetFeedbackStatsRequest, _knowledge_pb2.GetFeedbackStatsResponse]  # type: ignore[assignment]
     LeaseChanges: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.LeaseChangesRequest, _knowledge_pb2.LeaseChangesResponse]  # type: ignore[assignment]
     """The feed, for read models. It spans namespaces and answers to services only."""
     RenewChanges: _aio.UnaryUnaryMultiCallable[_knowledge_pb2.RenewChangesRequest, _knowledge_pb2.RenewChangesResponse]  # type: ignore[assignment]
@@ -142,6 +152,35 @@ class KnowledgeServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _knowledge_pb2.GetRelatedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_knowledge_pb2.GetRelatedResponse, _abc.Awaitable[_knowledge_pb2.GetRelatedResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def RecordFeedback(
+        self,
+        request: _knowledge_pb2.RecordFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_knowledge_pb2.RecordFeedbackResponse, _abc.Awaitable[_knowledge_pb2.RecordFeedbackResponse]]:
+        """What callers say of the answers they got. Whoever may ask may say so: it changes no item, and moves ranks within a bound."""
+
+    @_abc_1.abstractmethod
+    def GetFeedback(
+        self,
+        request: _knowledge_pb2.GetFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_knowledge_pb2.GetFeedbackResponse, _abc.Awaitable[_knowledge_pb2.GetFeedbackResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def ListFeedback(
+        self,
+        request: _knowledge_pb2.ListFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_knowledge_pb2.ListFeedbackResponse, _abc.Awaitable[_knowledge_pb2.ListFeedbackResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def GetFeedbackStats(
+        self,
+        request: _knowledge_pb2.GetFeedbackStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_knowledge_pb2.GetFeedbackStatsResponse, _abc.Awaitable[_knowledge_pb2.GetFeedbackStatsResponse]]: ...
 
     @_abc_1.abstractmethod
     def LeaseChanges(

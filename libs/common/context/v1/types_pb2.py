@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63ontext/v1/types.proto\x12\ncontext.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x04\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x04type\x18\x02 \x01(\x0e\x32\x14.context.v1.ItemType\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\t\x12\x12\n\nsource_uri\x18\x07 \x01(\t\x12*\n\nprovenance\x18\x08 \x01(\x0e\x32\x16.context.v1.Provenance\x12\x0e\n\x06pinned\x18\t \x01(\x08\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x0c \x01(\x03\x12\x18\n\x10\x61\x63\x63\x65ss_count_30d\x18\r \x01(\x03\x12\x17\n\x0freference_count\x18\x0e \x01(\x03\x12\x11\n\tnamespace\x18\x0f \x01(\t\x12\"\n\x06review\x18\x10 \x01(\x0e\x32\x12.context.v1.Review\x12\x1e\n\x03\x61\x64r\x18\x14 \x01(\x0b\x32\x0f.context.v1.AdrH\x00\x12&\n\x07\x66\x61ilure\x18\x15 \x01(\x0b\x32\x13.context.v1.FailureH\x00\x12&\n\x07meeting\x18\x16 \x01(\x0b\x32\x13.context.v1.MeetingH\x00\x12(\n\x08snapshot\x18\x17 \x01(\x0b\x32\x14.context.v1.SnapshotH\x00\x42\x06\n\x04\x62ody\"\xa4\x02\n\x03\x41\x64r\x12\x10\n\x08\x64\x65\x63ision\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\t\x12\x42\n\x12options_considered\x18\x03 \x03(\x0b\x32&.context.v1.Adr.OptionsConsideredEntry\x12\x14\n\x0c\x63onsequences\x18\x04 \x01(\t\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x14\n\x0c\x63reated_date\x18\x06 \x01(\t\x12\x12\n\nsupersedes\x18\x07 \x03(\t\x12\x15\n\rsuperseded_by\x18\x08 \x01(\t\x12\x14\n\x0cstakeholders\x18\t \x03(\t\x1a\x38\n\x16OptionsConsideredEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xda\x02\n\x07\x46\x61ilure\x12\x12\n\nroot_cause\x18\x01 \x01(\t\x12\x15\n\rincident_date\x18\x02 \x01(\t\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x10\n\x08symptoms\x18\x04 \x01(\t\x12\x0e\n\x06impact\x18\x05 \x01(\t\x12\x12\n\nresolution\x18\x06 \x01(\t\x12\x12\n\nprevention\x18\x07 \x03(\t\x12\x0f\n\x07pattern\x18\x08 \x01(\t\x12\x17\n\x0flessons_learned\x18\t \x01(\t\x12\x10\n\x08\x61pp_name\x18\n \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x0b \x01(\t\x12\x18\n\x10occurrence_count\x18\x0c \x01(\x03\x12.\n\nfirst_seen\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_seen\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Z\n\x07Meeting\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12.\n\tdecisions\x18\x02 \x03(\x0b\x32\x1b.context.v1.MeetingDecision\x12\x11\n\tattendees\x18\x03 \x03(\t\"d\n\x0fMeetingDecision\x12\x10\n\x08\x64\x65\x63ision\x18\x01 \x01(\t\x12\x11\n\trationale\x18\x02 \x01(\t\x12,\n\x0c\x61\x63tion_items\x18\x03 \x03(\x0b\x32\x16.context.v1.ActionItem\"F\n\nActionItem\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x0b\n\x03\x64ue\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\"\x85\x01\n\x08Snapshot\x12\x13\n\x0b\x63ommit_hash\x18\x01 \x01(\t\x12\x16\n\x0e\x63ommit_message\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x03 \x01(\t\x12\x15\n\rchanged_files\x18\x04 \x03(\t\x12\x13\n\x0b\x63ommit_type\x18\x05 \x01(\t\x12\x12\n\nreferences\x18\x06 \x03(\t\"l\n\x0cRelationship\x12\x0f\n\x07\x66rom_id\x18\x01 \x01(\t\x12\r\n\x05to_id\x18\x02 \x01(\t\x12*\n\x04type\x18\x03 \x01(\x0e\x32\x1c.context.v1.RelationshipType\x12\x10\n\x08strength\x18\x04 \x01(\x01\"(\n\tRedaction\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t*~\n\x08ItemType\x12\x19\n\x15ITEM_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rITEM_TYPE_ADR\x10\x01\x12\x15\n\x11ITEM_TYPE_FAILURE\x10\x02\x12\x15\n\x11ITEM_TYPE_MEETING\x10\x03\x12\x16\n\x12ITEM_TYPE_SNAPSHOT\x10\x04*\x81\x01\n\nProvenance\x12\x1a\n\x16PROVENANCE_UNSPECIFIED\x10\x00\x12\x14\n\x10PROVENANCE_HUMAN\x10\x01\x12\x14\n\x10PROVENANCE_AGENT\x10\x02\x12\x15\n\x11PROVENANCE_IMPORT\x10\x03\x12\x14\n\x10PROVENANCE_EVENT\x10\x04*[\n\x06Review\x12\x16\n\x12REVIEW_UNSPECIFIED\x10\x00\x12\x0f\n\x0bREVIEW_HELD\x10\x01\x12\x13\n\x0fREVIEW_APPROVED\x10\x02\x12\x13\n\x0fREVIEW_REJECTED\x10\x03*\xc8\x02\n\x10RelationshipType\x12!\n\x1dRELATIONSHIP_TYPE_UNSPECIFIED\x10\x00\x12 \n\x1cRELATIONSHIP_TYPE_SUPERSEDES\x10\x01\x12\x1f\n\x1bRELATIONSHIP_TYPE_CAUSED_BY\x10\x02\x12 \n\x1cRELATIONSHIP_TYPE_RELATED_TO\x10\x03\x12 \n\x1cRELATIONSHIP_TYPE_REFERENCES\x10\x04\x12\"\n\x1eRELATIONSHIP_TYPE_DISCUSSED_IN\x10\x05\x12!\n\x1dRELATIONSHIP_TYPE_RESOLVED_BY\x10\x06\x12 \n\x1cRELATIONSHIP_TYPE_IMPLEMENTS\x10\x07\x12!\n\x1dRELATIONSHIP_TYPE_CONTRADICTS\x10\x08\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x63ontext/v1/types.proto\x12\ncontext.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd2\x04\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x04type\x18\x02 \x01(\x0e\x32\x14.context.v1.ItemType\x12\r\n\x05title\x18\x03 \x01(\t\x12\x0c\n\x04tags\x18\x04 \x03(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\x12\x0e\n\x06status\x18\x06 \x01(\t\x12\x12\n\nsource_uri\x18\x07 \x01(\t\x12*\n\nprovenance\x18\x08 \x01(\x0e\x32\x16.context.v1.Provenance\x12\x0e\n\x06pinned\x18\t \x01(\x08\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x0c \x01(\x03\x12\x18\n\x10\x61\x63\x63\x65ss_count_30d\x18\r \x01(\x03\x12\x17\n\x0freference_count\x18\x0e \x01(\x03\x12\x11\n\tnamespace\x18\x0f \x01(\t\x12\"\n\x06review\x18\x10 \x01(\x0e\x32\x12.context.v1.Review\x12\x10\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x11 \x01(\x01\x12\x1e\n\x03\x61\x64r\x18\x14 \x01(\x0b\x32\x0f.context.v1.AdrH\x00\x12&\n\x07\x66\x61ilure\x18\x15 \x01(\x0b\x32\x13.context.v1.FailureH\x00\x12&\n\x07meeting\x18\x16 \x01(\x0b\x32\x13.context.v1.MeetingH\x00\x12(\n\x08snapshot\x18\x17 \x01(\x0b\x32\x14.context.v1.SnapshotH\x00\x42\x06\n\x04\x62ody\"\xa4\x02\n\x03\x41\x64r\x12\x10\n\x08\x64\x65\x63ision\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontext\x18\x02 \x01(\t\x12\x42\n\x12options_considered\x18\x03 \x03(\x0b\x32&.context.v1.Adr.OptionsConsideredEntry\x12\x14\n\x0c\x63onsequences\x18\x04 \x01(\t\x12\x0f\n\x07outcome\x18\x05 \x01(\t\x12\x14\n\x0c\x63reated_date\x18\x06 \x01(\t\x12\x12\n\nsupersedes\x18\x07 \x03(\t\x12\x15\n\rsuperseded_by\x18\x08 \x01(\t\x12\x14\n\x0cstakeholders\x18\t \x03(\t\x1a\x38\n\x16OptionsConsideredEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xda\x02\n\x07\x46\x61ilure\x12\x12\n\nroot_cause\x18\x01 \x01(\t\x12\x15\n\rincident_date\x18\x02 \x01(\t\x12\x10\n\x08severity\x18\x03 \x01(\t\x12\x10\n\x08symptoms\x18\x04 \x01(\t\x12\x0e\n\x06impact\x18\x05 \x01(\t\x12\x12\n\nresolution\x18\x06 \x01(\t\x12\x12\n\nprevention\x18\x07 \x03(\t\x12\x0f\n\x07pattern\x18\x08 \x01(\t\x12\x17\n\x0flessons_learned\x18\t \x01(\t\x12\x10\n\x08\x61pp_name\x18\n \x01(\t\x12\x13\n\x0b\x65nvironment\x18\x0b \x01(\t\x12\x18\n\x10occurrence_count\x18\x0c \x01(\x03\x12.\n\nfirst_seen\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tlast_seen\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Z\n\x07Meeting\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12.\n\tdecisions\x18\x02 \x03(\x0b\x32\x1b.context.v1.MeetingDecision\x12\x11\n\tattendees\x18\x03 \x03(\t\"d\n\x0fMeetingDecision\x12\x10\n\x08\x64\x65\x63ision\x18\x01 \x01(\t\x12\x11\n\trationale\x18\x02 \x01(\t\x12,\n\x0c\x61\x63tion_items\x18\x03 \x03(\x0b\x32\x16.context.v1.ActionItem\"F\n\nActionItem\x12\x0c\n\x04task\x18\x01 \x01(\t\x12\r\n\x05owner\x18\x02 \x01(\t\x12\x0b\n\x03\x64ue\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\"\x85\x01\n\x08Snapshot\x12\x13\n\x0b\x63ommit_hash\x18\x01 \x01(\t\x12\x16\n\x0e\x63ommit_message\x18\x02 \x01(\t\x12\x0c\n\x04\x64\x61te\x18\x03 \x01(\t\x12\x15\n\rchanged_files\x18\x04 \x03(\t\x12\x13\n\x0b\x63ommit_type\x18\x05 \x01(\t\x12\x12\n\nreferences\x18\x06 \x03(\t\"l\n\x0cRelationship\x12\x0f\n\x07\x66rom_id\x18\x01 \x01(\t\x12\r\n\x05to_id\x18\x02 \x01(\t\x12*\n\x04type\x18\x03 \x01(\x0e\x32\x1c.context.v1.RelationshipType\x12\x10\n\x08strength\x18\x04 \x01(\x01\"(\n\tRedaction\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t*~\n\x08ItemType\x12\x19\n\x15ITEM_TYPE_UNSPECIFIED\x10\x00\x12\x11\n\rITEM_TYPE_ADR\x10\x01\x12\x15\n\x11ITEM_TYPE_FAILURE\x10\x02\x12\x15\n\x11ITEM_TYPE_MEETING\x10\x03\x12\x16\n\x12ITEM_TYPE_SNAPSHOT\x10\x04*\x81\x01\n\nProvenance\x12\x1a\n\x16PROVENANCE_UNSPECIFIED\x10\x00\x12\x14\n\x10PROVENANCE_HUMAN\x10\x01\x12\x14\n\x10PROVENANCE_AGENT\x10\x02\x12\x15\n\x11PROVENANCE_IMPORT\x10\x03\x12\x14\n\x10PROVENANCE_EVENT\x10\x04*[\n\x06Review\x12\x16\n\x12REVIEW_UNSPECIFIED\x10\x00\x12\x0f\n\x0bREVIEW_HELD\x10\x01\x12\x13\n\x0fREVIEW_APPROVED\x10\x02\x12\x13\n\x0fREVIEW_REJECTED\x10\x03*\xc8\x02\n\x10RelationshipType\x12!\n\x1dRELATIONSHIP_TYPE_UNSPECIFIED\x10\x00\x12 \n\x1cRELATIONSHIP_TYPE_SUPERSEDES\x10\x01\x12\x1f\n\x1bRELATIONSHIP_TYPE_CAUSED_BY\x10\x02\x12 \n\x1cRELATIONSHIP_TYPE_RELATED_TO\x10\x03\x12 \n\x1cRELATIONSHIP_TYPE_REFERENCES\x10\x04\x12\"\n\x1eRELATIONSHIP_TYPE_DISCUSSED_IN\x10\x05\x12!\n\x1dRELATIONSHIP_TYPE_RESOLVED_BY\x10\x06\x12 \n\x1cRELATIONSHIP_TYPE_IMPLEMENTS\x10\x07\x12!\n\x1dRELATIONSHIP_TYPE_CONTRADICTS\x10\x08\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,32 +34,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ADR_OPTIONSCONSIDEREDENTRY']._loaded_options = None
   _globals['_ADR_OPTIONSCONSIDEREDENTRY']._serialized_options = b'8\001'
-  _globals['_ITEMTYPE']._serialized_start=1848
-  _globals['_ITEMTYPE']._serialized_end=1974
-  _globals['_PROVENANCE']._serialized_start=1977
-  _globals['_PROVENANCE']._serialized_end=2106
-  _globals['_REVIEW']._serialized_start=2108
-  _globals['_REVIEW']._serialized_end=2199
-  _globals['_RELATIONSHIPTYPE']._serialized_start=2202
-  _globals['_RELATIONSHIPTYPE']._serialized_end=2530
+  _globals['_ITEMTYPE']._serialized_start=1866
+  _globals['_ITEMTYPE']._serialized_end=1992
+  _globals['_PROVENANCE']._serialized_start=1995
+  _globals['_PROVENANCE']._serialized_end=2124
+  _globals['_REVIEW']._serialized_start=2126
+  _globals['_REVIEW']._serialized_end=2217
+  _globals['_RELATIONSHIPTYPE']._serialized_start=2220
+  _globals['_RELATIONSHIPTYPE']._serialized_end=2548
   _globals['_ITEM']._serialized_start=72
-  _globals['_ITEM']._serialized_end=648
-  _globals['_ADR']._serialized_start=651
-  _globals['_ADR']._serialized_end=943
-  _globals['_ADR_OPTIONSCONSIDEREDENTRY']._serialized_start=887
-  _globals['_ADR_OPTIONSCONSIDEREDENTRY']._serialized_end=943
-  _globals['_FAILURE']._serialized_start=946
-  _globals['_FAILURE']._serialized_end=1292
-  _globals['_MEETING']._serialized_start=1294
-  _globals['_MEETING']._serialized_end=1384
-  _globals['_MEETINGDECISION']._serialized_start=1386
-  _globals['_MEETINGDECISION']._serialized_end=1486
-  _globals['_ACTIONITEM']._serialized_start=1488
-  _globals['_ACTIONITEM']._serialized_end=1558
-  _globals['_SNAPSHOT']._serialized_start=1561
-  _globals['_SNAPSHOT']._serialized_end=1694
-  _globals['_RELATIONSHIP']._serialized_start=1696
-  _globals['_RELATIONSHIP']._serialized_end=1804
-  _globals['_REDACTION']._serialized_start=1806
-  _globals['_REDACTION']._serialized_end=1846
+  _globals['_ITEM']._serialized_end=666
+  _globals['_ADR']._serialized_start=669
+  _globals['_ADR']._serialized_end=961
+  _globals['_ADR_OPTIONSCONSIDEREDENTRY']._serialized_start=905
+  _globals['_ADR_OPTIONSCONSIDEREDENTRY']._serialized_end=961
+  _globals['_FAILURE']._serialized_start=964
+  _globals['_FAILURE']._serialized_end=1310
+  _globals['_MEETING']._serialized_start=1312
+  _globals['_MEETING']._serialized_end=1402
+  _globals['_MEETINGDECISION']._serialized_start=1404
+  _globals['_MEETINGDECISION']._serialized_end=1504
+  _globals['_ACTIONITEM']._serialized_start=1506
+  _globals['_ACTIONITEM']._serialized_end=1576
+  _globals['_SNAPSHOT']._serialized_start=1579
+  _globals['_SNAPSHOT']._serialized_end=1712
+  _globals['_RELATIONSHIP']._serialized_start=1714
+  _globals['_RELATIONSHIP']._serialized_end=1822
+  _globals['_REDACTION']._serialized_start=1824
+  _globals['_REDACTION']._serialized_end=1864
 # @@protoc_insertion_point(module_scope)

@@ -144,6 +144,7 @@ class Item(_message.Message):
     REFERENCE_COUNT_FIELD_NUMBER: _builtins.int
     NAMESPACE_FIELD_NUMBER: _builtins.int
     REVIEW_FIELD_NUMBER: _builtins.int
+    FEEDBACK_FIELD_NUMBER: _builtins.int
     ADR_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     MEETING_FIELD_NUMBER: _builtins.int
@@ -163,6 +164,8 @@ class Item(_message.Message):
     """edges that point at this item"""
     namespace: _builtins.str
     review: Global___Review.ValueType
+    feedback: _builtins.float
+    """what those say whom it was shown to: from -1, no help at all, to 1"""
     @_builtins.property
     def tags(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -196,6 +199,7 @@ class Item(_message.Message):
         reference_count: _builtins.int = ...,
         namespace: _builtins.str = ...,
         review: Global___Review.ValueType = ...,
+        feedback: _builtins.float = ...,
         adr: Global___Adr | None = ...,
         failure: Global___Failure | None = ...,
         meeting: Global___Meeting | None = ...,
@@ -203,7 +207,7 @@ class Item(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["adr", b"adr", "body", b"body", "created_at", b"created_at", "failure", b"failure", "meeting", b"meeting", "snapshot", b"snapshot", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_count_30d", b"access_count_30d", "adr", b"adr", "author", b"author", "body", b"body", "created_at", b"created_at", "failure", b"failure", "id", b"id", "meeting", b"meeting", "namespace", b"namespace", "pinned", b"pinned", "provenance", b"provenance", "reference_count", b"reference_count", "review", b"review", "snapshot", b"snapshot", "source_uri", b"source_uri", "status", b"status", "tags", b"tags", "title", b"title", "type", b"type", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["access_count_30d", b"access_count_30d", "adr", b"adr", "author", b"author", "body", b"body", "created_at", b"created_at", "failure", b"failure", "feedback", b"feedback", "id", b"id", "meeting", b"meeting", "namespace", b"namespace", "pinned", b"pinned", "provenance", b"provenance", "reference_count", b"reference_count", "review", b"review", "snapshot", b"snapshot", "source_uri", b"source_uri", "status", b"status", "tags", b"tags", "title", b"title", "type", b"type", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["adr", "failure", "meeting", "snapshot"]  # noqa: Y015
     _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015

@@ -17,11 +17,18 @@ ACCESS_COUNT = sql.SQL("""
     (SELECT coalesce(sum(a.count), 0)::bigint FROM access_counts a
       WHERE a.namespace = i.namespace AND a.item_id = i.id
         AND a.day > (now() AT TIME ZONE 'UTC')::date - 30) AS access_count_30d""")
-COUNTS = sql.SQL("""{accesses},
+# What is said of an item: the difference between those it helped and those it did not, as a share of both and of
+# three more who said nothing. Each caller counts once a day in each sense, and only the newest twenty do.
+FEEDBACK = sql.SQL("""
+    (SELECT coalesce((count(*) FILTER (WHERE helpful) - count(*) FILTER (WHERE NOT helpful)) / (count(*) + 3.0), 0)
+      FROM (SELECT DISTINCT v.day, v.principal, v.helpful FROM feedback_votes v
+             WHERE v.namespace = i.namespace AND v.item_id = i.id
+             ORDER BY v.day DESC, v.principal, v.helpful LIMIT 20) AS newest)::float8 AS feedback""")
+COUNTS = sql.SQL("""{accesses}, {feedback},
     (SELECT count(*) FROM relationships r
        JOIN items source ON source.namespace = r.namespace AND source.id = r.from_id
       WHERE r.namespace = i.namespace AND r.to_id = i.id) AS reference_count
-""").format(accesses=ACCESS_COUNT)
+""").format(accesses=ACCESS_COUNT, feedback=FEEDBACK)
 
 
 def to_item(row: Row) -> Item:
@@ -52,4 +59,5 @@ PLAIN = (
     "updated_at",
     "access_count_30d",
     "reference_count",
+    "feedback",
 )

@@ -17,6 +17,7 @@ from context_knowledge.store.backups import Backups
 from context_knowledge.store.chains import Chains
 from context_knowledge.store.edges import Edges
 from context_knowledge.store.feed import Changes
+from context_knowledge.store.feedback import Feedbacks
 from context_knowledge.store.items import Items
 from context_knowledge.store.keys import Keys
 from context_knowledge.store.lists import Lists
@@ -56,6 +57,7 @@ class Session:
         self.totals = Totals(counted("totals"))
         self.backups = Backups(counted("backups"))
         self.chains = Chains(counted("chains"), who.namespace)
+        self.feedback = Feedbacks(counted("feedback"), who)
 
 
 class Store:
