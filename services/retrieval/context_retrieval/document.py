@@ -88,6 +88,7 @@ def from_change(change: knowledge_pb2.Change) -> Document:
         pinned=item.pinned,
         severity=payload.get("severity", ""),
         access_count=item.access_count_30d,
+        feedback=item.feedback,
         provenance=_provenance(item.provenance),
         review="approved" if item.review == types_pb2.REVIEW_APPROVED else "",
         author=item.author,

@@ -84,6 +84,7 @@ class Document:
     pinned: bool = False
     severity: str = ""
     access_count: int = 0
+    feedback: float = 0.0  # from -1, no help to those it was shown to, to 1
     provenance: str = ""
     review: str = ""  # approved, or nothing: what is held or rejected is not in the index
     author: str = ""
@@ -210,6 +211,7 @@ class Candidate:
     pinned: bool
     severity: str
     access_count: int
+    feedback: float
     provenance: str
     vouched: bool  # a human stands for its text
     references: int  # edges that point at it

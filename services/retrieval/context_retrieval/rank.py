@@ -5,7 +5,9 @@ what was found goes by each kind of evidence as a share of the best there is of 
 score at all differs from question to question by more than the answers do.
 
 The earlier build added 0.5 relevance, 0.3 recency and 0.2 importance, so that a fresh, unrelated item could beat the
-right one. Here relevance is a factor: the other two, in that same proportion, take away at most `nudge` of it.
+right one. Here relevance is a factor: the other two, in that same proportion, take away at most `nudge` of it. What was
+said of an item by those it was shown to moves it up or down by at most `feedback` of its score. Whether there is an
+answer at all is a matter of relevance alone.
 """
 
 import math
@@ -58,6 +60,7 @@ class Scale:
     recency: float = 0.3
     importance: float = 0.2
     nudge: float = 0.05  # of relevance, at most
+    feedback: float = 0.1  # of the score, at most, to either side
     half_life: float = 180.0  # days
     chance: float = 0.065  # relevance of an item that has nothing to do with the question, on the mean,
     scatter: float = 0.045  # and how far it scatters from there
@@ -90,7 +93,7 @@ class Peak:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A candidate with its score and the parts of it, each 0 to 1.
+    """A candidate with its score and the parts of it, each 0 to 1; feedback -1 to 1.
 
     `via` is the hit over whose edge it came; `replaces` are superseded matches that it stands for.
     """
@@ -130,11 +133,13 @@ class Ranker:
         prior = (scale.recency * recency + scale.importance * importance) / weight if weight else 1.0
         # Whoever asks for meaning alone gets what is nearest, in that order.
         nudge = 0.0 if self._mode is Mode.SEMANTIC else scale.nudge
-        score = self._fit(candidate, relevance) * (1 - nudge + nudge * prior)
+        said = 0.0 if self._mode is Mode.SEMANTIC else scale.feedback * candidate.feedback
+        score = clamp(self._fit(candidate, relevance) * (1 - nudge + nudge * prior) * (1 + said))
         if candidate.named:
             score = 1.0
         keyword = clamp(candidate.lexical)
-        return Scored(candidate, score, relevance, self._semantic(candidate), keyword, recency, importance)
+        semantic = self._semantic(candidate)
+        return Scored(candidate, score, relevance, semantic, keyword, recency, importance, candidate.feedback)
 
     def relevance(self, candidate: Candidate) -> float:
         """What it has to do with the question, whatever else was found."""

@@ -755,6 +755,34 @@ async def test_use_reaches_the_rank_of_an_item_that_does_not_change(
         assert retrieval.knowledge.feed == {}
 
 
+async def test_what_is_said_of_an_item_moves_it_without_a_new_vector(retrieval: Retrieval) -> None:
+    said = [items.adr(id=f"ADR-00{n}", decision="Keep invoices.") for n in (1, 2, 3)]
+    await retrieval.put(*said)
+    retrieval.embedding.embedded.clear()
+
+    async def shown() -> list[tuple[str, float]]:
+        hits = (await retrieval.hits("invoices", explain=True)).results
+        (bundle, _) = await retrieval.query("invoices", explain=True)
+        (best,) = bundle["key_decisions"]  # of three that say the same
+        assert (best["id"], best["why"]["feedback"]) == (hits[0].id, round(hits[0].why.feedback, 2))
+        return [(hit.id, round(hit.why.feedback, 2)) for hit in hits]
+
+    assert [feedback for _, feedback in await shown()] == [0, 0, 0]
+    said[0].feedback, said[2].feedback = -0.4, 0.25
+    await retrieval.put(said[0], said[2])
+    assert await shown() == [("ADR-003", 0.25), ("ADR-002", 0.0), ("ADR-001", -0.4)]
+    semantic = (await retrieval.hits("invoices", mode=pb.SEARCH_MODE_SEMANTIC)).results
+    assert len({round(hit.score, 6) for hit in semantic}) == 1
+    # Neither the worst makes an answer go, nor the best one of what has nothing to do with the question.
+    said[0].feedback = said[1].feedback = said[2].feedback = -0.99
+    await retrieval.put(*said)
+    assert len(await shown()) == 3
+    said[0].feedback = said[1].feedback = said[2].feedback = 0.99
+    await retrieval.put(*said)
+    assert await retrieval.search("volcano eruption") == []
+    assert retrieval.embedding.embedded == []
+
+
 def test_counts_of_accesses_do_not_grow_without_end() -> None:
     counter = access.AccessCounter(None, None)  # type: ignore[arg-type]
     counter.add([Key("web", f"ADR-{number}") for number in range(access.MOST + 500)])

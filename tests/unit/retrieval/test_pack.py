@@ -44,6 +44,7 @@ def item(kind: str = "adr", number: int = 1, score: float = 0.8, style: Style | 
         pinned=False,
         severity="",
         access_count=0,
+        feedback=0.0,
         provenance="human" if vouched else "event",
         vouched=vouched,
         references=0,

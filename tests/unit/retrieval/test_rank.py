@@ -24,6 +24,7 @@ BASE = Candidate(
     pinned=False,
     severity="medium",
     access_count=0,
+    feedback=0.0,
     provenance="human",
     vouched=True,
     references=0,
@@ -43,6 +44,7 @@ CANDIDATES = st.builds(
     pinned=st.booleans(),
     severity=st.sampled_from(["", "low", "medium", "high", "critical"]),
     access_count=st.integers(0, 10**9),
+    feedback=st.floats(-1, 1),
     provenance=st.sampled_from(["human", "agent", "import", "event"]),
     vouched=st.booleans(),
     references=st.integers(0, 10**6),
@@ -142,12 +144,32 @@ def test_a_decision_in_force_does_not_age_and_one_that_is_not_does() -> None:
         ({"severity": "low"}, {"severity": "critical"}),
         ({"references": 0}, {"references": 5}),
         ({"access_count": 0}, {"access_count": 50}),
+        ({"feedback": 0.0}, {"feedback": 0.25}),
+        ({"feedback": -0.25}, {"feedback": 0.0}),
         ({"provenance": "event", "vouched": False}, {"provenance": "event", "vouched": True}),
         ({"pinned": False}, {"pinned": True}),
     ],
 )
 def test_what_matters_more_comes_first(less: dict[str, object], more: dict[str, object]) -> None:
     assert score(**less) < score(**more)
+
+
+@given(CANDIDATES, CANDIDATES)
+def test_feedback_never_beats_a_clear_lead(one: Candidate, other: Candidate) -> None:
+    bare = Ranker(replace(SCALE, feedback=0.0), Mode.HYBRID, TODAY, FLOOR)
+    least, most = 1 - SCALE.feedback, 1 + SCALE.feedback
+    if bare.score(one).score * least > bare.score(other).score * most and not other.named:
+        assert ranker().score(one).score >= ranker().score(other).score
+
+
+@given(CANDIDATES, st.floats(-1, 1))
+def test_feedback_neither_makes_an_answer_nor_takes_one_away(candidate: Candidate, said: float) -> None:
+    assert ranker().relevance(replace(candidate, feedback=said)) == ranker().relevance(candidate)
+
+
+def test_who_asks_for_meaning_alone_gets_it_whatever_was_said() -> None:
+    scores = {ranker(Mode.SEMANTIC).score(replace(BASE, feedback=said)).score for said in (-1.0, 0.0, 1.0)}
+    assert len(scores) == 1
 
 
 @given(CANDIDATES)

@@ -39,8 +39,9 @@ UPDATE documents SET
     version = %(version)s, type = %(type)s, title = %(title)s, tags = %(tags)s, status = %(status)s,
     in_force = %(in_force)s, item_date = %(item_date)s,
     updated_at = coalesce(%(updated_at)s, now()), pinned = %(pinned)s, severity = %(severity)s,
-    access_count = %(access_count)s, provenance = %(provenance)s, review = %(review)s, author = %(author)s,
-    source_uri = %(source_uri)s, payload = %(payload)s, length = %(length)s, text_digest = %(text_digest)s,
+    access_count = %(access_count)s, feedback = %(feedback)s, provenance = %(provenance)s, review = %(review)s,
+    author = %(author)s, source_uri = %(source_uri)s, payload = %(payload)s, length = %(length)s,
+    text_digest = %(text_digest)s,
     model_id = %(model_id)s, tokens = %(tokens)s, tokens_of = %(tokens_of)s, frame_tokens = %(frame_tokens)s,
     frame_tokens_of = %(frame_tokens_of)s,
     lexemes = %(mark)s::tsvector || setweight(to_tsvector('english', %(title_words)s), 'A')
@@ -95,7 +96,7 @@ WHERE (namespace, item_id) IN (
     ORDER BY fill_after LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 RETURNING namespace, item_id, change_id, version, type, title, tags, status, in_force, item_date, updated_at, pinned,
-    severity, access_count, provenance, review, author, source_uri, payload"""
+    severity, access_count, feedback, provenance, review, author, source_uri, payload"""
 DEFER = f"""
 UPDATE documents SET fill_after = now() + make_interval(secs => %(seconds)s)
 WHERE (namespace, item_id) IN (
@@ -368,6 +369,7 @@ def _written(entry: Entry) -> dict[str, Any]:
         "pinned": document.pinned,
         "severity": document.severity,
         "access_count": document.access_count,
+        "feedback": document.feedback,
         "provenance": document.provenance,
         "review": document.review,
         "author": document.author,

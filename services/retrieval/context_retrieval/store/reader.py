@@ -37,8 +37,8 @@ LOOK_ALONE, LOOK_NARROW, FARTHEST = 500, 200, 1000
 COMPARE, PASS, LOOK_UP, BEGIN, LOOK, GO_ON = 1.1, 1.0, 7.0, 400.0, 8.0, 20.0
 FEW_VECTORS, SPREAD = 10_000, 0.3
 EVIDENCE = (
-    "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "provenance", "vouched",
-    "references", "cosine", "lexical", "covered", "named", "coded", "bm25",
+    "type", "status", "in_force", "item_date", "pinned", "severity", "access_count", "feedback", "provenance",
+    "vouched", "references", "cosine", "lexical", "covered", "named", "coded", "bm25",
 )  # fmt: skip
 
 

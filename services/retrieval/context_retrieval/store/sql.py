@@ -209,7 +209,7 @@ UNION ALL
     ORDER BY {SAID} DESC, c.ordinal LIMIT 1)"""
 FOUND = f"""
 SELECT d.namespace, d.item_id, d.type, d.status, d.in_force, d.item_date, d.pinned, d.severity, d.access_count,
-    d.provenance, d.vouched, (SELECT count(*) FROM (
+    d.feedback, d.provenance, d.vouched, (SELECT count(*) FROM (
         SELECT FROM edges e WHERE e.namespace = d.namespace AND e.to_id = d.item_id LIMIT {REFERENCES}
     ) AS pointing) AS "references",
     coalesce(shown.cosine, 1 - near.distance) AS cosine, coalesce(shown.bm25, {BM25}) AS bm25,
