@@ -28,6 +28,9 @@ from tests.support.postgres import ROOT
 BATCH = 32
 FUSED, RANK_OFFSET = 60, 60  # how many of each search, and how little the first places count for more than the next
 UNVOUCHED = 0.3  # of a bundle; nothing here is unvouched
+RATE = """
+UPDATE documents d SET feedback = rated.said FROM unnest(%(ids)s::text[], %(said)s::real[]) AS rated (id, said)
+WHERE d.namespace = %(namespace)s AND d.item_id = rated.id"""
 MIGRATIONS = ROOT / "services" / "retrieval" / "context_retrieval" / "migrations"
 
 
@@ -91,7 +94,7 @@ class Arena:
     """A read model to fill and to ask."""
 
     def __init__(self, pool: postgres.Pool, encoding: Encoding) -> None:
-        self._index, self._encoding = Index(pool), encoding
+        self._pool, self._index, self._encoding = pool, Index(pool), encoding
         self._readers = Readers(postgres.Reads(pool))
         self._searchers: dict[Scale, Searcher] = {}
 
@@ -103,6 +106,13 @@ class Arena:
         self._encoding.keep()
         await self._index.analyze()
         self._searchers.clear()  # they remember how much there was
+
+    async def rate(self, namespace: str, feedback: Mapping[str, float]) -> None:
+        """Have the items of a namespace rated, by id."""
+        async with postgres.transaction(self._pool, postgres.Reach((namespace,))) as connection:
+            await connection.execute(
+                RATE, {"namespace": namespace, "ids": list(feedback), "said": list(feedback.values())}
+            )
 
     async def ask(self, question: str, within: Filter, scale: Scale, most: int = 10) -> list[str]:
         """The ids that a search answers, best first."""

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from context_retrieval.rank import Scale
 from tests.quality.arena import Arena, Encoding, arena
 from tests.quality.crowds import Crowd, crowds
 from tests.quality.kinds import Floor, kinds
 from tests.quality.measure import false_answers, measure, spend
+from tests.quality.said import said
 from tests.quality.sets import Asked, Labelled, given, ours
 from tests.quality.variants import BUNDLES, CUTS, VARIANTS, Variant, ask_cut, cut_documents, cutting, switched
 from tests.support.postgres import scratch_database, scratch_server
@@ -140,6 +142,14 @@ async def show_bundles(where: Arena, chosen: Chosen, variants: Mapping[str, Vari
             _row(f"{group}: {name}", len(asked), *(_share(part) for one in spent for part in one.shares))
 
 
+async def show_said(where: Arena, chosen: Chosen, scale: Scale) -> None:
+    """Print what feedback on a quarter of the items is worth: to questions for these, and to those for others."""
+    columns = ("without", "with")
+    _header("feedback", "again", *columns, "for others", *columns)
+    for one in await said(where, chosen.sets, scale):
+        _row(one.name, one.again, *map(_share, one.again_ndcg), one.others, *map(_share, one.others_ndcg))
+
+
 async def run(options: argparse.Namespace, url: str) -> None:
     """Fill an arena on the database at `url` and print its tables."""
     chosen = Chosen.of(options.half, options.only)
@@ -150,6 +160,7 @@ async def run(options: argparse.Namespace, url: str) -> None:
         await show_sets(where, chosen)
         await show_ablation(where, chosen, variants)
         await show_bundles(where, chosen, BUNDLES if options.ablation else {"all of it": BUNDLES["all of it"]})
+        await show_said(where, chosen, VARIANTS["all of it"].scales[0])
         if not options.only:
             await show_crowds(where, chosen)
 

@@ -11,6 +11,7 @@ from context_retrieval.rank import Scale
 from tests.quality.arena import Arena, Encoding, arena
 from tests.quality.kinds import CHANGES, NARROWED, passes, tasks
 from tests.quality.measure import Result, Spent, false_answers, measure, spend
+from tests.quality.said import Said, said
 from tests.quality.sets import Asked, Labelled
 from tests.quality.table import TYPOS, Chosen
 from tests.quality.variants import BUNDLES, VARIANTS, switched
@@ -51,6 +52,7 @@ CHOSEN = {
 WORTH = ("no exact codes", "no ids")  # without which fewer codes are found
 # nDCG@10 of sets that a technique is worth.
 GAINS = {TYPOS: ("typos as they stand", 0.3), "lists": ("aspects as words", 0.7), "aspects": ("aspects as words", 0.1)}
+MOST_LOST = 0.03  # nDCG@10 of questions for other items than those that were rated
 SHARES = {"half": (0.35, 0.65), "tenth": (0.05, 0.16), "two": (0.0, 2.5)}
 WORDS = (60, 200)  # of a long question
 
@@ -73,6 +75,7 @@ class Measured:
     crowded: Result  # real questions among everything of ours
     crowded_off_topic: list[str]
     chosen: list[list[str]]  # what is answered to each of CHOSEN
+    said: Sequence[Said]  # with everything rated that was asked for
     moved: Mapping[str, list[str]]  # by change, the questions that it gives another first hit
 
 
@@ -127,6 +130,7 @@ def measured(chosen: Chosen, postgres_url: str, model_dir: Path) -> Measured:
                 await measure(where, crowd.asked(floor.real), scale),
                 await false_answers(where, crowd.asked(floor.off_topic), scale),
                 [await where.ask(one, named(chosen, "own title").asked[0].within, scale) for one in CHOSEN],
+                await said(where, chosen.ours, scale),
                 await moved(where, asked, scale),
             )
 
@@ -203,6 +207,13 @@ def test_each_matter_of_a_task_is_looked_for(measured: Measured, budget: int) ->
 
 def test_a_question_is_about_what_was_chosen_not_about_choosing(measured: Measured) -> None:
     assert [found[0] for found in measured.chosen] == list(CHOSEN.values())
+
+
+def test_feedback_serves_whoever_asks_again_and_costs_others_little(measured: Measured) -> None:
+    (found,) = measured.said
+    print(f"again {found.again_ndcg}, others {found.others_ndcg}")
+    assert found.again_ndcg[1] > found.again_ndcg[0]
+    assert found.others_ndcg[1] >= found.others_ndcg[0] - MOST_LOST
 
 
 @pytest.mark.parametrize("change", CHANGES)
