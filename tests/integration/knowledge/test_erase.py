@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import secrets
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import retrieval_pb2
@@ -41,7 +43,8 @@ def erase(
     connection: Connection, item_id: str, namespace: str = "web", quoting: Sequence[str] = (), *, dry_run: bool = False
 ) -> Erased:
     erasure = Erasure(connection, namespace, item_id, dry_run=dry_run)
-    return replace(erasure.text(), questions=erasure.questions(quoting))
+    done = erasure.text(quoting)
+    return replace(done, questions=erasure.questions(quoting), feedback=len(erasure.feedback))
 
 
 async def erased(knowledge: Knowledge, item_id: str, namespace: str = "web", **how: Any) -> Erased:
@@ -88,7 +91,11 @@ async def test_what_stands_is_deleted_and_says_nothing_in_any_version(knowledge:
         "SELECT action, principal, detail FROM audit WHERE item_id = 'FAIL-001' ORDER BY entry"
     )
     assert [line["action"] for line in lines] == ["create", "update", "delete", "erase"]
-    assert lines[-1] == {"action": "erase", "principal": "owner:postgres", "detail": "3 versions, 1 answers"}
+    assert lines[-1] == {
+        "action": "erase",
+        "principal": "owner:postgres",
+        "detail": "3 versions, 1 answers, 0 feedback",
+    }
 
 
 async def test_what_was_deleted_before_says_nothing_either_and_its_id_stays_used(knowledge: Knowledge) -> None:
@@ -231,10 +238,12 @@ async def test_an_owner_has_to_say_that_it_erases_and_the_trail_is_not_for_it_ei
 
 async def test_the_command_asks_first_and_is_not_for_a_services_login(knowledge: Knowledge) -> None:
     await knowledge.create(adr(SECRET))
+    with connect(knowledge.url) as connection:
+        give(connection, feedback(helpful=["ADR-001"]), feedback(metadata={"said": f"{SECRET}!"}))
     login = f"login_{secrets.token_hex(4)}"
     theirs = knowledge.url.replace("//postgres@", f"//{login}@")
     await postgres.make_login(knowledge.url, theirs, "context_knowledge")
-    words = ("db", "erase", "ADR-001", "--namespace", "web", "--json")
+    words = ("db", "erase", "ADR-001", "--namespace", "web", "--quoting", f"{SECRET}!", "--json")
 
     def run(url: str, *more: str) -> tuple[int, str]:
         ran = contextctl({"MIGRATION_DATABASE_URL": url}, *words, *more)
@@ -244,12 +253,13 @@ async def test_the_command_asks_first_and_is_not_for_a_services_login(knowledge:
         assert (await asyncio.to_thread(run, theirs, "--yes"))[0] == 4
         assert (await asyncio.to_thread(run, knowledge.url))[0] == 1, "nobody answered"
         code, said = await asyncio.to_thread(run, knowledge.url, "--dry-run")
-        assert (code, json.loads(said)["dry_run"], json.loads(said)["versions"]) == (0, True, 2)
+        would = json.loads(said)
+        assert (code, would["dry_run"], would["versions"], would["feedback"]) == (0, True, 2, 2)
         assert SECRET in await everything(knowledge)
         code, said = await asyncio.to_thread(run, knowledge.url, "--yes")
     finally:
         await knowledge.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(login)))
-    assert (code, json.loads(said)["versions"]) == (0, 2)
+    assert (code, json.loads(said)) == (0, {**would, "dry_run": False})
     assert SECRET not in await everything(knowledge)
 
 
@@ -342,4 +352,160 @@ async def test_the_questions_that_may_quote_it_are_blank_in_their_receipts_and_n
     changed = [retrieval_pb2.GetReceiptResponse.FromString(body) for _, body in kept - about.keys()]
     assert {(one.asked.query, len(one.asked.filter.tags), one.tokens_used) for one in changed} == {("[erased]", 0, 7)}
     assert {entry.id for one in changed for entry in one.entries} == {"ADR-001", "ADR-002"}
-    assert [line["detail"] for line in lines] == ["1 versions, 0 answers", "4 questions", "1 versions, 0 answers"]
+    assert [line["detail"] for line in lines] == [
+        "1 versions, 0 answers, 0 feedback",
+        "4 questions, 0 feedback",
+        "1 versions, 0 answers, 0 feedback",
+    ]
+
+
+SAYS = ("query_text", "missing_context", "metadata")
+NOTHING: tuple[Any, ...] = ("[erased]", "", {})
+GIVE = """
+INSERT INTO knowledge.feedback (namespace, id, principal, query_id, query_text, overall_rating, items_helpful,
+    items_not_helpful, items_used, missing_context, agent_id, session_id, metadata)
+VALUES (%(namespace)s, %(id)s, 'ada', %(query_id)s, %(query_text)s, 4, %(helpful)s, %(not_helpful)s, %(used)s,
+    %(missing_context)s, 'codex', 's-1', %(metadata)s)"""
+VOTE = """
+INSERT INTO knowledge.feedback_votes (namespace, item_id, feedback_id, principal, day, helpful)
+VALUES (%(namespace)s, %(item_id)s, %(id)s, 'ada', current_date, true)"""
+
+
+def feedback(namespace: str = "web", **said: Any) -> dict[str, Any]:
+    """What GIVE takes."""
+    empty: dict[str, Any] = {"query_id": None, "helpful": [], "not_helpful": [], "used": [], "missing_context": ""}
+    given = {"namespace": namespace, "id": uuid.uuid4(), **empty, "query_text": "", "metadata": {}, **said}
+    return {**given, "metadata": Jsonb(given["metadata"])}
+
+
+def give(connection: Connection, *given: dict[str, Any]) -> None:
+    """Write feedback, with its votes for what it calls helpful."""
+    for one in given:
+        connection.execute(GIVE, one)
+        for item_id in one["helpful"]:
+            connection.execute(VOTE, {**one, "item_id": item_id})
+
+
+async def test_feedback_that_names_it_names_it_no_more_and_says_nothing(knowledge: Knowledge) -> None:
+    for namespace in ("web", "billing"):
+        for _ in range(2):
+            await knowledge.as_(namespace).create(failure("T"))
+    said: dict[str, Any] = {"query_text": f"who is {SECRET}", "missing_context": SECRET, "metadata": {SECRET: 1}}
+    given = {
+        "helpful": feedback(helpful=["FAIL-001", "FAIL-002"], used=["FAIL-002", "FAIL-001"], **said),
+        "not": feedback(not_helpful=["FAIL-001"]),
+        "another": feedback(helpful=["FAIL-002"], query_text="why", metadata={"a": 1}),
+        "theirs": feedback("billing", helpful=["FAIL-001"], query_text="theirs"),
+    }
+    with connect(knowledge.url) as connection:
+        give(connection, *given.values())
+    for name in ("helpful", "another"):
+        answer = pb.RecordFeedbackResponse(replaced=True)
+        answer.feedback.id, answer.feedback.query_text = str(given[name]["id"]), given[name]["query_text"]
+        await knowledge.execute(
+            "INSERT INTO idempotency (namespace, principal, key, digest, answer) VALUES ('web', 'ada', %s, '', %s)",
+            name,
+            answer.SerializeToString(),
+        )
+    would = await erased(knowledge, "FAIL-001", dry_run=True)
+    assert would == await erased(knowledge, "FAIL-001") == Erased(deleted=True, versions=2, answers=0, feedback=2)
+    assert SECRET not in await everything(knowledge)
+    found = {row["id"]: row for row in await knowledge.rows("SELECT * FROM feedback")}
+    rows = {name: found[one["id"]] for name, one in given.items()}
+    lists = {name: (r["items_helpful"], r["items_not_helpful"], r["items_used"]) for name, r in rows.items()}
+    assert lists == {
+        "helpful": (["FAIL-002"], [], ["FAIL-002"]),
+        "not": ([], [], []),
+        "another": (["FAIL-002"], [], []),
+        "theirs": (["FAIL-001"], [], []),
+    }
+    assert {name: tuple(row[column] for column in SAYS) for name, row in rows.items()} == {
+        "helpful": NOTHING,
+        "not": ("", "", {}),
+        "another": ("why", "", {"a": 1}),
+        "theirs": ("theirs", "", {}),
+    }
+    assert {(row["overall_rating"], row["principal"], row["agent_id"]) for row in found.values()} == {
+        (4, "ada", "codex")
+    }
+    votes = await knowledge.rows("SELECT namespace, item_id FROM feedback_votes ORDER BY 1, 2")
+    assert [tuple(row.values()) for row in votes] == [("billing", "FAIL-001"), ("web", "FAIL-002"), ("web", "FAIL-002")]
+    assert {row["key"]: bool(row["answer"]) for row in await knowledge.rows("SELECT key, answer FROM idempotency")} == {
+        "helpful": False,
+        "another": True,
+    }
+    assert (await erased(knowledge, "FAIL-001")).feedback == 0
+
+
+def arrange(connection: Connection, *given: dict[str, Any]) -> None:
+    """Write feedback beside the versions of ADR-001, as an owner whom the policies hold."""
+    with connection.transaction():
+        connection.execute("SET LOCAL row_security = on")
+        connection.execute("SELECT set_config('context.namespaces', '{web,billing}', true)")
+        give(connection, *given)
+        connection.execute(
+            "INSERT INTO knowledge.item_versions (namespace, id, version, changed_at, changed_by, change,"
+            " changed_fields, content, valid_from)"
+            " VALUES ('web', 'ADR-001', 1, now(), 'a', 'deleted', '{}', '{}', now())"
+        )
+
+
+def blank(connection: Connection) -> set[uuid.UUID]:
+    """The feedback that says nothing any more."""
+    with connection.transaction():
+        connection.execute("SET LOCAL row_security = on")
+        connection.execute("SELECT set_config('context.namespaces', '{web,billing}', true)")
+        rows = connection.execute("SELECT * FROM knowledge.feedback").fetchall()
+    return {row["id"] for row in rows if tuple(row[column] for column in SAYS) == NOTHING}
+
+
+async def test_feedback_on_a_question_that_may_quote_it_goes_with_the_question(owned: str) -> None:
+    await postgres.migrate(owned, schema="knowledge", directory=MIGRATIONS)
+    await postgres.migrate(owned, schema="retrieval", directory=RETRIEVAL)
+    asked = {
+        "answered": receipt("answered by it", answered="ADR-001"),
+        "blank": receipt("[erased]", answered="ADR-001"),
+        "left out": receipt("left out", omitted="ADR-001"),
+        "quoting": receipt(f"who is {SECRET}"),
+        "another": receipt("something else", answered="ADR-002"),
+    }
+    ids = {name: uuid.uuid4() for name in asked}
+    on = {name: feedback("billing", query_id=ids[name], query_text=name, helpful=["ADR-009"]) for name in asked}
+    both = feedback(query_id=ids["answered"], helpful=["ADR-001"], missing_context="more of it")
+    unsaid = feedback(query_id=ids["left out"])
+    with connect(owned) as connection:
+        arrange(connection, *on.values(), both, unsaid)
+        with connection.transaction():
+            connection.execute("SET LOCAL row_security = on")
+            connection.execute("SELECT set_config('context.namespaces', '{web}', true)")
+            for name, body in asked.items():
+                kept = retrieval_pb2.GetReceiptResponse.FromString(body)
+                if name == "blank":
+                    kept.asked.filter.tags[:] = []
+                connection.execute(
+                    "INSERT INTO retrieval.receipts VALUES (%s, 'web', '{web}', now(), 'ada', '', %s)",
+                    (ids[name], kept.SerializeToString()),
+                )
+        for dry_run, feedback_blanked, questions in ((True, 5, 3), (False, 5, 3), (False, 0, 0)):
+            done = erase(connection, "ADR-001", quoting=[SECRET], dry_run=dry_run)
+            assert (done.feedback, done.questions) == (feedback_blanked, questions)
+        assert blank(connection) == {both["id"], *(one["id"] for name, one in on.items() if name != "another")}
+
+
+async def test_feedback_goes_that_quotes_what_must_go_whoever_owns_the_receipts(owned: str) -> None:
+    await postgres.migrate(owned, schema="knowledge", directory=MIGRATIONS)
+    superuser = owned.replace(f"//{urlsplit(owned).username}@", "//postgres@")
+    await postgres.migrate(superuser, schema="retrieval", directory=RETRIEVAL)
+    quote = 'Ada "the\\first" Löwe'
+    quoting = [
+        feedback(query_text=f"who is {quote}?"),
+        feedback("billing", missing_context=quote, helpful=["ADR-009"]),
+        feedback("billing", metadata={"deep": [{"name": f"{quote}, again"}]}),
+        feedback("billing", metadata={quote: None}, query_text="why"),
+    ]
+    others = [feedback("billing", query_text="Ada"), feedback(metadata={"name": "Löwe"}), feedback()]
+    with connect(owned) as connection:
+        arrange(connection, *quoting, *others)
+        for dry_run, count in ((True, 4), (False, 4), (False, 0)):
+            assert Erasure(connection, "web", "ADR-001", dry_run=dry_run).text([quote]).feedback == count
+        assert blank(connection) == {one["id"] for one in quoting}

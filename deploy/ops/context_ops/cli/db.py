@@ -109,7 +109,8 @@ def erase(
     of: Annotated[str, typer.Option("--namespace", "-n", metavar="NAME", help="Whose item it is or was.")],
     yes: Annotated[bool, typer.Option("--yes", help="Without a question.")] = False,
     quoting: Annotated[
-        list[str] | None, typer.Option("--quoting", metavar="TEXT", help="Kept questions that say so go too; repeat.")
+        list[str] | None,
+        typer.Option("--quoting", metavar="TEXT", help="Kept questions and feedback that say so go too; repeat."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be gone.")] = False,
     database: Database = "",
@@ -125,9 +126,9 @@ def erase(
         typer.confirm(f"Take {item_id} of {of} out of the database for good?", abort=True, err=True)
     with connect(url) as connection:
         erasure = Erasure(connection, of, item_id, dry_run=dry_run)
-        done = erasure.text()
+        done = erasure.text(quoting or ())
         session.say("its text is done; looking through the receipts of questions")
-        done = replace(done, questions=erasure.questions(quoting or ()))
+        done = replace(done, questions=erasure.questions(quoting or ()), feedback=len(erasure.feedback))
     session.answer({"id": item_id, "namespace": of, "dry_run": dry_run, **asdict(done)}, show.erased)
 
 

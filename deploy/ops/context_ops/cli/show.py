@@ -139,7 +139,7 @@ def erased(console: Console, content: Content) -> None:
     console.print(
         f"{was}{content['id']} of {content['namespace']}: {content['versions']} versions say nothing any more,"
         f" {content['answers']} answers kept for Idempotency-Keys are gone, {content['questions']} kept questions are"
-        " blank. The index follows."
+        f" blank, {content['feedback']} times feedback names and quotes it no more. The index follows."
     )
     if content["chained"]:
         console.print(

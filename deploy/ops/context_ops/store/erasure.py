@@ -2,6 +2,9 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from uuid import UUID
+
+from psycopg import sql
 
 from context.v1.retrieval_pb2 import GetReceiptResponse
 from context_client.errors import CommandFailed
@@ -9,7 +12,7 @@ from context_ops.store import NOT_FOUND, REFUSED, Connection, every, one
 
 OWNS = """
 SELECT current_user AS name, pg_has_role(current_user, c.relowner, 'USAGE') AS owns,
-    EXISTS (SELECT FROM knowledge.migrations WHERE name = '0015_chains.sql') AS ready
+    EXISTS (SELECT FROM knowledge.migrations WHERE name = '0016_feedback.sql') AS ready
 FROM pg_class c WHERE c.oid = 'knowledge.item_versions'::regclass"""
 # The policies hold an owner too: it sees the one namespace, as a service at work in it does.
 WITHIN = """
@@ -53,6 +56,27 @@ FORGET_ANSWERS = """
 UPDATE knowledge.idempotency SET answer = '' WHERE namespace = %(namespace)s
     AND encode(answer, 'hex') ~ ('^0a([89a-f].)*[0-7].0a' || lpad(to_hex(octet_length(%(id)s)), 2, '0')
         || encode(convert_to(%(id)s, 'UTF8'), 'hex'))"""
+# Feedback names items of its own namespace alone.
+UNNAME = """
+UPDATE knowledge.feedback SET items_helpful = array_remove(items_helpful, %(id)s::text),
+    items_not_helpful = array_remove(items_not_helpful, %(id)s::text),
+    items_used = array_remove(items_used, %(id)s::text)
+WHERE namespace = %(namespace)s AND items_helpful || items_not_helpful || items_used @> ARRAY[%(id)s]::text[]
+RETURNING id"""
+FORGET_VOTES = "DELETE FROM knowledge.feedback_votes WHERE namespace = %(namespace)s AND item_id = %(id)s"
+# What is quoted is looked for as JSON has it, which all is made for that: metadata is kept so.
+BLANK_FEEDBACK = """
+UPDATE knowledge.feedback SET query_text = %(erased)s, missing_context = '', metadata = '{}'
+WHERE (id = ANY(%(ids)s::uuid[]) OR query_id = ANY(%(asked)s::uuid[]) OR EXISTS (
+        SELECT FROM unnest(%(quoting)s::text[]) AS text, to_json(text) AS quote WHERE position(
+            substr(quote::text, 2, length(quote::text) - 2)
+            IN jsonb_build_array(query_text, missing_context, metadata)::text) > 0))
+    AND (query_text, missing_context, metadata) NOT IN (('', '', '{}'), (%(erased)s, '', '{}'))
+RETURNING id"""
+# Answers to who gave feedback begin as those `Recorded` do, with an id of 36 characters.
+FORGET_FEEDBACK_ANSWERS = """
+UPDATE knowledge.idempotency SET answer = ''
+WHERE substring(encode(answer, 'hex') FROM '^0a(?:[89a-f].)*[0-7].0a24([0-9a-f]{72})') = ANY(%(ids)s::text[])"""
 # As knowledge puts a change on its feed: the row is held before its number is drawn.
 HOLD = """
 INSERT INTO knowledge.changes (namespace, item_id, change_id, changed_at)
@@ -71,12 +95,17 @@ VALUES (%(namespace)s, %(principal)s, '', 'erase', %(id)s, %(detail)s)"""
 
 
 RECEIPTS = "SELECT to_regclass('retrieval.receipts') IS NOT NULL AS kept"
+# Who may look over all namespaces, and where they are found.
+SPANNING = {
+    "context_feed": "SELECT namespace FROM knowledge.items UNION SELECT namespace FROM knowledge.feedback_votes",
+    "context_indexer": "SELECT DISTINCT namespace FROM retrieval.receipts",
+}
 SEE = "SELECT set_config('context.namespaces', %(namespaces)s::text[]::text, true)"
 FIND_RECEIPTS = """
 SELECT query_id, namespaces, receipt FROM retrieval.receipts
 WHERE EXISTS (SELECT FROM unnest(%(wanted)s::text[]) AS text WHERE position(convert_to(text, 'UTF8') IN receipt) > 0)"""
 BLANK_RECEIPT = "UPDATE retrieval.receipts SET receipt = %(receipt)s WHERE query_id = %(query_id)s"
-ERASED = "[erased]"  # in the place of a question
+ERASED = "[erased]"  # in the place of a question, in a receipt or in feedback
 
 
 @dataclass(frozen=True)
@@ -88,12 +117,18 @@ class Erased:
     answers: int  # that were kept for Idempotency-Keys
     chained: int = 0  # decisions that superseded it or were superseded by it
     questions: int = 0  # in receipts
+    feedback: int = 0  # that named the item, or may quote it
 
 
 class Erasure:
     """Takes the text of one item out, in one transaction, and then the questions that may quote it, in another.
 
-    Done again it does what is left: nothing is lost where it is interrupted between them.
+    Feedback is treated as receipts are: what was written there goes where it may quote the item; the rating, and who
+    gave it, stay. That which names the item is done with the text, that on such a question with the question. Done
+    again it does what is left: nothing is lost where it is interrupted between them.
+
+    Attributes:
+        feedback: Ids of the feedback that was changed so far.
     """
 
     def __init__(self, connection: Connection, namespace: str, item_id: str, *, dry_run: bool = False) -> None:
@@ -117,9 +152,13 @@ class Erasure:
             raise CommandFailed("the database is of an earlier release: migrate it first", REFUSED)
         self._connection, self._dry_run = connection, dry_run
         self._values = {"namespace": namespace, "id": item_id, "principal": f"owner:{login['name']}"}
+        self.feedback: set[UUID] = set()
 
-    def text(self) -> Erased:
+    def text(self, quoting: Sequence[str] = ()) -> Erased:
         """Blank every version of the item; one that stands is deleted first, and the index follows by the feed.
+
+        Feedback that names the item names it no more, its votes on it are gone, and what was written there is blank; so
+        is feedback of any namespace that has one of `quoting` in it.
 
         Raises:
             CommandFailed: There was never such an item.
@@ -134,51 +173,79 @@ class Erasure:
             if not versions:
                 raise CommandFailed(f"there was never a {values['id']} in {values['namespace']}", NOT_FOUND)
             answers = connection.execute(FORGET_ANSWERS, values).rowcount
+            feedback = self._feedback(quoting)
             marks = {**values, "ids": sorted({values["id"], *neighbours})}
             for statement in (HOLD, NUMBER, WAKE):
                 connection.execute(statement, marks)
-            self._note(f"{versions} versions, {answers} answers")
-        return Erased(stands, versions, answers, chained)
+            self._note(f"{versions} versions, {answers} answers, {feedback} feedback")
+        return Erased(stands, versions, answers, chained, feedback=feedback)
 
     def questions(self, quoting: Sequence[str] = ()) -> int:
         """Blank the questions that the item answered or was left out of the answer to, since they may quote it, and
         those that have one of `quoting` in them as it is written there; answers how many. Who asked, when, and what was
-        handed out stays in their receipts.
+        handed out stays in their receipts. What was written as feedback on one of them is blank as well.
         """
         connection = self._connection
         if not one(connection, RECEIPTS)["kept"]:
             return 0
         with connection.transaction(force_rollback=self._dry_run):
             connection.execute(WITHIN, self._values)
-            self._see_every_namespace()
+            self._see_every_namespace(*SPANNING)
             wanted = [self._values["id"], *quoting]
-            blanked = 0
+            asked, blanked = [], 0
             with connection.cursor("receipts") as cursor:
                 for row in cursor.execute(FIND_RECEIPTS, {"wanted": wanted}):
                     kept = GetReceiptResponse.FromString(row["receipt"])
-                    if self._concerns(kept, row["namespaces"], quoting):
+                    if not self._concerns(kept, row["namespaces"], quoting):
+                        continue
+                    asked.append(row["query_id"])
+                    if not _is_blank(kept):
                         kept.asked.query = ERASED
                         kept.asked.filter.tags[:] = []
                         body = {"query_id": row["query_id"], "receipt": kept.SerializeToString()}
                         blanked += connection.execute(BLANK_RECEIPT, body).rowcount
-            if blanked:
-                self._note(f"{blanked} questions")
+            feedback = self._blank_feedback(asked=asked)
+            if blanked or feedback:
+                self._note(f"{blanked} questions, {feedback} feedback")
         return blanked
 
-    def _see_every_namespace(self) -> None:
-        """Let the policies, which hold an owner too, show receipts of whoever asked, in whichever namespaces."""
+    def _feedback(self, quoting: Sequence[str]) -> int:
+        """Take the item, and what quotes it, out of feedback; answers how much was changed."""
+        connection, values = self._connection, self._values
+        connection.execute(FORGET_VOTES, values)
+        naming = [row["id"] for row in connection.execute(UNNAME, values)]
+        if quoting:  # whoever said so
+            self._see_every_namespace("context_feed")
+        return self._blank_feedback(naming, quoting=quoting)
+
+    def _blank_feedback(
+        self, naming: Sequence[UUID] = (), *, asked: Sequence[UUID] = (), quoting: Sequence[str] = ()
+    ) -> int:
+        """Blank what was written as the feedback `naming`, on the queries `asked`, or has one of `quoting` in it, and
+        empty the answers kept to who gave it; answers how much was changed, `naming` in any case.
+        """
         connection = self._connection
-        connection.execute("SET LOCAL ROLE context_indexer")
-        found = every(connection, "SELECT DISTINCT namespace FROM retrieval.receipts")
-        connection.execute("RESET ROLE")
-        names = sorted({self._values["namespace"], *(row["namespace"] for row in found)})
-        connection.execute(SEE, {"namespaces": names})
+        wanted = {"ids": list(naming), "asked": list(asked), "quoting": list(quoting), "erased": ERASED}
+        found = {*naming, *(row["id"] for row in connection.execute(BLANK_FEEDBACK, wanted))}
+        connection.execute(FORGET_FEEDBACK_ANSWERS, {"ids": [str(feedback).encode().hex() for feedback in found]})
+        self.feedback |= found
+        return len(found)
+
+    def _see_every_namespace(self, *roles: str) -> None:
+        """Let the policies, which hold an owner too, show what was asked and said by whomever, in all the namespaces
+        that `roles` of SPANNING find.
+        """
+        connection = self._connection
+        names = {self._values["namespace"]}
+        for role in roles:
+            connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(role)))
+            names |= {row["namespace"] for row in every(connection, SPANNING[role])}
+            connection.execute("RESET ROLE")
+        connection.execute(SEE, {"namespaces": sorted(names)})
 
     def _concerns(self, kept: GetReceiptResponse, namespaces: Collection[str], quoting: Sequence[str]) -> bool:
-        """Whether a question was about the item, or quotes what must go; one that is blank already is left alone."""
-        asked = [kept.asked.query, *kept.asked.filter.tags]
-        if asked == [ERASED]:
-            return False
+        """Whether a question was about the item, or quotes what must go; one that is blank already quotes nothing."""
+        asked = [] if _is_blank(kept) else [kept.asked.query, *kept.asked.filter.tags]
         namespace, item_id = self._values["namespace"], self._values["id"]
         answered = any(entry.id == item_id and entry.namespace == namespace for entry in kept.entries)
         left_out = namespace in namespaces and any(omission.id == item_id for omission in kept.omitted)
@@ -198,3 +265,7 @@ class Erasure:
 
     def _note(self, detail: str) -> None:
         self._connection.execute(NOTE, {**self._values, "detail": detail})
+
+
+def _is_blank(kept: GetReceiptResponse) -> bool:
+    return kept.asked.query == ERASED and not kept.asked.filter.tags
