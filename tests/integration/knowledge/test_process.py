@@ -109,6 +109,7 @@ def test_every_table_has_the_namespace_first_in_its_key(database_url: str) -> No
     assert keys.pop("backups") == "kind"  # of the whole database
     assert keys.pop("keys") == "id"  # opens several, and is found before anybody knows which
     assert set(keys) >= {"counters", "items", "item_versions", "relationships", "changes", "access_counts", "audit"}
+    assert set(keys) >= {"feedback", "feedback_votes"}
     assert set(keys.values()) == {"namespace"}
 
 

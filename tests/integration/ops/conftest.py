@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import httpx2
+import psycopg
 import pytest
 from moto.server import ThreadedMotoServer
 
@@ -19,6 +20,15 @@ from tests.support.stack import run_stack
 RECORDS = Path(__file__).parents[2] / "quality" / "records.ndjson"
 BULK = {"content-type": "application/x-ndjson", "prefer": "wait=60", "x-context-namespace": "records"}
 
+FEEDBACK = """
+WITH given AS (
+    INSERT INTO knowledge.feedback (namespace, id, principal, query_text, overall_rating, items_helpful,
+        items_not_helpful, items_used, missing_context, agent_id, session_id, metadata)
+    VALUES ('records', gen_random_uuid(), 'ada', 'why', 4, '{ADR-0014}', '{}', '{}', '', '', '', '{"turn": 1.50}')
+    RETURNING namespace, id, principal)
+INSERT INTO knowledge.feedback_votes (namespace, item_id, feedback_id, principal, day, helpful)
+SELECT namespace, 'ADR-0014', id, principal, current_date, true FROM given"""
+
 
 @pytest.fixture(scope="session")
 def used(postgres_url: str, model_dir: Path) -> Iterator[str]:
@@ -27,6 +37,8 @@ def used(postgres_url: str, model_dir: Path) -> Iterator[str]:
         with run_stack(url, MODEL_DIR=str(model_dir)) as stack:
             answer = httpx2.post(f"{stack.url}/api/bulk", content=RECORDS.read_bytes(), headers=BULK, timeout=120)
             assert all(json.loads(line)["indexed"] for line in answer.text.splitlines()), answer.text
+        with psycopg.connect(url) as owner:
+            owner.execute(FEEDBACK)
         yield urlsplit(url).path.lstrip("/")
 
 

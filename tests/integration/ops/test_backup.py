@@ -53,6 +53,7 @@ def test_a_backup_says_what_is_in_it_and_the_database_knows_of_it(database: str,
         noted = connection.execute("SELECT kind, name, bytes FROM knowledge.backups").fetchall()
     assert noted == [("dump", done.dump.name, len(content))]
     assert done.dump.tables["knowledge.items"].rows > 10
+    assert {done.dump.tables[f"knowledge.{name}"].rows for name in ("feedback", "feedback_votes")} == {1}
     assert {role.name for role in done.dump.roles} >= {"context_knowledge", "context_retrieval", "context_views"}
     assert done.dump.migrations["knowledge"][0] == "0001_items.sql"
     assert [dump.name for dump in catalogue.dumps(open_storage(settings))] == [done.dump.name]

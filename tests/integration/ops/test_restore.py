@@ -24,6 +24,7 @@ from tests.support.backups import Make, contextctl, quiet
 from tests.support.postgres import scratch_database
 
 ANY = sql.SQL("SELECT count(*) > 0 FROM {}")
+READ = {"retrieval": ("documents", "visible_documents", "chunks"), "knowledge": ("feedback", "feedback_votes")}
 VIEWS = """
 SELECT relname, pg_get_userbyid(relowner) FROM pg_class
 WHERE relkind = 'v' AND relnamespace::regnamespace::text IN ('knowledge', 'retrieval')"""
@@ -53,11 +54,13 @@ def test_a_new_server_gets_tables_roles_owners_and_policies(dump: Dump, settings
             assert {row[1] for row in owner.execute(VIEWS)} == {"context_views"}
             for namespaces, seen in (("{}", False), ("{other}", False), ("{records}", True)):
                 with owner.transaction():
-                    owner.execute("SET LOCAL ROLE context_retrieval")
                     owner.execute("SELECT set_config('context.namespaces', %s, true)", (namespaces,))
-                    for relation in ("documents", "visible_documents", "chunks"):
-                        row = owner.execute(ANY.format(sql.Identifier("retrieval", relation))).fetchone()
-                        assert row == (seen,), (relation, namespaces)
+                    for schema, relations in READ.items():
+                        owner.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(f"context_{schema}")))
+                        for relation in relations:
+                            row = owner.execute(ANY.format(sql.Identifier(schema, relation))).fetchone()
+                            assert row == (seen,), (relation, namespaces)
+                        owner.execute("RESET ROLE")
         _migrate_finds_nothing_to_do(server)
 
 
