@@ -470,7 +470,7 @@ async def test_feedback_on_a_question_that_may_quote_it_goes_with_the_question(o
         "another": receipt("something else", answered="ADR-002"),
     }
     ids = {name: uuid.uuid4() for name in asked}
-    on = {name: feedback("billing", query_id=ids[name], query_text=name, helpful=["ADR-009"]) for name in asked}
+    on = {name: feedback("billing", query_id=ids[name], query_text=name) for name in asked}
     both = feedback(query_id=ids["answered"], helpful=["ADR-001"], missing_context="more of it")
     unsaid = feedback(query_id=ids["left out"])
     with connect(owned) as connection:
@@ -499,7 +499,7 @@ async def test_feedback_goes_that_quotes_what_must_go_whoever_owns_the_receipts(
     quote = 'Ada "the\\first" Löwe'
     quoting = [
         feedback(query_text=f"who is {quote}?"),
-        feedback("billing", missing_context=quote, helpful=["ADR-009"]),
+        feedback("billing", missing_context=quote),
         feedback("billing", metadata={"deep": [{"name": f"{quote}, again"}]}),
         feedback("billing", metadata={quote: None}, query_text="why"),
     ]

@@ -97,7 +97,7 @@ VALUES (%(namespace)s, %(principal)s, '', 'erase', %(id)s, %(detail)s)"""
 RECEIPTS = "SELECT to_regclass('retrieval.receipts') IS NOT NULL AS kept"
 # Who may look over all namespaces, and where they are found.
 SPANNING = {
-    "context_feed": "SELECT namespace FROM knowledge.items UNION SELECT namespace FROM knowledge.feedback_votes",
+    "context_feed": "SELECT DISTINCT namespace FROM knowledge.feedback",
     "context_indexer": "SELECT DISTINCT namespace FROM retrieval.receipts",
 }
 SEE = "SELECT set_config('context.namespaces', %(namespaces)s::text[]::text, true)"
