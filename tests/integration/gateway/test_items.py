@@ -211,7 +211,8 @@ async def test_the_commit_of_a_snapshot_cannot_be_changed(gateway: Gateway) -> N
 
 async def test_counts_change_by_themselves_and_are_not_compared(gateway: Gateway) -> None:
     await gateway.http.post("/api/adr", json=ADR)
-    body = {"access_count_30d": 7, "reference_count": 9, "created_at": "2026-01-31T13:00:00+01:00", "id": "adr-1"}
+    counts = {"access_count_30d": 7, "reference_count": 9, "feedback": -0.5}
+    body = {**counts, "created_at": "2026-01-31T13:00:00+01:00", "id": "adr-1"}
     assert (await gateway.http.patch("/api/adr/ADR-001", json=body)).status_code == 200
     assert list(gateway.knowledge.requests[-1].update_mask.paths) == []
 

@@ -17,8 +17,8 @@ from context_client.cli.app import printable
 # What stands in an item's headline, or says nothing to people.
 QUIET = {
     "id", "type", "title", "meeting_title", "status", "version", "created_at", "updated_at", "provenance", "pinned",
-    "access_count_30d", "reference_count", "related_items", "indexed", "relationships_created", "pending_references",
-    "redactions", "suspicions",
+    "access_count_30d", "reference_count", "feedback", "related_items", "indexed", "relationships_created",
+    "pending_references", "redactions", "suspicions",
 }  # fmt: skip
 MARK = re.compile(r"<</?[0-9]{9}>>")
 LAST = ("tags", "author", "source_uri")

@@ -58,6 +58,7 @@ def _common(message: types.Item) -> shapes.Common:
         "version": message.version,
         "access_count_30d": message.access_count_30d,
         "reference_count": message.reference_count,
+        "feedback": message.feedback,
     }
 
 

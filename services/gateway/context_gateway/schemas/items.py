@@ -65,6 +65,7 @@ class Kept(Change):
     version: Annotated[int, Field(ge=1, le=LARGEST_COUNT)] | None = READ_ONLY
     access_count_30d: int | None = READ_ONLY
     reference_count: int | None = READ_ONLY
+    feedback: float | None = READ_ONLY
     related_items: Annotated[list[dict[str, Any]], Field(max_length=ENTRIES)] | None = READ_ONLY
 
 

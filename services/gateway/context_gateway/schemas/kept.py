@@ -8,7 +8,7 @@ from context_gateway.schemas.fields import read_time
 from context_gateway.schemas.items import KEPT, Kept
 
 # They change while nobody writes the item: who sends them back cannot know what stands by now.
-COUNTED = frozenset({"access_count_30d", "reference_count"})
+COUNTED = frozenset({"access_count_30d", "reference_count", "feedback"})
 TIMES = frozenset({"created_at", "updated_at"})
 
 

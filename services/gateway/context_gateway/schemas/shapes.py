@@ -62,7 +62,7 @@ class ItemSummary(TypedDict):
 
 
 class Common(TypedDict):
-    """What items of all types have."""
+    """What items of all types have; `feedback` is from -1, no help at all, to 1."""
 
     title: str
     tags: list[str]
@@ -76,6 +76,7 @@ class Common(TypedDict):
     version: int
     access_count_30d: int
     reference_count: int
+    feedback: float
 
 
 class Adr(Common):
