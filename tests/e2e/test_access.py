@@ -14,7 +14,7 @@ from tests.support.guarded import ADMIN, READ, WRITE, Guarded, first_key, token
 pytestmark = pytest.mark.timeout(600)
 # By hand, and not from the table, so that a slip there shows here.
 OPEN = {"GET /", "GET /docs", "GET /openapi.json", "GET /health", "GET /livez", "GET /readyz"}
-ASKING = {"POST /api/context/query", "POST /api/search", "POST /v1/embeddings"}
+ASKING = {"POST /api/context/query", "POST /api/search", "POST /v1/embeddings", "POST /api/feedback"}
 NO_SUCH_NAMESPACE = "There is no such namespace."
 BODIES: Mapping[str, Any] = {
     "POST /api/adr": {"title": "Let in", "decision": "By the matrix."},
@@ -26,6 +26,7 @@ BODIES: Mapping[str, Any] = {
     "POST /api/context/query": {"query": "what is let in?"},
     "POST /api/search": {"query": "let in"},
     "POST /v1/embeddings": {"input": "let in"},
+    "POST /api/feedback": {"missing_context": "who was let in"},
     "POST /api/admin/keys": {"name": "matrix", "scopes": [READ], "namespaces": ["web"]},
 }
 

@@ -186,10 +186,50 @@ def question(caller: Caller) -> None:
     assert any(bundle["omitted"] for bundle in bundles)
     for bundle in bundles:
         caller.ask(200, "GET", f"/api/context/receipts/{bundle['query_id']}")
+    say(caller, bundles[0], bundles[3])
     for mode in ("hybrid", "semantic", "keyword"):
         caller.ask(200, "POST", "/api/search", json={"query": "connection pool", "mode": mode, "explain": True})
     for encoding in ("float", "base64"):
         caller.ask(200, "POST", "/v1/embeddings", json={"input": "a pool", "encoding_format": encoding})
+
+
+def say(caller: Caller, bundle: dict[str, Any], of_both: dict[str, Any]) -> None:
+    """What helped in a bundle, and in one of two namespaces; then what nobody may say."""
+    word = {
+        "query_id": bundle["query_id"],
+        "query_text": "why did the pool run dry?",
+        "overall_rating": 4,
+        "items_helpful": ["FAIL-001"],
+        "items_not_helpful": ["MEET-001"],
+        "items_used": ["FAIL-001", "ADR-001"],
+        "missing_context": SECRET,
+        "agent_id": "builder",
+        "session_id": "s1",
+        "metadata": {"task": {"id": 7}},
+    }
+    for status in (201, 200):
+        said = caller.ask(status, "POST", "/api/feedback", json=word).json()
+    assert (said["replaced"], said["metadata"], len(said["redactions"])) == (True, word["metadata"], 1)
+    caller.ask(201, "POST", "/api/feedback", json={"query_id": of_both["query_id"], "overall_rating": 1})
+    caller.ask(201, "POST", "/api/feedback", json={"missing_context": "how to roll back"})
+    for wrong in (
+        {},
+        {"overall_rating": 6},
+        {"items_used": ["ADR-777"]},
+        {"query_id": "none", "overall_rating": 4},
+    ):
+        caller.ask(422, "POST", "/api/feedback", json=wrong)
+    caller.ask(422, "POST", "/api/feedback", json=word | {"items_not_helpful": ["FAIL-001"]})
+    caller.ask(
+        422, "POST", "/api/feedback", json={"query_id": bundle["query_id"], "overall_rating": 4}, namespace="other"
+    )
+    assert caller.ask(200, "GET", f"/api/feedback/{said['id']}").json()["items_helpful"] == ["FAIL-001"]
+    caller.ask(404, "GET", "/api/feedback/none")
+    for query in ("", f"?query_id={bundle['query_id']}", "?item_id=FAIL-001&limit=1"):
+        assert caller.ask(200, "GET", f"/api/feedback{query}").json()["items"], query
+    caller.ask(400, "GET", "/api/feedback?cursor=broken")
+    assert caller.ask(200, "GET", "/api/feedback/stats").json()["total_feedback"] == 3
+    caller.ask(400, "GET", "/api/feedback/stats?days_back=0")
 
 
 def administer(guarded: Guarded, caller: Caller) -> None:

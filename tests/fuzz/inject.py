@@ -35,6 +35,7 @@ SNAPSHOT = {
     "references": "ADR-1",
 }
 QUERY = {"query": "q", "domains": ["d"], "types": ["adr"], "namespaces": ["open"], "from": "2026-01-01"}
+FEEDBACK = {"query_text": "q", "overall_rating": 4, "items_used": ["ADR-001"], "missing_context": "m", "agent_id": "a"}
 BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /api/adr": ADR,
     "PATCH /api/adr/ADR-001": ADR,
@@ -46,11 +47,13 @@ BODIES: Mapping[str, Mapping[str, Any]] = {
     "POST /api/graph/relationships": {"from": "ADR-001", "to": "ADR-002", "type": "references"},
     "POST /api/admin/keys": {"name": "n", "scopes": ["context:read"], "namespaces": ["open"]},
     "POST /v1/embeddings": {"input": ["text"], "model": "m"},
+    "POST /api/feedback": FEEDBACK,
 }
 PATHS = (
     "GET /api/adr/{}", "GET /api/failure/{}", "GET /api/snapshot/{}", "DELETE /api/adr/{}", "GET /api/graph/related/{}",
     "GET /api/context/domain/{}", "GET /api/admin/keys/{}", "DELETE /api/admin/keys/{}", "GET /{}", "GET /api/{}",
     "GET /docs/{}", "GET /api/context/receipts/{}", "POST /api/admin/review/{}", "GET /api/skills/{}",
+    "GET /api/feedback/{}",
 )  # fmt: skip
 QUERIES = {
     "GET /api/adr": ("status", "tags", "author", "from", "to", "q", "cursor", "limit", "fields"),
@@ -58,6 +61,8 @@ QUERIES = {
     "GET /api/context/recent": ("limit", "types"),
     "GET /api/context/timeline": ("from", "to"),
     "GET /api/graph/related/ADR-001": ("depth", "direction", "types", "limit", "type"),
+    "GET /api/feedback": ("query_id", "item_id", "cursor", "limit"),
+    "GET /api/feedback/stats": ("days_back",),
     "GET /api/admin/audit": ("principal", "action", "item_id", "request_id", "since", "until", "cursor", "limit"),
     "GET /api/admin/keys": ("cursor", "limit"),
 }

@@ -112,6 +112,7 @@ class FakeKnowledge(Fake, knowledge_pb2_grpc.KnowledgeServiceServicer):
         self.known: dict[str, types.Item] = {}  # by source or commit
         self.change = 0
         self.edges: set[tuple[str, str]] = set()
+        self.feedback: dict[str, knowledge_pb2.Feedback] = {}
 
     def store(self, item: types.Item) -> knowledge_pb2.Recorded:
         """Create `item`, unless its commit or source is known."""
@@ -230,6 +231,47 @@ class FakeKnowledge(Fake, knowledge_pb2_grpc.KnowledgeServiceServicer):
             path=[request.id, "FAIL-042"],
         )
         return knowledge_pb2.GetRelatedResponse(item=self.find(request.id), related=[found], total_related=9)
+
+    async def RecordFeedback(self, request: Any, context: Any) -> Any:
+        await self.take(request)
+        said = knowledge_pb2.Feedback()
+        said.CopyFrom(request.feedback)
+        before = [one for one in self.feedback.values() if said.query_id and one.query_id == said.query_id]
+        said.id = before[0].id if before else str(len(self.feedback) + 1)
+        said.principal = caller.current().principal
+        said.created_at.FromJsonString("2026-01-31T12:00:00Z")
+        said.updated_at.FromJsonString("2026-01-31T12:00:00Z")
+        self.feedback[said.id] = said
+        taken = [types.Redaction(field="missing_context", kind="jwt")] if said.missing_context == "redact me" else []
+        return knowledge_pb2.RecordFeedbackResponse(feedback=said, replaced=bool(before), redactions=taken)
+
+    async def GetFeedback(self, request: Any, context: Any) -> Any:
+        await self.take(request)
+        if request.id not in self.feedback:
+            raise NotFound
+        return knowledge_pb2.GetFeedbackResponse(feedback=self.feedback[request.id])
+
+    async def ListFeedback(self, request: Any, context: Any) -> Any:
+        await self.take(request)
+        if request.page_token == "broken":
+            raise Invalid({"page_token": ["is no cursor of this list"]})
+        newest = list(self.feedback.values())[::-1]
+        return knowledge_pb2.ListFeedbackResponse(feedback=newest[: request.page_size], next_page_token="next")
+
+    async def GetFeedbackStats(self, request: Any, context: Any) -> Any:
+        await self.take(request)
+        if not self.feedback:
+            return knowledge_pb2.GetFeedbackStatsResponse(days_back=request.days_back)
+        item = knowledge_pb2.RatedItem(
+            id="ADR-001", type=types.ITEM_TYPE_ADR, title="Use Postgres", helpful=3, not_helpful=1
+        )
+        return knowledge_pb2.GetFeedbackStatsResponse(
+            total_feedback=7,
+            average_rating=3.5,
+            most_helpful_items=[item],
+            common_missing_context=[knowledge_pb2.MissingContext(text="how to roll back", count=2)],
+            days_back=request.days_back,
+        )
 
 
 class FakeRetrieval(Fake, retrieval_pb2_grpc.RetrievalServiceServicer):

@@ -80,6 +80,9 @@ OPERATIONS: Mapping[str, Operation] = {
     **_rows(READ, "read", "GET /api/context/timeline", "GET /api/context/domain/{tag}"),
     **_rows(READ, "read", "GET /api/graph/related/{id}", lane=ITEMS),
     **_rows(READ, "read", "GET /api/context/receipts/{query_id}", "GET /api/skills", "GET /api/skills/{name}"),
+    # It changes no item, so whoever may ask may say what the answer was worth.
+    **_rows(READ, "write", "POST /api/feedback"),
+    **_rows(READ, "read", "GET /api/feedback", "GET /api/feedback/stats", "GET /api/feedback/{id}", lane=ITEMS),
     **_rows(WRITE, "write", "POST /api/graph/relationships", "DELETE /api/graph/relationships"),
     **_rows(READ, "read", "POST /v1/embeddings"),
     **_rows(ADMIN, "admin", "GET /api/admin/index", "POST /api/admin/reindex", "GET /api/admin/audit"),

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from context_gateway import VERSION, openapi, problems
 from context_gateway.admission import Admission
 from context_gateway.answers import answer
-from context_gateway.api import admin, audit, bulk, context, embeddings, graph, health, keys, review, skills
+from context_gateway.api import admin, audit, bulk, context, embeddings, feedback, graph, health, keys, review, skills
 from context_gateway.api.items import item_routes
 from context_gateway.bodies import JsonRoute
 from context_gateway.clients import Clients
@@ -54,7 +54,7 @@ def create_app(clients: Clients, settings: Settings, limiter: Limiter) -> FastAP
     app.state.gate = Gate(settings, clients, limiter.suspects)
     app.router.route_class = JsonRoute
     app.state.skills = Skills(settings.skills_path)
-    modules = (context, health, bulk, graph, embeddings, skills, admin, keys, audit, review)
+    modules = (context, feedback, health, bulk, graph, embeddings, skills, admin, keys, audit, review)
     routers = [module.routes for module in modules]
     routers += [item_routes(kind) for kind in KINDS.values()]
     # Taken over one by one: routers that are included are searched one after the other, at twice the cost of a request.

@@ -94,10 +94,11 @@ REPEATABLE = (
     "create_key",
     "rotate_key",
     "create_relationship",
+    "record_feedback",
     "bulk",
 )
 WRITES = ("post", "put", "patch", "delete")
-UNWAITING = ("Context", "Admin", "Embeddings")  # tags whose POSTs write no items; of them waits only
+UNWAITING = ("Context", "Feedback", "Admin", "Embeddings")  # tags whose POSTs write no items; of them waits only
 REVIEW = "review_item"
 COUNTED = {
     "X-RateLimit-Limit": ("integer", "Requests that the window has."),

@@ -81,7 +81,7 @@ PUBLIC = {
     "overlap": "overlap_seconds",
 }
 MOST_NAMED = 100  # faults of one request
-BODIES = ("item.", "adr.", "failure.", "meeting.", "snapshot.", "relationship.", "filter.")
+BODIES = ("item.", "adr.", "failure.", "meeting.", "snapshot.", "relationship.", "filter.", "feedback.")
 
 
 class Refused(HTTPException):

@@ -32,6 +32,13 @@ MEETING = {"meeting_title": "t", "date": "2026-01-31", "decisions": [{"decision"
 SNAPSHOT = {"commit_hash": "h", "commit_message": "m", "author": "a"}
 EDGE = {"from": "ADR-001", "to": "ADR-002", "type": "references"}
 QUESTION = {"query": "why"}
+FEEDBACK = {
+    "overall_rating": 4,
+    "query_text": "why",
+    "items_used": ["ADR-001"],
+    "missing_context": "m",
+    "agent_id": "a",
+}
 # Each call that takes a body, with one that it takes.
 BODIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "create adr": ("POST", "/api/adr", ADR),
@@ -47,6 +54,7 @@ BODIES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "search": ("POST", "/api/search", QUESTION),
     "relate": ("POST", "/api/graph/relationships", EDGE),
     "unrelate": ("DELETE", "/api/graph/relationships", EDGE),
+    "say": ("POST", "/api/feedback", FEEDBACK),
     "embed": ("POST", "/v1/embeddings", {"input": "text"}),
     "reindex": ("POST", "/api/admin/reindex", {"every_namespace": False}),
 }
@@ -68,8 +76,13 @@ MALFORMED = (
 )
 TOO_LONG = "x" * 200_000
 WRONG: tuple[Any, ...] = (5, -1.5, True, [], {}, [None], {"a": None}, "\0", "\ud800", "nul\0", 10**300, TOO_LONG)
-# Texts of any length can be embedded, and a flag may be true.
-FINE: tuple[tuple[str, Any], ...] = (("input", TOO_LONG), ("every_namespace", True))
+# Texts of any length can be embedded, a flag may be true, an answer be rated 5, and nothing of it have been used.
+FINE: tuple[tuple[str, Any], ...] = (
+    ("input", TOO_LONG),
+    ("every_namespace", True),
+    ("overall_rating", 5),
+    ("items_used", []),
+)
 
 
 def problem(answer: Any, status: int, code: str) -> dict[str, Any]:
@@ -165,7 +178,7 @@ async def test_a_value_of_the_wrong_kind_is_named(gateway: Gateway, call: str) -
     assert gateway.knowledge.requests == []
 
 
-@pytest.mark.parametrize("call", [call for call in BODIES if call != "reindex"])
+@pytest.mark.parametrize("call", [call for call in BODIES if call not in ("reindex", "say")])
 async def test_null_for_what_is_required_is_named(gateway: Gateway, call: str) -> None:
     method, path, body = BODIES[call]
     names = list(body)
@@ -214,6 +227,12 @@ async def test_null_for_what_is_required_is_named(gateway: Gateway, call: str) -
         ),
         ("/api/search", QUESTION | {"top_k": 0, "mode": "magic", "from": "x"}, {"top_k", "mode", "from"}),
         ("/api/graph/relationships", EDGE | {"strength": 0, "type": "likes"}, {"strength", "type"}),
+        (
+            "/api/feedback",
+            {"overall_rating": 6, "items_helpful": ["x"], "items_not_helpful": ["ADR-1", 5], "items_used": "ADR-1"},
+            {"overall_rating", "items_helpful[0]", "items_not_helpful[1]", "items_used"},
+        ),
+        ("/api/feedback", {"items_used": ["ADR-1"] * 101, "id": "1"}, {"items_used", "id"}),
         ("/v1/embeddings", {"input": ["a", ""], "encoding_format": "hex"}, {"input[1]", "encoding_format"}),
         ("/v1/embeddings", {"input": []}, {"input"}),
         ("/v1/embeddings", {"input": "a", "dimensions": 4}, {"dimensions"}),
@@ -245,6 +264,11 @@ async def test_every_bad_field_is_named_at_once(gateway: Gateway, path: str, bod
         ("/api/context/domain/db?types=poem", {"types[0]"}),
         ("/api/graph/related/ADR-001?depth=6&direction=up&types=likes", {"depth", "direction", "types[0]"}),
         ("/api/graph/related/ADR-001?depth=-1", {"depth"}),
+        ("/api/feedback?limit=201&item_id=x&query_id=%00", {"limit", "item_id", "query_id"}),
+        ("/api/feedback?cursor=broken", {"cursor"}),
+        ("/api/feedback/stats?days_back=0", {"days_back"}),
+        ("/api/feedback/stats?days_back=3651", {"days_back"}),
+        ("/api/feedback/stats?days_back=month&days=3", {"days_back", "days"}),
     ],
 )
 async def test_a_bad_query_is_a_400_that_names_it(gateway: Gateway, path: str, bad: set[str]) -> None:

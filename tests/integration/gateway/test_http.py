@@ -26,6 +26,9 @@ ROUTES = {
     "/api/context/domain/{tag}": ("get",),
     "/api/graph/related/{id}": ("get",),
     "/api/graph/relationships": ("post", "delete"),
+    "/api/feedback": ("get", "post"),
+    "/api/feedback/stats": ("get",),
+    "/api/feedback/{id}": ("get",),
     "/api/admin/audit": ("get",),
     "/api/admin/index": ("get",),
     "/api/admin/index/set-aside": ("get",),
@@ -97,11 +100,13 @@ async def test_the_document_says_which_headers_count(gateway: Gateway) -> None:
         ("/api/bulk", "post"),
         ("/api/admin/keys", "post"),
         ("/api/graph/relationships", "post"),
+        ("/api/feedback", "post"),
     }
     assert {of for of, names in taken.items() if "Idempotency-Key" in names} >= repeatable
     assert "If-Match" in taken["/api/adr/{id}", "patch"]
     assert "If-Match" in taken["/api/admin/review/{id}", "post"]
     assert "If-Match" not in taken["/api/admin/keys/{id}", "delete"]
+    assert "Prefer" not in taken["/api/feedback", "post"]
     assert "Idempotency-Key" not in taken["/api/graph/relationships", "delete"]
 
 

@@ -16,6 +16,7 @@ CREATES: list[tuple[str, dict[str, Any]]] = [
     ("/api/meeting", {"meeting_title": "m", "date": "2026-01-31", "decisions": [{"decision": "d"}]}),
     ("/api/context/snapshot", {"commit_hash": "a", "commit_message": "m", "author": "x"}),
     ("/api/graph/relationships", {"from": "ADR-001", "to": "ADR-002", "type": "related_to"}),
+    ("/api/feedback", {"overall_rating": 4}),
 ]
 NDJSON = {"Content-Type": "application/x-ndjson"}
 KEY = "Idempotency-Key"

@@ -13,6 +13,7 @@ from starlette.routing import Match, Mount
 from context_common.caller import ADMIN, READ, WRITE
 from context_gateway.access import ANYBODY, OPERATIONS, Operation, Table, confirm, names
 from context_gateway.identity import Identity
+from context_gateway.lanes import ITEMS
 from context_gateway.problems import Refused
 from tests.support.openapi import make_app
 
@@ -42,6 +43,13 @@ def test_what_administers_or_deletes_is_for_administrators_and_writing_is_not_re
             assert operation.scope == WRITE, name
         elif method == "GET" and name not in OPEN:
             assert operation.scope == READ, name
+
+
+def test_what_knowledge_answers_takes_no_place_of_a_question() -> None:
+    apart = {name for name, operation in OPERATIONS.items() if operation.lane == ITEMS}
+    assert apart >= {"GET /api/adr", "GET /api/feedback", "GET /api/feedback/stats", "GET /api/feedback/{id}"}
+    assert OPERATIONS["POST /api/feedback"].rate == "write"
+    assert "POST /api/context/query" not in apart
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

@@ -89,7 +89,7 @@ def withheld(message: types.Item) -> bool:
     return message.review in WITHHELD
 
 
-def redactions(message: knowledge.Recorded) -> list[shapes.Redaction]:
+def redactions(message: knowledge.Recorded | knowledge.RecordFeedbackResponse) -> list[shapes.Redaction]:
     """The secrets that were taken out of what was sent."""
     return [{"field": found.field, "kind": found.kind} for found in message.redactions]
 

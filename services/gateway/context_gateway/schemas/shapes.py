@@ -511,6 +511,59 @@ class Receipt(TypedDict):
     degraded: bool
 
 
+class Feedback(TypedDict):
+    """A word on an answer, and who said it; a rating is from 1 to 5."""
+
+    id: str
+    query_id: str | None
+    query_text: str | None
+    overall_rating: int | None
+    items_helpful: list[str]
+    items_not_helpful: list[str]
+    items_used: list[str]
+    missing_context: str | None
+    agent_id: str | None
+    session_id: str | None
+    metadata: dict[str, Any]
+    principal: str
+    created_at: Time | None
+    updated_at: Time | None
+
+
+class FeedbackRecorded(Feedback):
+    """The same, just recorded; `replaced`: the caller had said something of that query before."""
+
+    replaced: bool
+    redactions: list[Redaction]
+
+
+class RatedItem(TypedDict):
+    """An item, and how often it was said to help or not; each caller counts once a day."""
+
+    id: str
+    type: Type
+    title: str
+    helpful: int
+    not_helpful: int
+
+
+class Missing(TypedDict):
+    """What answers should have had, and how often that was said."""
+
+    text: str
+    count: int
+
+
+class FeedbackStats(TypedDict):
+    """What the feedback of some days comes to; `avg_rating` is of those who gave one."""
+
+    total_feedback: int
+    avg_rating: float | None
+    most_helpful_items: list[RatedItem]
+    common_missing_context: list[Missing]
+    days_back: int
+
+
 class Key(TypedDict):
     """An API key as administrators see it, without the secret."""
 
