@@ -6,9 +6,9 @@ import signal
 import sys
 from typing import NoReturn
 
-from context_client.cli import add, app, aside, ask, bring, doctor, edit, keys, review
+from context_client.cli import add, app, aside, ask, bring, doctor, edit, feedback, keys, review
 
-COMMANDS = (add, aside, ask, bring, doctor, edit, keys, review)  # importing them makes them known to the app
+COMMANDS = (add, aside, ask, bring, doctor, edit, feedback, keys, review)  # importing them makes them known to the app
 TERMINATED = 128 + signal.SIGTERM  # exit code
 
 

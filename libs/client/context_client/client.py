@@ -19,6 +19,8 @@ from context_client.settings import Settings
 from context_client.types import (
     AuditPage,
     Bundle,
+    Feedback,
+    FeedbackStats,
     Found,
     Index,
     Item,
@@ -116,6 +118,29 @@ class Client:
     def receipt(self, query_id: str) -> Receipt:
         """What a query was asked and answered; kept for 30 days."""
         return cast("Receipt", self._call("GET", f"/api/context/receipts/{segment(query_id)}"))
+
+    def feedback(self, fields: Mapping[str, Any]) -> Feedback:
+        """Say what an answer was worth, once however often it must be sent; the last word on a query counts.
+
+        Fields are those of the API: `query_id`, `overall_rating` (1 to 5), `items_helpful`, `items_not_helpful`,
+        `items_used`, `missing_context` and others, of which something has to be said.
+        """
+        headers = {"Idempotency-Key": uuid4().hex}
+        answer = self._call("POST", "/api/feedback", body=fields, idempotent=True, headers=headers)
+        return cast("Feedback", answer)
+
+    def list_feedback(self, filters: Mapping[str, Any] | None = None) -> Page:
+        """One page of what was said of answers, newest first; of a `query_id` or an `item_id`."""
+        return cast("Page", self._call("GET", "/api/feedback", params=_query(filters or {})))
+
+    def all_feedback(self, filters: Mapping[str, Any] | None = None) -> Iterator[Item]:
+        """The same, of all pages."""
+        return _of_all_pages(lambda cursor: self.list_feedback({"limit": 200, **(filters or {}), "cursor": cursor}))
+
+    def feedback_stats(self, days_back: int = 30) -> FeedbackStats:
+        """How answers of the last days were rated, which items helped and what was missing."""
+        params = {"days_back": str(days_back)}
+        return cast("FeedbackStats", self._call("GET", "/api/feedback/stats", params=params))
 
     def search(self, text: str, options: Mapping[str, Any] | None = None) -> Found:
         """The items that match best; the option `fields` (ids, summary or full) says how much of each."""

@@ -43,6 +43,35 @@ class Receipt(TypedDict):
     degraded: bool
 
 
+class Feedback(TypedDict):
+    """What somebody said of an answer; None and empty lists where they said nothing."""
+
+    id: str
+    query_id: str | None
+    query_text: str | None
+    overall_rating: int | None
+    items_helpful: list[str]
+    items_not_helpful: list[str]
+    items_used: list[str]
+    missing_context: str | None
+    metadata: dict[str, Any]
+    principal: str
+    created_at: str
+    updated_at: str
+    replaced: NotRequired[bool]  # just recorded: it takes the place of what was said of that query before
+    redactions: NotRequired[list[dict[str, str]]]  # field, kind
+
+
+class FeedbackStats(TypedDict):
+    """What the feedback of some days comes to; `avg_rating` None where nobody gave one."""
+
+    total_feedback: int
+    avg_rating: float | None
+    most_helpful_items: list[dict[str, Any]]  # id, type, title, helpful, not_helpful
+    common_missing_context: list[dict[str, Any]]  # text, count
+    days_back: int
+
+
 class Found(TypedDict):
     """Search results, best first."""
 

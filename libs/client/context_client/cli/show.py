@@ -78,8 +78,7 @@ def written(console: Console, content: Mapping[str, Any]) -> None:
     waiting = content.get("pending_references") or []
     if waiting:
         console.print(plain(f"  names {', '.join(waiting)}, not recorded yet"))
-    for found in content.get("redactions") or []:
-        console.print(plain(f"  a secret was taken out of {found['field']}: {found['kind']}"))
+    _redacted(console, content)
     if content.get("review") == "held":
         console.print(plain("  held for review: it looks like instructions to an agent, and no search shows it"))
     elif content.get("indexed") is False:
@@ -156,6 +155,32 @@ def receipt(console: Console, content: Mapping[str, Any]) -> None:
     for left in content["omitted"]:
         console.print(plain(f"left out: {left['id']}, {_label(left['reason'])}, {left['tokens']} tokens", "dim"))
     console.print(plain(" · ".join([f"{content['tokens_used']:,} tokens", *_degraded(content)]), "dim"))
+
+
+def feedback(console: Console, content: Mapping[str, Any]) -> None:
+    """What was just said of an answer."""
+    done = "in place of what you had said" if content.get("replaced") else "recorded"
+    console.print(plain(f"{content['id']}  {done}"))
+    _redacted(console, content)
+
+
+def feedback_stats(console: Console, content: Mapping[str, Any]) -> None:
+    """What the feedback of some days comes to."""
+    rated = content["avg_rating"]
+    said = f", rated {rated:.1f} of 5" if rated else ""
+    console.print(plain(f"feedback {content['total_feedback']:,} times in {content['days_back']} days{said}", "bold"))
+    table = columns("id", "title", "helpful", "not helpful")
+    for entry in content["most_helpful_items"]:
+        texts = (entry["id"], entry["title"], entry["helpful"], entry["not_helpful"])
+        table.add_row(*(plain(str(text)) for text in texts))
+    console.print(table if content["most_helpful_items"] else plain("no item was said to help"))
+    for entry in content["common_missing_context"]:
+        console.print(plain(f"missing, {entry['count']} times: {entry['text']}"))
+
+
+def _redacted(console: Console, content: Mapping[str, Any]) -> None:
+    for found in content.get("redactions") or []:
+        console.print(plain(f"  a secret was taken out of {found['field']}: {found['kind']}"))
 
 
 def values(console: Console, content: Mapping[str, Any]) -> None:
