@@ -87,6 +87,11 @@ def test_what_it_comes_to_is_shown() -> None:
     assert run(Engine(), "feedback-stats", "--days", "3651").exit_code == 2
 
 
+def test_an_answer_shows_the_id_by_which_it_is_spoken_of() -> None:
+    bundle = {"query_id": "01a2089d-8b63-731c-af1c-60c2ebca334f", "total_items": 0, "tokens_used": 9, "omitted": []}
+    assert "query 01a2089d-8b63-731c-af1c-60c2ebca334f" in run(answered(bundle), "query", "why?").stdout
+
+
 def test_a_word_whose_answer_was_lost_is_sent_again_as_the_same() -> None:
     engine = Engine()
     engine.before = [losing, answering(httpx2.Response(201, json=SAID))]

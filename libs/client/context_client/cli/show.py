@@ -115,6 +115,7 @@ def bundle(console: Console, content: Mapping[str, Any]) -> None:
     about = [f"{content.get('total_items', 0)} items", f"{content.get('tokens_used', 0):,} tokens"]
     about += [f"{count} left out: {reason.replace('_', ' ')}" for reason, count in left.items()]
     console.print(plain(" · ".join(about + _degraded(content)), "dim"))
+    console.print(plain(f"query {content.get('query_id', '')}", "dim"))
 
 
 def found(console: Console, content: Mapping[str, Any]) -> None:
