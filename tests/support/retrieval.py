@@ -98,6 +98,7 @@ class FakeKnowledge(knowledge_pb2_grpc.KnowledgeServiceServicer):
     _missing: Any = None
     CreateItem = RecordItems = GetItem = ListItems = UpdateItem = DeleteItem = _missing
     CreateRelationship = DeleteRelationship = GetRelated = _missing
+    RecordFeedback = GetFeedback = ListFeedback = GetFeedbackStats = _missing
 
     def __init__(self) -> None:
         self.items: dict[tuple[str, str], knowledge_pb2.Change] = {}

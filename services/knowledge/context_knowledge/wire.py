@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -123,7 +124,7 @@ def read_feedback(message: pb.Feedback) -> Feedback:
         if len(message.metadata) > METADATA:
             wrong["metadata"] = [f"is longer than {METADATA:,} characters"]
         elif message.metadata:
-            metadata = json.loads(message.metadata, parse_constant=_no_number)
+            metadata = json.loads(message.metadata, parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         metadata = None
     if not isinstance(metadata, dict):
@@ -151,9 +152,15 @@ def _ids(texts: Iterable[str], name: str, wrong: dict[str, list[str]]) -> Iterat
             wrong[f"{name}[{place}]"] = ["is no id such as ADR-001"]
 
 
-def _no_number(text: str) -> None:
+def _no_number(text: str) -> NoReturn:
     """JSON has no such numbers as NaN."""
     raise ValueError(text)
+
+
+def _finite(text: str) -> float:
+    """What is too large for a number is none either."""
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 def write_feedback(said: Feedback) -> pb.Feedback:

@@ -81,7 +81,7 @@ async def test_a_query_must_have_been_asked_by_who_speaks_of_it(gateway: Gateway
     for query_id in ("q2", " ", "../q1"):
         answer = await gateway.http.post(PATH, json=WORD | {"query_id": query_id}, headers=WEB)
         assert answer.status_code == 422
-        assert answer.json()["details"] == {"query_id": ["names no query of yours of the last 30 days"]}
+        assert answer.json()["details"] == {"query_id": ["names no query that is still on record"]}
     assert len(gateway.knowledge.requests) == 1
 
 

@@ -185,6 +185,7 @@ async def test_what_goes_takes_what_was_said_of_it_along(three: Knowledge) -> No
         ({"overall_rating": 3, "session_id": "a\0b"}, "session_id"),
         ({"overall_rating": 3, "metadata": "[1]"}, "metadata"),
         ({"overall_rating": 3, "metadata": '{"a": NaN}'}, "metadata"),
+        ({"overall_rating": 3, "metadata": '{"a": 1e400}'}, "metadata"),
         ({"overall_rating": 3, "metadata": "{"}, "metadata"),
         ({"overall_rating": 3, "metadata": '{"a":' * 5_000 + "1" + "}" * 5_000}, "metadata"),
         ({"overall_rating": 3, "metadata": '{"a": "\\u0000"}'}, "metadata"),

@@ -55,11 +55,11 @@ def test_a_rating_that_is_none_is_not_sent(arguments: tuple[str, ...]) -> None:
 
 def test_a_refusal_names_the_field() -> None:
     engine = Engine()
-    details = {"query_id": ["names no query of yours of the last 30 days"]}
+    details = {"query_id": ["names no query that is still on record"]}
     engine.before = [answering(problem(422, "Validation failed", details=details))]
     result = run(engine, "feedback", "q2", "--rating", "4")
     assert result.exit_code == 4
-    assert "query_id names no query of yours" in result.stderr
+    assert "query_id names no query that is still on record" in result.stderr
 
 
 def test_what_it_comes_to_is_shown() -> None:

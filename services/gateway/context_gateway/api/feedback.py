@@ -90,7 +90,7 @@ async def _asked(request: Request, query_id: str) -> str:
     try:
         receipt = await call(clients(request).retrieval.GetReceipt, message, within=BUDGET)
     except NotFound as error:
-        raise Invalid({"query_id": ["names no query of yours of the last 30 days"]}) from error
+        raise Invalid({"query_id": ["names no query that is still on record"]}) from error
     if identity(request).caller.namespace not in receipt.asked.filter.namespaces:
         raise Invalid({"query_id": ["was not asked of this namespace"]})
     return receipt.query_id

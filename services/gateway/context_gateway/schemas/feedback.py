@@ -36,6 +36,7 @@ def _parts(value: Any) -> Iterator[Any]:
 
 
 Ids = Annotated[list[AnyId], Field(max_length=100)]
+Missing = Annotated[Text, Field(max_length=LONGEST_QUERY, description="What the answer should have had.")]
 Metadata = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
@@ -48,7 +49,9 @@ class Feedback(Body):
     items_helpful: Ids | None = None
     items_not_helpful: Ids | None = None
     items_used: Ids | None = None
-    missing_context: Annotated[Text, Field(description="What the answer should have had.")] | None = None
+    missing_context: (
+        Annotated[Text, Field(max_length=LONGEST_QUERY, description="What the answer should have had.")] | None
+    ) = None
     agent_id: Name | None = None
     session_id: Name | None = None
     metadata: Metadata | None = None
