@@ -96,6 +96,27 @@ def test_a_superseded_decision_is_answered_by_its_successor(stack: Stack, record
     assert "ADR-102" in found(post(stack, "/api/context/query", history, records).json())
 
 
+async def test_what_helped_is_found_sooner_the_next_time(stack: Stack) -> None:
+    for cause in ("The exporter held its lock.", "The exporter kept its lock."):
+        body = {"title": "Nightly export stalled", "root_cause": cause}
+        assert post(stack, "/api/failure", body, "rated").status_code == 201
+    asked = {"query": "why does the nightly export stall?", "explain": True}
+
+    def shown() -> list[tuple[str, float]]:
+        hits = post(stack, "/api/search", asked, "rated").json()["results"]
+        return [(hit["id"], hit["why"]["feedback"]) for hit in hits]
+
+    (first, _), (second, _) = shown()
+    query_id = post(stack, "/api/context/query", asked, "rated").json()["query_id"]
+    word = {"query_id": query_id, "items_helpful": [second], "items_not_helpful": [first]}
+    assert post(stack, "/api/feedback", word, "rated").status_code == 201
+    async with asyncio.timeout(30):
+        while shown() != [(second, 0.25), (first, -0.25)]:
+            await asyncio.sleep(0.1)
+    item = httpx2.get(f"{stack.url}/api/failure/{second}", headers={"x-context-namespace": "rated"}).json()
+    assert (item["feedback"], item["version"]) == (0.25, 1)
+
+
 def test_nothing_crosses_a_namespace(stack: Stack, records: str) -> None:
     url = f"{stack.url}/api/adr/ADR-101"
     assert httpx2.get(url, headers={"x-context-namespace": records}).status_code == 200
