@@ -67,10 +67,20 @@ class Run:
 
     def ask(self, question: str) -> dict[str, Any]:
         """The bundle for a question."""
-        body = {"query": question, "max_tokens": 1500}
-        answer = httpx2.post(f"{self.url}/api/context/query", json=body, timeout=30)
-        bundle: dict[str, Any] = answer.raise_for_status().json()
+        bundle: dict[str, Any] = self._asked(question).raise_for_status().json()
         return bundle
+
+    def whole(self, question: str) -> bool:
+        """Whether a question is answered by all of it; while it mends itself, the answer may be to come again."""
+        answer = self._asked(question)
+        if answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE:
+            assert answer.headers["retry-after"]
+            return False
+        return not answer.raise_for_status().json()["degraded"]
+
+    def _asked(self, question: str) -> httpx2.Response:
+        body = {"query": question, "max_tokens": 1500}
+        return httpx2.post(f"{self.url}/api/context/query", json=body, timeout=30)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signal it and wait; answers its exit code."""
@@ -124,7 +134,7 @@ def test_it_comes_up_mends_itself_and_leaves_nothing(scratch: Path, model_dir: P
             os.kill(victim, signal.SIGKILL)
             run.wait_until(lambda name=name, victim=victim: run.pids().get(name, victim) != victim)  # type: ignore[misc]
             run.wait_until(run.ready)
-        run.wait_until(lambda: not run.ask("which database holds the truth and the index?")["degraded"])
+        run.wait_until(lambda: run.whole("which database holds the truth and the index?"))
 
         second = subprocess.run(
             [sys.executable, "-m", "context_local"],
