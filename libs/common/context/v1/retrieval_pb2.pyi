@@ -496,7 +496,7 @@ Global___SearchHit: _TypeAlias = SearchHit  # noqa: Y015
 
 @_typing.final
 class Why(_message.Message):
-    """The parts of a score, each 0 to 1."""
+    """The parts of a score, each 0 to 1; feedback from -1 to 1."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
