@@ -12,7 +12,7 @@ from tests.chaos.cluster import Cluster, Shape, running
 from tests.chaos.faults import KILL, Fault, inflict, plan
 from tests.chaos.probes import GIVE_UP, KINDS, Prober, recover
 from tests.chaos.report import Report, percentile
-from tests.chaos.traffic import ANSWERED_BY_RETRIEVAL, Attempt, Caller, Journal, Reader, Writer, keep
+from tests.chaos.traffic import ANSWERED_BY_RETRIEVAL, SAID, WRITES, Attempt, Caller, Journal, Reader, Writer, keep
 from tests.chaos.truth import compare
 
 RECOVERY = 5.0  # seconds within which every kind of request must succeed again
@@ -81,7 +81,7 @@ async def _under_load(
 ) -> tuple[list[Suffered], float, float]:
     done, rng = asyncio.Event(), random.Random(storm.seed + 1)
     clients: list[Writer | Reader] = [
-        Writer(n, caller, journal, random.Random(storm.seed + 100 + n)) for n in range(storm.writers)
+        Writer(n, caller, journal, random.Random(storm.seed + 100 + n), WRITES | SAID) for n in range(storm.writers)
     ]
     clients += [Reader(caller, journal, random.Random(storm.seed + 500 + n)) for n in range(storm.readers)]
     began = time.monotonic()

@@ -17,8 +17,8 @@ TIMEOUT = 20.0  # seconds a caller waits; longer than anything stands still
 RETRY_PAUSE = 0.1  # seconds before the same write is tried again
 BULK = 3  # items of one bulk request
 NAMESPACES = ("chaos-a", "chaos-b", "chaos-c", "chaos-d")
-WRITES = ("create", "bulk", "change", "relate", "delete")
-WEIGHTS = (40, 15, 30, 12, 3)
+WRITES = {"create": 40, "bulk": 15, "change": 30, "relate": 12, "delete": 3}  # how often each, of a hundred
+SAID = {"rate": 6}  # which the release before knows nothing of
 ANSWERED_BY_RETRIEVAL = ("query", "search", "recent")
 ANSWERED_BY_KNOWLEDGE = ("get", "list")
 READS = (*ANSWERED_BY_RETRIEVAL, *ANSWERED_BY_KNOWLEDGE)
@@ -80,6 +80,7 @@ class Journal:
     attempts: list[Attempt] = field(default_factory=list)
     written: list[Written] = field(default_factory=list)
     edges: set[tuple[str, str, str]] = field(default_factory=set)  # namespace, from, to
+    said: list[tuple[str, str, str]] = field(default_factory=list)  # acknowledged feedback: namespace, id, marker
     unsettled: list[str] = field(default_factory=list)  # markers of creates that were never acknowledged
 
     def first_success(self, kind: str, since: float) -> float | None:
@@ -145,9 +146,12 @@ class Caller:
 
 
 class Writer:
-    """Creates, changes, relates and deletes items of its own; tries each write until it is acknowledged."""
+    """Creates, changes, relates, rates and deletes items of its own; tries each write until it is acknowledged."""
 
-    def __init__(self, number: int, caller: Caller, journal: Journal, rng: random.Random) -> None:
+    def __init__(
+        self, number: int, caller: Caller, journal: Journal, rng: random.Random, writes: Mapping[str, int] = WRITES
+    ) -> None:
+        self._writes = writes
         self._number, self._namespace = number, namespace_of(number)
         self._caller, self._journal, self._rng = caller, journal, rng
         self._count = 0
@@ -156,12 +160,13 @@ class Writer:
     async def step(self) -> None:
         """One write, chosen by lot."""
         enough = len(self._own) > 3
-        await self.write(self._rng.choices(WRITES, WEIGHTS)[0] if enough else "create")
+        (kind,) = self._rng.choices(list(self._writes), list(self._writes.values()))
+        await self.write(kind if enough else "create")
 
     async def write(self, kind: str) -> None:
-        """One write of that kind; a change needs an item of one's own, a relation two."""
+        """One write of that kind; a change needs an item of one's own, a relation and a rating two."""
         acts = {"create": self._create, "bulk": self._bulk, "change": self._change}
-        await (acts | {"relate": self._relate, "delete": self._delete})[kind]()
+        await (acts | {"relate": self._relate, "rate": self._rate, "delete": self._delete})[kind]()
 
     def _marker(self) -> str:
         self._count += 1
@@ -219,6 +224,16 @@ class Writer:
             lambda: self._caller.send("relate", "POST", "/api/graph/relationships", self._namespace, json=body)
         )
         self._journal.edges.add((self._namespace, one.id, other.id))
+
+    async def _rate(self) -> None:
+        one, other = self._rng.sample(self._own, 2)
+        marker = self._marker()
+        body = {"items_helpful": [one.id], "items_not_helpful": [other.id], "session_id": marker}
+        key = {"Idempotency-Key": f"{self._namespace}-{marker}"}
+        answer = await self._until(
+            lambda: self._caller.send("rate", "POST", "/api/feedback", self._namespace, json=body, headers=key)
+        )
+        self._journal.said.append((self._namespace, answer["id"], marker))
 
     async def _delete(self) -> None:
         written = self._own.pop(self._rng.randrange(len(self._own)))

@@ -34,6 +34,17 @@ HOLES = (
     "SELECT count(*) FROM knowledge.items i WHERE i.version <>"
     " (SELECT count(*) FROM knowledge.item_versions v WHERE v.namespace = i.namespace AND v.id = i.id)"
 )
+SAID = "SELECT namespace, id::text, session_id FROM knowledge.feedback WHERE session_id <> ''"
+# Of one credential, and of one day or two: what there is of both senses, against three.
+RATED = (
+    "SELECT namespace, item_id, round(((count(*) FILTER (WHERE helpful) - count(*) FILTER (WHERE NOT helpful))"
+    " / (count(*) + 3.0))::numeric, 3) FROM (SELECT DISTINCT namespace, item_id, principal, day, helpful"
+    " FROM knowledge.feedback_votes) AS vote GROUP BY namespace, item_id"
+)
+INDEXED_RATED = (
+    "SELECT namespace, item_id, round(feedback::numeric, 3) FROM retrieval.documents"
+    " WHERE NOT deleted AND feedback <> 0"
+)
 COUNTERS = "SELECT namespace, type, last FROM knowledge.counters"
 EVER = "SELECT namespace, split_part(id, '-', 1), count(DISTINCT id) FROM knowledge.item_versions GROUP BY 1, 2"
 PREFIXES = {"adr": "ADR", "failure": "FAIL", "meeting": "MEET", "snapshot": "SNAP"}
@@ -65,6 +76,7 @@ async def compare(url: str, journal: Journal, caller: Caller, report: Report) ->
     _compare_writes(journal, items, report)
     _compare_ids(await asyncio.to_thread(rows, url, COUNTERS), await asyncio.to_thread(rows, url, EVER), report)
     await asyncio.to_thread(_compare_index, url, items, report)
+    await asyncio.to_thread(_compare_said, url, journal, report)
     standing = [w for w in journal.written if not w.deleting]
     missed = await _search_all(standing, caller)
     report.ask("acknowledged items that a search for their marker does not find", len(missed), "0", ok=not missed)
@@ -127,6 +139,20 @@ def _compare_index(url: str, items: Sequence[tuple[Any, ...]], report: Report) -
     ):
         ((count,),) = rows(url, query)
         report.ask(name, count, "0", ok=count == 0)
+
+
+def _compare_said(url: str, journal: Journal, report: Report) -> None:
+    there = Counter(rows(url, SAID))
+    lost = [one for one in journal.said if one not in there]
+    markers = Counter(marker for _, _, marker in there)
+    report.tell("acknowledged feedback", len(journal.said))
+    report.ask("acknowledged feedback lost", len(lost), "0", ok=not lost)
+    doubled = [marker for marker, times in markers.items() if times > 1]
+    report.ask("feedback there twice", len(doubled), "0", ok=not doubled)
+    rated = {row for row in rows(url, RATED) if row[2]}
+    differing = rated ^ set(rows(url, INDEXED_RATED))
+    report.ask("items whose feedback the index has otherwise", len(differing), "0", ok=not differing)
+    report.details["said"] = [str(one) for one in [*lost, *doubled, *differing]][:20]
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
