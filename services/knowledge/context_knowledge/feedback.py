@@ -75,7 +75,8 @@ class Feedbacks:
             return answer
 
         answered = await self._store.write(who, work)
-        metrics.FEEDBACK.inc(new)
+        if new:
+            metrics.FEEDBACK.labels(str(said.overall_rating or "none")).inc()
         return answered
 
     async def get(self, who: Caller, feedback_id: str) -> Feedback:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from prometheus_client import REGISTRY
 
 from context.v1 import knowledge_pb2 as pb
 from context_common.errors import Conflict, Invalid, NotFound
@@ -74,6 +75,17 @@ async def test_what_is_said_is_read_back_as_it_was(three: Knowledge) -> None:
     assert list((await listed(three)).feedback) == [kept]
     (line,) = await three.rows("SELECT principal, detail FROM audit WHERE action = 'feedback'")
     assert line == {"principal": "ada", "detail": kept.id}
+
+
+async def test_how_often_answers_were_rated_how_is_counted(three: Knowledge) -> None:
+    def counted(rating: str) -> float:
+        return REGISTRY.get_sample_value("feedback_total", {"rating": rating}) or 0.0
+
+    before = [counted(rating) for rating in ("4", "none")]
+    for _ in range(2):
+        await say(three, "k-4", overall_rating=4)  # sent again it is the same word
+    await say(three, missing_context="costs")
+    assert [counted(rating) for rating in ("4", "none")] == [before[0] + 1, before[1] + 1]
 
 
 async def test_another_namespace_sees_nothing_of_it(three: Knowledge) -> None:
