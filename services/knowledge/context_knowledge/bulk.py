@@ -50,15 +50,15 @@ class Given:
 
     @property
     def marks(self) -> set[Mark]:
-        """What it would be known by."""
-        item, marks = self.item, set()
+        """What it would be known by, if it can be stored at all."""
+        item, marks = self.item, set[Mark]()
         if item.id:
             marks.add(Mark("id", item.id))
         if item.source_uri:
             marks.add(Mark("source", item.source_uri, item.type))
         if isinstance(item.body, Snapshot) and item.body.commit_hash:
             marks.add(Mark("commit", item.body.commit_hash))
-        return marks
+        return {mark for mark in marks if "\0" not in mark.text}
 
 
 Read: TypeAlias = Given | Status  # or what is wrong with it

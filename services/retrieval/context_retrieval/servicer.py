@@ -11,7 +11,7 @@ from context.v1 import retrieval_pb2 as pb
 from context.v1 import retrieval_pb2_grpc as rpc
 from context_common import caller, pages
 from context_common.caller import EVERY
-from context_common.errors import Denied
+from context_common.errors import Denied, Invalid
 from context_retrieval import metrics, wire
 from context_retrieval.access import AccessCounter
 from context_retrieval.admission import Admission
@@ -130,6 +130,8 @@ class RetrievalServicer(rpc.RetrievalServiceServicer):
 
     async def WaitIndexed(self, request: pb.WaitIndexedRequest, context: Any) -> pb.WaitIndexedResponse:
         points = [(point.item_id, point.change_id) for point in request.points]
+        if any("\0" in item_id for item_id, _ in points):
+            raise Invalid({"points": ["name something with a NUL character"]})
         wait = request.wait.ToMilliseconds() / 1000
         reached = await self._parts.progress.wait(caller.current().namespace, points, wait)
         return pb.WaitIndexedResponse(indexed=reached)

@@ -278,6 +278,14 @@ async def test_a_bad_item_stops_nothing(knowledge: Knowledge) -> None:
     assert [result.recorded.item.id for result in (results[0], results[5])] == ["ADR-001", "ADR-002"]
 
 
+@pytest.mark.parametrize(
+    "bad", [adr(source_uri="a\0b"), adr(id="ADR-\0"), snapshot(commit_hash="a\0b")], ids=["source", "id", "commit"]
+)
+async def test_what_an_item_would_be_known_by_stops_nothing_either(knowledge: Knowledge, bad: types.Item) -> None:
+    results = await knowledge.record(adr("One"), bad, adr("Two", source_uri="2.md"))
+    assert outcomes(results) == ["created", "Invalid", "created"]
+
+
 async def test_too_many_items_are_refused(knowledge: Knowledge) -> None:
     with pytest.raises(Invalid) as caught:
         await knowledge.record(*[adr()] * 201)

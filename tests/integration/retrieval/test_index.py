@@ -655,6 +655,13 @@ async def test_two_replicas_share_the_feed_and_wake_each_others_callers(database
         assert (await other.status()).items == 59
 
 
+async def test_waiting_for_what_can_be_no_item_is_refused(retrieval: Retrieval) -> None:
+    points = [pb.IndexPoint(item_id="ADR-001", change_id=1), pb.IndexPoint(item_id="ADR-\0", change_id=1)]
+    with pytest.raises(Invalid) as caught:
+        await retrieval.ask("WaitIndexed", pb.WaitIndexedRequest(points=points))
+    assert set(caught.value.fields) == {"points"}
+
+
 async def test_waiting_ends_when_the_time_is_over(retrieval: Retrieval) -> None:
     await retrieval.put(items.adr(id="ADR-001"))
     points = [pb.IndexPoint(item_id="ADR-001", change_id=1), pb.IndexPoint(item_id="ADR-999", change_id=1)]
