@@ -102,7 +102,7 @@ class Feedbacks:
             "session_id": said.session_id,
             "metadata": Jsonb(said.metadata),
         }
-        kept = await self._one(KEEP, **params)
+        (kept,) = await (await self._connection.execute(KEEP, self._params(**params))).fetchall()
         back = await self._connection.execute(TAKE_BACK, self._params(id=said.id))
         before = {(row["item_id"], row["helpful"]) for row in await back.fetchall()}
         votes = dict.fromkeys(said.items_helpful, True) | dict.fromkeys(said.items_not_helpful, False)
@@ -110,7 +110,6 @@ class Feedbacks:
             VOTE,
             self._params(id=said.id, principal=self._who.principal, items=list(votes), helpful=list(votes.values())),
         )
-        assert kept is not None  # noqa: S101 - the statement answers what it stored
         return _feedback(kept), {item for item, _ in before ^ set(votes.items())}
 
     async def forget(self, item_id: str) -> None:
