@@ -67,12 +67,12 @@ def test_what_it_comes_to_is_shown() -> None:
     result = run(engine, "feedback-stats", "--days", "7")
     assert engine.requests[-1].url.raw_path == b"/api/feedback/stats?days_back=7"
     for words in (
-        "feedback 1,234 times in 7 days, rated 3.8 of 5",
+        "feedback of 7 days: 1,234, rated 3.8 of 5",
         "ADR-003",
         "Use Postgres",
         "9",
         "2",
-        "missing, 3 times",
+        "missing (3)",
     ):
         assert words in result.stdout, words
     assert "\x1b" not in result.stdout
@@ -83,7 +83,7 @@ def test_what_it_comes_to_is_shown() -> None:
         "common_missing_context": [],
     }
     result = run(answered(nothing | {"days_back": 30}), "feedback-stats")
-    assert "feedback 0 times in 30 days\nno item was said to help\n" in result.stdout
+    assert "feedback of 30 days: 0\nno item was said to help\n" in result.stdout
     assert run(Engine(), "feedback-stats", "--days", "3651").exit_code == 2
 
 

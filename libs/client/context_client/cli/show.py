@@ -112,7 +112,8 @@ def bundle(console: Console, content: Mapping[str, Any]) -> None:
         if entry.get("title"):
             console.print(plain(f"{entry['reason']}: {entry['id']} {entry['title']}"))
     left = Counter(entry["reason"] for entry in content.get("omitted") or [])
-    about = [f"{content.get('total_items', 0)} items", f"{content.get('tokens_used', 0):,} tokens"]
+    total = content.get("total_items", 0)
+    about = ["1 item" if total == 1 else f"{total} items", f"{content.get('tokens_used', 0):,} tokens"]
     about += [f"{count} left out: {reason.replace('_', ' ')}" for reason, count in left.items()]
     console.print(plain(" · ".join(about + _degraded(content)), "dim"))
     console.print(plain(f"query {content.get('query_id', '')}", "dim"))
@@ -169,14 +170,14 @@ def feedback_stats(console: Console, content: Mapping[str, Any]) -> None:
     """What the feedback of some days comes to."""
     rated = content["avg_rating"]
     said = f", rated {rated:.1f} of 5" if rated else ""
-    console.print(plain(f"feedback {content['total_feedback']:,} times in {content['days_back']} days{said}", "bold"))
+    console.print(plain(f"feedback of {content['days_back']} days: {content['total_feedback']:,}{said}", "bold"))
     table = columns("id", "title", "helpful", "not helpful")
     for entry in content["most_helpful_items"]:
         texts = (entry["id"], entry["title"], entry["helpful"], entry["not_helpful"])
         table.add_row(*(plain(str(text)) for text in texts))
     console.print(table if content["most_helpful_items"] else plain("no item was said to help"))
     for entry in content["common_missing_context"]:
-        console.print(plain(f"missing, {entry['count']} times: {entry['text']}"))
+        console.print(plain(f"missing ({entry['count']}): {entry['text']}"))
 
 
 def _redacted(console: Console, content: Mapping[str, Any]) -> None:
