@@ -189,6 +189,24 @@ async def test_nobody_at_the_address_is_unavailable() -> None:
     await channel.close()
 
 
+async def test_a_call_that_the_release_before_does_not_know_is_to_come_again() -> None:
+    def add_but_one(servicer: Scripted, server: grpc.aio.Server) -> None:
+        embed = grpc.unary_unary_rpc_method_handler(
+            servicer.Embed, pb.EmbedRequest.FromString, pb.EmbedResponse.SerializeToString
+        )
+        server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE.full_name, {"Embed": embed})])
+
+    older = Server("127.0.0.1:0", trust=trust("embedding"), ready=fine)
+    older.add(add_but_one, Scripted(fine), SERVICE)
+    async with older:
+        channel = connect(f"127.0.0.1:{older.port}", SERVICE, trust=trust("gateway"), to="embedding")
+        caller.bind(WHO)
+        with pytest.raises(Unavailable) as caught:
+            await call(rpc.EmbeddingServiceStub(channel).DescribeModel, pb.DescribeModelRequest(), within=2)
+        assert caught.value.retry_after
+        await channel.close()
+
+
 async def test_a_stream_answers_and_fails_like_a_call() -> None:
     async def texts() -> AsyncIterator[pb.EmbedManyRequest]:
         yield pb.EmbedManyRequest(texts=["one"])
