@@ -80,6 +80,9 @@ class Breakable:
         """Let it take no writes for the block, on connections that stand as well."""
         await self.execute("ALTER SYSTEM SET default_transaction_read_only = on", "SELECT pg_reload_conf()")
         try:
+            # The server tells those that stand before it takes another connection.
+            while await self.execute("SHOW default_transaction_read_only") != [("on",)]:
+                await asyncio.sleep(0.01)
             yield
         finally:
             await self.execute(

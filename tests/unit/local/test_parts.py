@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -182,6 +183,7 @@ def test_the_server_answers_only_once_it_takes_connections(scratch: Path) -> Non
         try:
             while not cluster.answers():
                 assert server.poll() is None
+                time.sleep(0.02)  # each look is a connection, which it takes after all those before
             psycopg.connect(cluster.url).close()
         finally:
             server.send_signal(end)
