@@ -103,9 +103,10 @@ TABLE: tuple[tuple[type[AppError], grpc.StatusCode, str], ...] = (
 )
 INTERNAL = "INTERNAL"
 # From our servers these bring a status of ours. Bare they are gRPC's own: something broke in the middle of a call.
-BROKEN = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN})
-# What the release before does not know yet, while one replica after the other is replaced: soon one is there that does.
-TOO_OLD = grpc.StatusCode.UNIMPLEMENTED
+# Or the call is not known there yet, while one replica after the other is replaced: soon one is there that knows it.
+BROKEN = frozenset(
+    {grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED, grpc.StatusCode.UNKNOWN, grpc.StatusCode.UNIMPLEMENTED}
+)
 
 
 def reason(error: BaseException) -> str:
@@ -164,7 +165,7 @@ def from_rpc(error: grpc.aio.AioRpcError) -> Exception:
     gRPC's own words name addresses, which are nobody's business outside: they stay with the cause, for the log.
     """
     status = rpc_status.from_call(error)  # type: ignore[arg-type]
-    if status is None and error.code() in (*BROKEN, TOO_OLD):
+    if status is None and error.code() in BROKEN:
         return Unavailable()
     if status is None:
         status = Status(code=error.code().value[0])

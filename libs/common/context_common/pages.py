@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from context_common.errors import Invalid
@@ -66,6 +67,22 @@ def decode(cursor: str, list_mark: str, *kinds: type) -> tuple[Any, ...]:
     except (ValueError, TypeError, binascii.Error, RecursionError):
         pass
     raise unknown()
+
+
+def decode_moment(cursor: str, list_mark: str) -> tuple[datetime, str]:
+    """The time and the id in `cursor`, in whose order a list stands.
+
+    Raises:
+        Invalid: It is no cursor of this list.
+    """
+    written, entry_id = decode(cursor, list_mark, str, str)
+    try:
+        moment = datetime.fromisoformat(written)
+    except ValueError:
+        raise unknown() from None
+    if moment.tzinfo is None:
+        raise unknown()
+    return moment, entry_id
 
 
 def _storable(part: str | int) -> bool:

@@ -6,10 +6,9 @@ sense: who says the same all day long moves no rank further.
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from context.v1 import knowledge_pb2 as pb
 from context_common import pages
@@ -18,7 +17,7 @@ from context_common.errors import Invalid, NotFound
 from context_common.pages import Page
 from context_knowledge import metrics, wire
 from context_knowledge.checks import NAME, Problems
-from context_knowledge.model import Feedback, RatedItem, Redaction
+from context_knowledge.model import Feedback, RatedItem, Redaction, walk
 from context_knowledge.once import Request, claim
 from context_knowledge.references import canonical
 from context_knowledge.store import Session, Store
@@ -98,14 +97,14 @@ class Feedbacks:
             Invalid: A filter has a value that it cannot have, or the cursor belongs to another list.
         """
         size, mark = pages.size(page_size), pages.mark("feedback", who.namespace, query_id, item_id)
-        query = wire.uuid_of(query_id) if query_id else None
+        query, item = wire.uuid_of(query_id), canonical(item_id)
         wrong = {"query_id": ["is no id of a query"]} if query_id and query is None else {}
-        if item_id and canonical(item_id) is None:
+        if item_id and item is None:
             wrong["item_id"] = ["is no id such as ADR-001"]
         if wrong:
             raise Invalid(wrong)
-        item, before = canonical(item_id) or "", _position(cursor, mark) if cursor else None
-        found = await self._store.read(who, lambda session: session.feedback.page(query, item, before, size + 1))
+        before = _position(cursor, mark) if cursor else None
+        found = await self._store.read(who, lambda session: session.feedback.page(query, item or "", before, size + 1))
         return pages.cut(found, size, mark, lambda one: (_time(one), str(one.id)))
 
     async def stats(self, who: Caller, days: int) -> Stats:
@@ -140,7 +139,7 @@ async def _record(session: Session, said: Feedback, redactions: Sequence[Redacti
 
 async def _check_items(session: Session, said: Feedback) -> None:
     named = {f"{name}[{place}]": item_id for name, ids in said.lists.items() for place, item_id in enumerate(ids)}
-    there = await session.items.existing_still(sorted(set(named.values())))
+    there = await session.items.existing(sorted(set(named.values())), still=True)
     if absent := {name: [f"there is no {item_id}"] for name, item_id in named.items() if item_id not in there}:
         raise Invalid(absent)
 
@@ -160,8 +159,9 @@ def check(said: Feedback) -> None:
     problems.text("missing_context", said.missing_context, TEXT)
     problems.text("agent_id", said.agent_id, NAME)
     problems.text("session_id", said.session_id, NAME)
-    for text in _strings(said.metadata):
-        problems.text("metadata", text)
+    for _, text in walk("metadata", said.metadata):
+        if isinstance(text, str):
+            problems.text("metadata", text)
     if not (said.overall_rating or any(said.lists.values()) or said.missing_context.strip()):
         problems.add("overall_rating", "is required, unless items or missing_context are given")
     problems.complain()
@@ -184,19 +184,6 @@ def grouped(missing: Iterable[tuple[str, frozenset[str]]]) -> list[tuple[str, in
     return [(texts[group][:SHOWN], n) for group, n in sorted(counts.items(), key=lambda each: (-each[1], each[0]))]
 
 
-def _strings(value: Any) -> Iterable[str]:
-    """Every text in a JSON value, keys too."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield key
-            yield from _strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
-
-
 def _time(said: Feedback) -> str:
     return said.created_at.isoformat() if said.created_at else ""
 
@@ -207,12 +194,8 @@ def _position(cursor: str, mark: str) -> tuple[datetime, uuid.UUID]:
     Raises:
         Invalid: It is none of this list's.
     """
-    moment, feedback_id = pages.decode(cursor, mark, str, str)
+    moment, feedback_id = pages.decode_moment(cursor, mark)
     key = wire.uuid_of(feedback_id)
-    try:
-        at = datetime.fromisoformat(moment)
-    except ValueError:
-        raise pages.unknown() from None
-    if key is None or at.tzinfo is None:
+    if key is None:
         raise pages.unknown()
-    return at, key
+    return moment, key

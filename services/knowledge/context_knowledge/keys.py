@@ -65,7 +65,7 @@ class Keys:
             Invalid: The cursor belongs to another list, or the size is negative.
         """
         size, mark = pages.size(page_size), pages.mark("keys", ended)
-        before = _position(cursor, mark) if cursor else None
+        before = pages.decode_moment(cursor, mark) if cursor else None
         found = await self._store.run(who, lambda s: s.keys.page(before, size + 1, ended=ended))
         return pages.cut(found, size, mark, lambda key: (key.created_at.isoformat(), key.id))
 
@@ -216,14 +216,6 @@ def _told(granted: Grants) -> tuple[str]:
     names = {*granted.namespaces, *granted.read_namespaces}
     only = names.pop() if len(names) == 1 else EVERY
     return ("" if only == EVERY else only,)
-
-
-def _position(cursor: str, mark: str) -> tuple[datetime, str]:
-    created_at, key_id = pages.decode(cursor, mark, str, str)
-    try:
-        return datetime.fromisoformat(created_at), key_id
-    except ValueError:
-        raise pages.unknown() from None
 
 
 def _time(moment: datetime | None) -> str:

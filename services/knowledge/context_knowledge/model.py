@@ -356,7 +356,7 @@ def walk(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """Each text, list and mapping in `value` with its path: `tags`, `tags[0]`, `decisions[0].decision`."""
     if isinstance(value, str):
         yield name, value
-    elif isinstance(value, tuple):
+    elif isinstance(value, tuple | list):
         yield name, value
         for index, entry in enumerate(value):
             yield from walk(f"{name}[{index}]", entry)

@@ -132,8 +132,9 @@ class Ranker:
         weight = scale.recency + scale.importance
         prior = (scale.recency * recency + scale.importance * importance) / weight if weight else 1.0
         # Whoever asks for meaning alone gets what is nearest, in that order.
-        nudge = 0.0 if self._mode is Mode.SEMANTIC else scale.nudge
-        said = 0.0 if self._mode is Mode.SEMANTIC else scale.feedback * candidate.feedback
+        nudge, said = scale.nudge, scale.feedback * candidate.feedback
+        if self._mode is Mode.SEMANTIC:
+            nudge = said = 0.0
         score = clamp(self._fit(candidate, relevance) * (1 - nudge + nudge * prior) * (1 + said))
         if candidate.named:
             score = 1.0

@@ -49,9 +49,7 @@ class Feedback(Body):
     items_helpful: Ids | None = None
     items_not_helpful: Ids | None = None
     items_used: Ids | None = None
-    missing_context: (
-        Annotated[Text, Field(max_length=LONGEST_QUERY, description="What the answer should have had.")] | None
-    ) = None
+    missing_context: Missing | None = None
     agent_id: Name | None = None
     session_id: Name | None = None
     metadata: Metadata | None = None

@@ -75,11 +75,9 @@ FIND_MARKS = """
         ON origin_digest(content) = md5(text) AND content ->> 'type' = coalesce(nullif(type, ''), 'snapshot')
      WHERE namespace = %(namespace)s AND change = 'deleted'
 """
-# Neither deleted nor erased until the transaction ends, though they may change.
-EXISTING_STILL = """
-    SELECT id FROM items WHERE namespace = %(namespace)s AND id = ANY(%(ids)s) ORDER BY id FOR KEY SHARE
-"""
 EXISTING = "SELECT id FROM items WHERE namespace = %(namespace)s AND id = ANY(%(ids)s)"
+# Neither deleted nor erased until the transaction ends, though they may change.
+EXISTING_STILL = f"{EXISTING} ORDER BY id FOR KEY SHARE"
 SEARCH = sql.SQL("to_tsvector('simple', %(text)s::text) || to_tsvector('english', %(text)s::text)")
 # What becomes of an item, its version and its line in the audit trail: together, since a write waits for every trip. A
 # first version counts from the day the item is about, where it was written down later than that.
@@ -218,16 +216,13 @@ class Items:
         found = {Mark(**row) for row in rows}
         return {mark for mark in marks if mark in found or (mark.kind == "commit" and mark.upper() in found)}
 
-    async def existing(self, ids: Sequence[str]) -> set[str]:
-        """Those of `ids` that items have."""
+    async def existing(self, ids: Sequence[str], *, still: bool = False) -> set[str]:
+        """Those of `ids` that items have; `still`: none of which goes until the transaction ends."""
         if not ids:
             return set()
-        rows = await (await self._connection.execute(EXISTING, self._params(ids=list(ids)))).fetchall()
-        return {row["id"] for row in rows}
-
-    async def existing_still(self, ids: Sequence[str]) -> set[str]:
-        """Those of `ids` that items have, none of which goes until the transaction ends."""
-        rows = await (await self._connection.execute(EXISTING_STILL, self._params(ids=list(ids)))).fetchall()
+        rows = await (
+            await self._connection.execute(EXISTING_STILL if still else EXISTING, self._params(ids=list(ids)))
+        ).fetchall()
         return {row["id"] for row in rows}
 
     async def insert(self, items: Sequence[Item]) -> None:
