@@ -54,6 +54,8 @@ class Feedback(TypedDict):
     items_not_helpful: list[str]
     items_used: list[str]
     missing_context: str | None
+    agent_id: str | None
+    session_id: str | None
     metadata: dict[str, Any]
     principal: str
     created_at: str
