@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -55,10 +56,14 @@ class Breakable:
         """`kill -9` the server and everything it has started."""
         if self._process and self._process.poll() is None:
             children = _children(self._process.pid)
+            ends = [end for end in map(_end_of, children) if end is not None]
             for pid in (self._process.pid, *children):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             self._process.wait(30)
+            for end in ends:  # until then its connections look sound, and no other server starts where it was
+                select.select([end], [], [], 30)
+                os.close(end)
 
     async def migrate(self) -> None:
         """Run every service's migrations."""
@@ -191,6 +196,14 @@ def _fill(descriptor: int) -> None:
             os.write(descriptor, b"\0" * size)
         except OSError:
             size //= 2
+
+
+def _end_of(process: int) -> int | None:
+    """A descriptor that is readable once a process is gone; None where it is already."""
+    try:
+        return os.pidfd_open(process)
+    except ProcessLookupError:
+        return None
 
 
 def _children(parent: int) -> list[int]:
