@@ -1,5 +1,6 @@
 """How far the index has followed knowledge, and what it could not follow."""
 
+import asyncio
 import time
 
 from context.v1 import knowledge_pb2
@@ -14,6 +15,8 @@ from context_retrieval.store import Status
 
 LONGEST_WAIT = 30.0  # seconds
 LOOK_AGAIN = 1.0  # seconds, should a notification get lost
+AT_ONCE = 50  # points of a longer wait that are looked for at once: the others are not reached before those are
+REST = 0.05  # of the time waited so far goes by before another look: an import waits for every batch, among others
 CALL = 5.0  # seconds for a call to knowledge
 
 
@@ -33,17 +36,30 @@ class Progress:
 
     async def wait(self, namespace: str, points: list[tuple[str, int]], seconds: float) -> list[bool]:
         """Whether each change is indexed, once all are or `seconds` are over; then every process finds it."""
-        seconds = min(seconds, LONGEST_WAIT)
-        until = time.monotonic() + deadline.remaining(seconds) if seconds > 0 else 0.0
+        seconds, began = min(seconds, LONGEST_WAIT), time.monotonic()
+        until = began + deadline.remaining(seconds) if seconds > 0 else began
+        # The order in which they were made, which is about that in which they are indexed.
+        missing = sorted(range(len(points)), key=lambda place: points[place][1])
         while True:
             ticket = self._indexed.ticket()
-            reached = await self._status.reached(namespace, points)
-            left = until - time.monotonic()
-            if all(reached) or left <= 0:
-                if any(reached):
-                    await self._reads.settle()
-                return reached
-            await self._indexed.wait(ticket, min(left, LOOK_AGAIN))
+            over = time.monotonic() >= until
+            asked = missing if over else missing[:AT_ONCE]
+            reached = await self._status.reached(namespace, [points[place] for place in asked])
+            missing = [place for place, found in zip(asked, reached, strict=True) if not found] + missing[len(asked) :]
+            if over or not missing:
+                break
+            if not all(reached):
+                await self._pause(ticket, began, until)
+        if len(missing) < len(points):
+            await self._reads.settle()
+        left = set(missing)
+        return [place not in left for place in range(len(points))]
+
+    async def _pause(self, ticket: asyncio.Event, began: float, until: float) -> None:
+        """Until there may be more to find, or the wait is over."""
+        now = time.monotonic()
+        await asyncio.sleep(min((now - began) * REST, until - now))
+        await self._indexed.wait(ticket, min(until - time.monotonic(), LOOK_AGAIN))
 
     async def status(self, namespace: str) -> pb.GetIndexStatusResponse:
         """What is indexed in `namespace`, and what waits in all of them."""

@@ -671,6 +671,21 @@ async def test_waiting_ends_when_the_time_is_over(retrieval: Retrieval) -> None:
     assert list((await retrieval.as_("other").ask("WaitIndexed", request)).indexed) == [False, False]
 
 
+async def test_a_long_wait_ends_with_the_last_of_many_and_says_which_is_missing(retrieval: Retrieval) -> None:
+    """More than are looked for at once, in another order than they are indexed in."""
+    made = [(f"ADR-{number:03d}", retrieval.knowledge.put(items.adr(id=f"ADR-{number:03d}"))) for number in range(130)]
+    request = pb.WaitIndexedRequest(points=[pb.IndexPoint(item_id=name, change_id=at) for name, at in reversed(made)])
+    request.wait.FromSeconds(30)
+    assert list((await retrieval.ask("WaitIndexed", request)).indexed) == [True] * len(made)
+    request.points[60].change_id += 10_000  # of which nobody knows
+    request.points.insert(0, pb.IndexPoint(item_id="ADR-999", change_id=1))
+    request.wait.FromMilliseconds(300)
+    missing = {0, 61}
+    assert list((await retrieval.ask("WaitIndexed", request)).indexed) == [
+        place not in missing for place in range(len(request.points))
+    ]
+
+
 async def test_a_rebuilt_index_answers_the_same(retrieval: Retrieval) -> None:
     random_ = random.Random(11)
     for number in range(40):
