@@ -33,6 +33,7 @@ DIMENSION = 384
 WINDOW = 64  # tokens of the stand-in's model: small, so that short texts already need several passages
 PIECE = re.compile(r"[^\W_]{1,6}|[^\w\s]|_")
 WORD = re.compile(r"[^\W_]+")
+ENDS_WITHIN = 120.0  # seconds for what is waited for: five hundred items and the real model take six
 ATTEMPTS = 3  # deliveries after which the stand-in sets a change aside
 
 
@@ -257,13 +258,13 @@ class Retrieval:
 
     async def settled(self) -> None:
         """Wait until the feed is empty."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(ENDS_WITHIN):
             while self.knowledge.feed:
                 await asyncio.sleep(0.01)
 
     async def filled(self) -> None:
         """Wait until every passage has a vector of the model in use."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(ENDS_WITHIN):
             while (await self.status()).unembedded_chunks or self.knowledge.feed:
                 await asyncio.sleep(0.05)
 
