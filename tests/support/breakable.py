@@ -24,7 +24,12 @@ ROOT = Path(__file__).parents[2]
 SCHEMAS = ("knowledge", "retrieval")
 STARTS_WITHIN = 60.0  # seconds
 SMALL = 24  # megabytes
-SERVED = {"fsync": "off", "max_connections": "100", "shared_buffers": "16MB"}
+SERVED = {
+    "fsync": "off",
+    "max_connections": "100",
+    "shared_buffers": "16MB",
+    "dynamic_shared_memory_type": "mmap",  # in its own directory: a server that is killed removes none of it
+}
 
 
 class Breakable:

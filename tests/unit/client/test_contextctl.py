@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -415,6 +416,15 @@ def test_help_loads_neither_the_http_library_nor_the_parsers() -> None:
     assert not {"httpx2", "rich.console", "markdown_it", "yaml", "context_client.client"} & loaded
 
 
+@pytest.fixture
+def heeded() -> Iterator[None]:
+    """Let what a test starts heed Ctrl-C, also where these tests run behind a shell, which has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded")
 def test_ctrl_c_is_130_while_waiting_for_an_answer() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
