@@ -2,9 +2,7 @@
 
 import asyncio
 import os
-import select
 import shutil
-import signal
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -12,6 +10,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 import pytest
 from psycopg import sql
@@ -60,15 +59,14 @@ class Breakable:
     def kill(self) -> None:
         """`kill -9` the server and everything it has started."""
         if self._process and self._process.poll() is None:
-            children = _children(self._process.pid)
-            ends = [end for end in map(_end_of, children) if end is not None]
-            for pid in (self._process.pid, *children):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            children = psutil.Process(self._process.pid).children(recursive=True)
+            self._process.kill()
+            for child in children:
+                with suppress(psutil.NoSuchProcess):
+                    child.kill()
             self._process.wait(30)
-            for end in ends:  # until then its connections look sound, and no other server starts where it was
-                select.select([end], [], [], 30)
-                os.close(end)
+            # Until they are gone its connections look sound, and no other server starts where it was.
+            psutil.wait_procs(children, 30)
 
     async def migrate(self) -> None:
         """Run every service's migrations."""
@@ -201,23 +199,3 @@ def _fill(descriptor: int) -> None:
             os.write(descriptor, b"\0" * size)
         except OSError:
             size //= 2
-
-
-def _end_of(process: int) -> int | None:
-    """A descriptor that is readable once a process is gone; None where it is already."""
-    try:
-        return os.pidfd_open(process)
-    except ProcessLookupError:
-        return None
-
-
-def _children(parent: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            text = stat.read_text()
-        except OSError:
-            continue
-        if int(text.rpartition(")")[2].split()[1]) == parent:
-            found.append(int(stat.parent.name))
-    return found

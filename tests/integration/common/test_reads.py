@@ -211,7 +211,6 @@ async def test_what_a_replica_does_not_have_yet_is_read_from_the_primary(servers
 async def test_the_server_that_answers_says_itself_how_far_it_is(servers: Streaming) -> None:
     """As behind an address that spreads connections over several replicas, of which another was asked before."""
     async with process(servers.primary, servers.replicas[0]) as (_, reads):
-        await until(lambda: from_replica(reads))
         target = await replicas_target(reads)
         target._needs = 2**60
         behind = fallbacks("behind")
