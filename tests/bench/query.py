@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx2
 
+from tests.support import loopback
 from tests.support.stack import run_stack
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def load(url: str) -> None:
     """Import everything there is to ask about."""
     records = (QUALITY / "records.ndjson").read_bytes()
     headers = {"content-type": "application/x-ndjson", "prefer": "wait=120"}
-    httpx2.post(f"{url}/api/bulk", content=records, headers=headers, timeout=180).raise_for_status()
+    loopback.post(f"{url}/api/bulk", content=records, headers=headers, timeout=180).raise_for_status()
     corpora = Path(os.environ.get("ADR_CORPUS", os.devnull))
     folders = [ROOT / "docs" / "adr", *sorted(path for path in corpora.glob("*") if path.is_dir())]
     command = [sys.executable, "-m", "context_client", "--url", url, "import", "adr", *map(str, folders)]

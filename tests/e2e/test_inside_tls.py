@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 import grpc
-import httpx2
 
+from tests.support import loopback
 from tests.support.certificates import Authority, Folder
 from tests.support.matrix import ask, bearer, targets
 from tests.support.stack import Stack, run_stack
@@ -14,9 +14,9 @@ from tests.support.trust import admin
 
 def record(stack: Stack, title: str) -> str:
     """Record a decision and find it; answers its id."""
-    answer = httpx2.post(f"{stack.url}/api/adr", json={"title": title, "decision": f"We chose {title}."}, timeout=30)
+    answer = loopback.post(f"{stack.url}/api/adr", json={"title": title, "decision": f"We chose {title}."}, timeout=30)
     assert answer.status_code == 201, answer.text
-    found = httpx2.post(f"{stack.url}/api/search", json={"query": title, "top_k": 5}, timeout=30).json()["results"]
+    found = loopback.post(f"{stack.url}/api/search", json={"query": title, "top_k": 5}, timeout=30).json()["results"]
     recorded: str = answer.json()["id"]
     assert recorded in [hit["id"] for hit in found]
     return recorded

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.support import loopback
 from tests.support.stack import Stack
 from tests.support.tokens import count
 
@@ -24,7 +25,7 @@ def records(stack: Stack) -> str:
     """A namespace that holds tests/quality's records."""
     headers = {**NDJSON, "x-context-namespace": "records"}
     body = (QUALITY / "records.ndjson").read_bytes()
-    answer = httpx2.post(f"{stack.url}/api/bulk", content=body, headers=headers, timeout=120)
+    answer = loopback.post(f"{stack.url}/api/bulk", content=body, headers=headers, timeout=120)
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert {line["status"] for line in lines} == {"created"}, answer.text
     assert all(line["indexed"] for line in lines), answer.text
@@ -32,7 +33,7 @@ def records(stack: Stack) -> str:
 
 
 def post(stack: Stack, path: str, body: Any, namespace: str = "default") -> httpx2.Response:
-    return httpx2.post(f"{stack.url}{path}", json=body, headers={"x-context-namespace": namespace}, timeout=60)
+    return loopback.post(f"{stack.url}{path}", json=body, headers={"x-context-namespace": namespace}, timeout=60)
 
 
 def found(bundle: dict[str, Any]) -> list[str]:
@@ -113,14 +114,14 @@ async def test_what_helped_is_found_sooner_the_next_time(stack: Stack) -> None:
     async with asyncio.timeout(30):
         while shown() != [(second, 0.25), (first, -0.25)]:
             await asyncio.sleep(0.1)
-    item = httpx2.get(f"{stack.url}/api/failure/{second}", headers={"x-context-namespace": "rated"}).json()
+    item = loopback.get(f"{stack.url}/api/failure/{second}", headers={"x-context-namespace": "rated"}).json()
     assert (item["feedback"], item["version"]) == (0.25, 1)
 
 
 def test_nothing_crosses_a_namespace(stack: Stack, records: str) -> None:
     url = f"{stack.url}/api/adr/ADR-101"
-    assert httpx2.get(url, headers={"x-context-namespace": records}).status_code == 200
-    assert httpx2.get(url, headers={"x-context-namespace": "stranger"}).status_code == 404
+    assert loopback.get(url, headers={"x-context-namespace": records}).status_code == 200
+    assert loopback.get(url, headers={"x-context-namespace": "stranger"}).status_code == 404
     assert found(post(stack, "/api/context/query", {"query": "managed PostgreSQL"}, "stranger").json()) == []
 
 

@@ -18,6 +18,7 @@ import httpx2
 import pytest
 
 from context_local import health, table
+from tests.support import loopback
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -63,7 +64,7 @@ class Run:
 
     def ready(self) -> bool:
         """Whether everything answers."""
-        return health.answers(f"{self.url}/readyz") and httpx2.get(f"{self.url}/readyz").json()["status"] == "ready"
+        return health.answers(f"{self.url}/readyz") and loopback.get(f"{self.url}/readyz").json()["status"] == "ready"
 
     def ask(self, question: str) -> dict[str, Any]:
         """The bundle for a question."""
@@ -80,7 +81,7 @@ class Run:
 
     def _asked(self, question: str) -> httpx2.Response:
         body = {"query": question, "max_tokens": 1500}
-        return httpx2.post(f"{self.url}/api/context/query", json=body, timeout=30)
+        return loopback.post(f"{self.url}/api/context/query", json=body, timeout=30)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Signal it and wait; answers its exit code."""
@@ -164,7 +165,7 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_one_recovers(scratch: P
     with running(data, model_dir, CONTEXT_DEMO="false") as run:
         run.wait_shown()
         body = {"title": "Kept", "decision": "What was acknowledged stays."}
-        created = httpx2.post(f"{run.url}/api/adr", json=body, timeout=30)
+        created = loopback.post(f"{run.url}/api/adr", json=body, timeout=30)
         assert created.status_code == 201
         run.process.kill()
         run.process.wait()
@@ -175,7 +176,7 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_one_recovers(scratch: P
     with running(data, model_dir) as run:
         run.wait_shown()
         assert "demo data loaded" not in run.output()  # it is somebody's by now
-        kept = httpx2.get(f"{run.url}/api/adr/{created.json()['id']}", timeout=30)
+        kept = loopback.get(f"{run.url}/api/adr/{created.json()['id']}", timeout=30)
         assert kept.json()["title"] == "Kept"
         assert run.stop() == 0, run.output()
 
@@ -191,13 +192,13 @@ def test_production_shows_the_first_key_once_and_lets_in_nobody_else(scratch: Pa
         assert "tokens\n" in run.output()  # the example question was answered
         shown = {"authorization": f"Bearer {key}"}
         for headers, status in (({}, 401), (shown, 200)):
-            assert httpx2.get(f"{run.url}/api/adr", headers=headers, timeout=30).status_code == status
+            assert loopback.get(f"{run.url}/api/adr", headers=headers, timeout=30).status_code == status
         assert not [line for line in processes_of(data) if key in line or secret in line]
         assert run.stop() == 0, run.output()
     with running(data, model_dir, **prod) as run:
         run.wait_shown()
         assert "ctx_" not in run.output()
-        assert httpx2.get(f"{run.url}/api/adr", headers=shown, timeout=30).status_code == 200
+        assert loopback.get(f"{run.url}/api/adr", headers=shown, timeout=30).status_code == 200
         assert run.stop() == 0, run.output()
     files = [path for path in data.rglob("*") if path.is_file()]
     assert [path for path in files if any(text.encode() in path.read_bytes() for text in (key, secret))] == []

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import psycopg
 import pytest
 
+from tests.support import loopback
 from tests.support.stack import Stack, run_stack
 from tests.support.streaming import Streaming, streaming
 
@@ -42,7 +42,7 @@ def healthy(servers: Streaming) -> Iterator[None]:
 
 
 def ask(stack: Stack, method: str, path: str, headers: dict[str, str], **body: Any) -> Any:
-    answer = httpx2.request(method, f"{stack.url}{path}", headers=headers, json=body or None, timeout=30)
+    answer = loopback.request(method, f"{stack.url}{path}", headers=headers, json=body or None, timeout=30)
     answer.raise_for_status()
     return answer.json()
 
@@ -92,7 +92,7 @@ def test_writers_read_their_writes_and_others_read_the_replica(replicated: Stack
             assert ask(replicated, "GET", f"/api/graph/related/{made['id']}", BUSY)["total_related"] >= 1
         read_all(replicated, QUIET)
     ask(replicated, "DELETE", "/api/adr/ADR-002", BUSY)
-    assert httpx2.get(f"{replicated.url}/api/adr/ADR-002", headers=BUSY).status_code == 404
+    assert loopback.get(f"{replicated.url}/api/adr/ADR-002", headers=BUSY).status_code == 404
     assert read_on_replica(replicated, "retrieval") > before + 10
     time.sleep(SECONDS)
     replicated.wait_until(lambda: on_replica(replicated, "knowledge", "retrieval"))

@@ -16,6 +16,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.support import loopback
 from tests.support.guarded import token
 from tests.support.postgres import scratch_database
 from tests.support.redis import run_redis
@@ -92,7 +93,7 @@ def bodies(secret: str) -> list[object]:
 def metrics(stack: Stack) -> str:
     shown = [stack.metrics(name) for name in ("knowledge", "embedding", "retrieval")]
     headers = {"Authorization": f"Bearer {ADMIN}"}
-    return "\n".join([*shown, httpx2.get(f"{stack.url}/metrics", headers=headers, trust_env=False).text])
+    return "\n".join([*shown, loopback.get(f"{stack.url}/metrics", headers=headers).text])
 
 
 def cut_off(url: str) -> None:

@@ -12,6 +12,7 @@ import httpx2
 import psycopg
 import pytest
 
+from tests.support import loopback
 from tests.support.collector import Collector, Span, collecting
 from tests.support.postgres import scratch_database
 from tests.support.sentry import KEY, Sentry, taking_reports
@@ -35,7 +36,7 @@ class Watched:
         """Ask for context, within a trace of ours where one is given."""
         given = {"traceparent": f"00-{trace}-{ASKER}-01"} if trace else {}
         body = {"query": question, "max_tokens": 900}
-        return httpx2.post(f"{self.stack.url}/api/context/query", json=body, headers=given | headers, timeout=30)
+        return loopback.post(f"{self.stack.url}/api/context/query", json=body, headers=given | headers, timeout=30)
 
     def trace(self, trace: str, *names: str) -> list[Span]:
         """The spans of a trace, once those with `names` are there, and whatever any of them stands in."""
@@ -104,7 +105,7 @@ def test_a_write_is_traced_to_its_statements_and_an_indexers_batch_is_a_trace_of
     trace = secrets.token_hex(16)
     headers = {"traceparent": f"00-{trace}-{ASKER}-01"}
     adr = {"title": "Moor the zeppelin", "decision": "It moors at the quayside."}
-    assert httpx2.post(f"{watched.stack.url}/api/adr", json=adr, headers=headers, timeout=30).status_code == 201
+    assert loopback.post(f"{watched.stack.url}/api/adr", json=adr, headers=headers, timeout=30).status_code == 201
     create = "context.v1.KnowledgeService/CreateItem"
     spans = watched.trace(trace, "POST /api/adr", create, "db items", "db feed", "db commit")
     statements = [span for span in spans if span.name.startswith("db ") and span.service == "context-knowledge"]
@@ -118,7 +119,7 @@ def test_a_write_is_traced_to_its_statements_and_an_indexers_batch_is_a_trace_of
 
 def test_probes_and_chores_leave_no_traces_and_no_span_says_what_was_asked(watched: Watched) -> None:
     for path in ("/health", "/livez", "/readyz", "/metrics"):
-        httpx2.get(watched.stack.url + path)
+        loopback.get(watched.stack.url + path)
     trace = secrets.token_hex(16)
     watched.ask(trace)
     watched.trace(trace, "POST /api/context/query")

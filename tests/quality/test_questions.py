@@ -6,9 +6,9 @@ import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx2
 import pytest
 
+from tests.support import loopback
 from tests.support.stack import Stack
 
 HERE = Path(__file__).parent
@@ -24,7 +24,7 @@ def asker(stack: Stack, namespace: str) -> Ask:
     """Answers the first three search results of a question."""
 
     def ask(question: str) -> list[dict[str, str]]:
-        answer = httpx2.post(
+        answer = loopback.post(
             f"{stack.url}/api/search",
             json={"query": question, "top_k": 3},
             headers={"x-context-namespace": namespace},
@@ -51,7 +51,7 @@ def missed(rows: list[dict[str, str]], ask: Ask, field: str) -> list[str]:
 @pytest.fixture(scope="module")
 def ask_records(stack: Stack) -> Ask:
     """Asks about records.ndjson."""
-    answer = httpx2.post(
+    answer = loopback.post(
         f"{stack.url}/api/bulk",
         content=(HERE / "records.ndjson").read_bytes(),
         headers={
@@ -74,7 +74,7 @@ def test_questions_find_their_records(ask_records: Ask) -> None:
 @pytest.mark.parametrize("question", QUESTIONS["off_topic"]["ask"])
 def test_an_off_topic_question_finds_nothing(stack: Stack, ask_records: Ask, question: str) -> None:
     assert ask_records(question) == []
-    bundle = httpx2.post(
+    bundle = loopback.post(
         f"{stack.url}/api/context/query", json={"query": question}, headers={"x-context-namespace": "quality"}
     ).json()
     assert (bundle["key_decisions"], bundle["known_issues"], bundle["recent_changes"]) == ([], [], [])

@@ -31,6 +31,7 @@ from context_gateway.clients import ADMIN, EMBEDDING, KNOWLEDGE, RETRIEVAL, open
 from context_gateway.rates import open_limiter
 from context_gateway.settings import Settings
 from tests.support.fake_admin import FakeAdmin
+from tests.support.loopback import NOBODY
 from tests.support.openapi import Contract
 from tests.support.trust import process, trust
 
@@ -427,7 +428,7 @@ async def serve(**settings: Any) -> AsyncIterator[Gateway]:
         await stack.enter_async_context(app.state.gate.denials)
         port = await stack.enter_async_context(_listen(app, configured))
         hooks = {"response": [_contract(app)]}
-        client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, event_hooks=hooks)
+        client = httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20, event_hooks=hooks, verify=NOBODY)
         http = await stack.enter_async_context(client)
         yield Gateway(http, port, app, knowledge, retrieval, embedding, admin)
 

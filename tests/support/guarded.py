@@ -14,6 +14,7 @@ import jwt
 import pytest
 
 from context_local import health
+from tests.support import loopback
 from tests.support.postgres import scratch_database
 from tests.support.stack import Stack, run_stack
 
@@ -35,7 +36,7 @@ class Guarded:
         if namespace := more.pop("namespace", ""):
             headers["x-context-namespace"] = namespace
         url = more.pop("url", self.stack.url)
-        return httpx2.request(method, f"{url}{path}", headers=headers, timeout=30, trust_env=False, **more)
+        return loopback.request(method, f"{url}{path}", headers=headers, timeout=30, **more)
 
     def key(self, *scopes: str, **fields: Any) -> dict[str, Any]:
         """A new key, as its making is answered."""

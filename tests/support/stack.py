@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from context_local import health, table
 from context_local.processes import Process, popen_options
+from tests.support import loopback
 from tests.support.postgres import scratch_database, scratch_server
 
 STARTS_WITHIN = 60.0  # seconds
@@ -84,7 +84,7 @@ class Stack:
 
     def metrics(self, name: str) -> str:
         """The metrics that a gRPC service shows."""
-        return httpx2.get(f"http://{self.metrics_addr(name)}/metrics").text
+        return loopback.get(f"http://{self.metrics_addr(name)}/metrics").text
 
     def log(self, name: str) -> str:
         """What a service has printed so far."""
@@ -166,7 +166,7 @@ class Stack:
         while cursor is not None:
             query = {"limit": "200", **({"cursor": cursor} if cursor else {})}
             headers = {"x-context-namespace": namespace}
-            answer = httpx2.get(f"{self.url}/api/{kind}", params=query, headers=headers, timeout=30)
+            answer = loopback.get(f"{self.url}/api/{kind}", params=query, headers=headers, timeout=30)
             answer.raise_for_status()
             page = json.loads(answer.text)
             found += page["items"]

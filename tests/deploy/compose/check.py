@@ -15,10 +15,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx2
-
 from tests.deploy.compose.installation import DOMAIN, ROOT, Container, Failed, Installation
 from tests.deploy.compose.traffic import Traffic
+from tests.support import loopback
 
 FIRST_CALL_WITHIN = 180.0  # seconds
 BACK_WITHIN = 120.0
@@ -92,7 +91,7 @@ class Check:
         self._say(f"memory {when}: {sum(used.values()):.0f} MiB in {len(used)} containers ({each})")
 
     def _outside(self) -> None:
-        plain = httpx2.get(f"http://127.0.0.1:{self._at.http}/docs", trust_env=False)
+        plain = loopback.get(f"http://127.0.0.1:{self._at.http}/docs")
         self._must(plain.status_code == 308, f"http answered {plain.status_code}")
         with self._at.client() as client:
             health = client.get("/health")
@@ -213,7 +212,7 @@ class Check:
 
         def targets() -> dict[str, list[str]]:
             found: dict[str, list[str]] = {}
-            for target in httpx2.get(f"{base}/api/v1/targets", trust_env=False).json()["data"]["activeTargets"]:
+            for target in loopback.get(f"{base}/api/v1/targets").json()["data"]["activeTargets"]:
                 found.setdefault(target["labels"]["job"], []).append(target["health"])
             return found
 
@@ -224,12 +223,12 @@ class Check:
         self._say(f"targets: {json.dumps({job: ' '.join(health) for job, health in sorted(targets().items())})}")
         self._must(len(targets().get("context-embedding", [])) == 2, "Prometheus does not see each replica")
         self._must({h for job in targets().values() for h in job} == {"up"}, f"targets: {targets()}")
-        rules = httpx2.get(f"{base}/api/v1/rules", trust_env=False).json()["data"]["groups"]
+        rules = loopback.get(f"{base}/api/v1/rules").json()["data"]["groups"]
         count = sum(len(group["rules"]) for group in rules)
         wrong = [rule["name"] for group in rules for rule in group["rules"] if rule["health"] == "err"]
         self._say(f"rules loaded: {count}, in error: {wrong or 'none'}")
         self._must(count > 0 and not wrong, f"rules in error: {wrong}")
-        told = httpx2.get(f"{base}/api/v1/alertmanagers", trust_env=False).json()["data"]["activeAlertmanagers"]
+        told = loopback.get(f"{base}/api/v1/alertmanagers").json()["data"]["activeAlertmanagers"]
         self._must(len(told) == 1, "Prometheus does not find Alertmanager")
 
 

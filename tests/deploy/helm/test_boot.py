@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx2
 import psycopg
 import pytest
 
+from tests.support import loopback
 from tests.support.breakable import Breakable
 from tests.support.certificates import Authority
 from tests.support.helm.boot import Node, Place, subnet, unprivileged
@@ -134,10 +134,10 @@ def test_what_is_installed_answers_as_agents_and_helm_ask(booted: Booted) -> Non
     booted.secrets["token"] = key
     headers = {"authorization": f"Bearer {key}", "x-context-namespace": "default"}
     body = {"title": "Use NATS", "decision": "Events travel over NATS."}
-    made = httpx2.post(f"{node.url()}/api/adr", json=body, headers=headers, timeout=30, trust_env=False)
+    made = loopback.post(f"{node.url()}/api/adr", json=body, headers=headers, timeout=30)
     assert made.status_code == 201, made.text
     question = {"query": "how do events travel?", "max_tokens": 500}
-    answer = httpx2.post(f"{node.url()}/api/context/query", json=question, headers=headers, timeout=30, trust_env=False)
+    answer = loopback.post(f"{node.url()}/api/context/query", json=question, headers=headers, timeout=30)
     assert [item["id"] for item in answer.json()["key_decisions"]] == [made.json()["id"]]
     [test] = booted.chart.of("Pod")
     assert "200" in node.run(test)
@@ -146,7 +146,7 @@ def test_what_is_installed_answers_as_agents_and_helm_ask(booted: Booted) -> Non
 def test_metrics_are_where_monitors_look(booted: Booted) -> None:
     for place in booted.node.places.values():
         url = f"http://{place.address}:{place.pod.ports()['metrics']}/metrics"
-        assert "python_info" in httpx2.get(url, trust_env=False).text
+        assert "python_info" in loopback.get(url).text
 
 
 def test_jobs_do_what_their_clocks_are_for(booted: Booted) -> None:

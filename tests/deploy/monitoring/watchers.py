@@ -12,10 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import yaml
 
 from context_local.health import LOOPBACK, answers, free_ports
+from tests.support import loopback
 from tests.support.monitoring import FOLDER
 
 TOKEN = "the-receiver-knows-it"
@@ -55,7 +55,7 @@ class Watchers:
 
     def ask(self, path: str, **params: str) -> Any:
         """What Prometheus answers."""
-        answer = httpx2.get(f"{self.prometheus}{path}", params=params, timeout=10)
+        answer = loopback.get(f"{self.prometheus}{path}", params=params, timeout=10)
         answer.raise_for_status()
         return json.loads(answer.text)["data"]
 

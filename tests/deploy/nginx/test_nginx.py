@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.support import loopback
 from tests.support.names import Names
 from tests.support.nginx import DOMAIN, PUBLIC_URL, Nginx, prepare, run
 from tests.support.upstream import Upstream
@@ -95,7 +96,7 @@ def test_every_answer_has_each_header_once(client: httpx2.Client, path: str) -> 
 
 def test_the_port_in_the_clear_only_sends_to_the_other(nginx: Nginx) -> None:
     for method in ("GET", "POST"):
-        answer = httpx2.request(method, f"http://127.0.0.1:{nginx.http}/api/adr?limit=2", trust_env=False)
+        answer = loopback.request(method, f"http://127.0.0.1:{nginx.http}/api/adr?limit=2")
         assert answer.status_code == 308
         assert answer.headers["location"] == f"{PUBLIC_URL}/api/adr?limit=2"
 
@@ -236,7 +237,7 @@ def test_what_the_gateway_refuses_stays_as_it_said_it(client: httpx2.Client) -> 
 def test_malformed_requests_are_problems_too(client: httpx2.Client, nginx: Nginx) -> None:
     assert raw(nginx, f"GET /{'x' * 70_000} HTTP/1.1\r\nHost: {DOMAIN}") == 414
     assert is_problem(client.get("/", headers={"X-Large": "x" * 70_000}), 431)
-    plain = httpx2.get(f"http://127.0.0.1:{nginx.https}/", trust_env=False)  # in the clear, to the port for TLS
+    plain = loopback.get(f"http://127.0.0.1:{nginx.https}/")  # in the clear, to the port for TLS
     assert is_problem(plain, 400)
 
 

@@ -5,8 +5,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import httpx2
-
+from tests.support import loopback
 from tests.support.stack import Stack
 
 PAGES = {
@@ -42,7 +41,7 @@ def standing(stack: Stack, namespace: str) -> list[dict[str, Any]]:
 
 def related(stack: Stack, namespace: str, item_id: str) -> set[tuple[str, str, str]]:
     headers = {"x-context-namespace": namespace}
-    item = httpx2.get(f"{stack.url}/api/adr/{item_id}", headers=headers).json()
+    item = loopback.get(f"{stack.url}/api/adr/{item_id}", headers=headers).json()
     return {(near["direction"], near["relationship"], near["id"]) for near in item["related_items"]}
 
 

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TypeAlias
 
-import httpx2
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
@@ -21,6 +20,7 @@ from context_embedding import files
 from context_local.health import free_ports
 from tests.integration.embedding.conftest import SERVICE
 from tests.integration.embedding.reference import TEXTS, vectors
+from tests.support import loopback
 from tests.support.model import embedding_service
 from tests.support.trust import admin, trust
 
@@ -196,7 +196,7 @@ async def test_a_full_queue_is_overloaded_and_drops_callers_who_leave(model_dir:
         while await refused(stub):
             await asyncio.sleep(0.01)
         assert await bulk(stub, ["y"]) == 1
-        text = httpx2.get(f"http://{shown}/metrics").text
+        text = loopback.get(f"http://{shown}/metrics").text
         embedded = next(line for line in text.splitlines() if line.startswith("embedding_batch_tokens_sum"))
         assert float(embedded.split()[1]) < 256 * 256
         await channel.close()

@@ -13,6 +13,7 @@ import pytest
 from cryptography import x509
 
 from context_local.health import free_ports
+from tests.support import loopback
 from tests.support.certificates import Authority
 
 COMMAND = (sys.executable, "-m", "context_gateway")
@@ -23,7 +24,7 @@ def wait_for(url: str, process: "subprocess.Popen[str]") -> None:
     until = time.monotonic() + 30
     while True:
         try:
-            if httpx2.get(url, trust_env=False).status_code == 200:
+            if loopback.get(url).status_code == 200:
                 return
         except httpx2.TransportError:
             pass
@@ -66,7 +67,7 @@ def test_it_shows_when_the_certificate_of_the_proxy_before_it_ends(tmp_path: Pat
 
 def certificate_ends(port: int) -> float:
     """What the metric of the public certificate says."""
-    text = httpx2.get(f"http://127.0.0.1:{port}/metrics", trust_env=False).text
+    text = loopback.get(f"http://127.0.0.1:{port}/metrics").text
     found = re.search(r'^context_certificate_expiry_timestamp_seconds{file="public"} (\S+)$', text, re.MULTILINE)
     assert found, text
     return float(found[1])

@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import boto3
-import httpx2
 import psycopg
 import pytest
 from moto.server import ThreadedMotoServer
 
 from context_ops.settings import S3, Settings
+from tests.support import loopback
 from tests.support.backups import Make
 from tests.support.postgres import scratch_database
 from tests.support.stack import run_stack
@@ -35,7 +35,7 @@ def used(postgres_url: str, model_dir: Path) -> Iterator[str]:
     """The name of a database in which the real services recorded and indexed some items."""
     with scratch_database(postgres_url) as url:
         with run_stack(url, MODEL_DIR=str(model_dir)) as stack:
-            answer = httpx2.post(f"{stack.url}/api/bulk", content=RECORDS.read_bytes(), headers=BULK, timeout=120)
+            answer = loopback.post(f"{stack.url}/api/bulk", content=RECORDS.read_bytes(), headers=BULK, timeout=120)
             assert all(json.loads(line)["indexed"] for line in answer.text.splitlines()), answer.text
         with psycopg.connect(url) as owner:
             owner.execute(FEEDBACK)

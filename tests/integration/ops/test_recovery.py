@@ -20,6 +20,7 @@ from context_ops import base, catalogue, contents, manifest, pitr, wal
 from context_ops.manifest import Base
 from context_ops.settings import S3, Settings
 from context_ops.storage import open_storage
+from tests.support import loopback
 from tests.support.archiving import archive_rest, passable, scratch, server
 from tests.support.backups import contextctl, quiet
 from tests.support.stack import Stack, run_stack
@@ -195,7 +196,7 @@ def test_the_services_start_on_a_recovered_cluster_and_answer(model_dir: Path) -
 
 def _record(url: str, title: str) -> str:
     fields = {"title": title, "decision": f"{title}.", "context": "Orders need a home."}
-    answer = httpx2.post(f"{url}/api/adr", json=fields, timeout=30)
+    answer = loopback.post(f"{url}/api/adr", json=fields, timeout=30)
     assert answer.status_code == 201, answer.text
     assert answer.json()["indexed"], answer.text
     return str(answer.json()["id"])
@@ -206,7 +207,7 @@ def _ask(stack: Stack, question: str) -> Any:
     answers: list[httpx2.Response] = []
 
     def answered() -> bool:
-        answers.append(httpx2.post(f"{stack.url}/api/context/query", json={"query": question}, timeout=30))
+        answers.append(loopback.post(f"{stack.url}/api/context/query", json={"query": question}, timeout=30))
         return answers[-1].status_code != 503
 
     stack.wait_until(answered)
