@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: manifests compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e long quality bench bench-large bench-quick bench-scale bench-stages chaos rolling upgrade load soak fuzz clean
+.PHONY: types rules collected manifests compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e long quality bench bench-large bench-quick bench-scale bench-stages chaos rolling upgrade load soak fuzz clean
 SHELL := /bin/bash
 # Python keeps what it has compiled, whatever the shell says: without it a service takes twice as long to start, and the
 # tests start several hundred.
@@ -32,16 +32,25 @@ setup: ## Install what is needed to develop, and the model
 model: ## Export the embedding model where it is absent; SOURCE=directory or hub id
 	cd services/embedding && $(PYTHON) -m context_embedding.export $(if $(SOURCE),--source $(SOURCE))
 
-test: setup check ## Everything: check, then unit, integration, end to end, quality, what is deployed
+test: setup ## Everything: check, then unit, integration, end to end, quality, what is deployed
+	$(MAKE) --no-print-directory -j 2 check collected
 	$(PYTEST) tests/e2e tests/deploy tests/quality tests/integration tests/unit -m "not long" -n 2 --dist loadfile --no-loadscope-reorder  # longest files first
 
-check: ## Lint, format, types, import law, stubs, audit of the locks; changes nothing
+check: types rules ## Lint, format, types, import law, stubs, audit of the locks; changes nothing
+
+types:
+	$(BIN)/mypy $(SOURCES)
+
+rules:
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/mypy $(SOURCES)
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python deploy/audit/audit.py
 	$(PYTEST) -q tests/unit/test_architecture.py tests/unit/test_protos.py
+
+# Imports all tests, and so compiles them while types are checked: each worker would do all of that for itself.
+collected: rules
+	@found=$$($(PYTEST) tests --collect-only -q 2>&1) || { echo "$$found"; exit 1; }
 
 audit: ## Ask the advisory database about every locked version; needs one that the package index serves
 	$(PYTHON) -m venv .venv/audit && .venv/audit/bin/pip install --quiet pip-audit
