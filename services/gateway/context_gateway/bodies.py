@@ -10,10 +10,10 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
+from context_common.nesting import DEEPEST, too_deep
 from context_gateway.access import confirm
 from context_gateway.problems import Refused
 
-DEPTH = 32  # levels of nesting
 MEMBERS = 10_000  # names of all objects in a body: each may be wrong, and would be named
 
 
@@ -91,18 +91,9 @@ def parse(raw: bytes) -> Any:
         raise Refused(400, {"body": [str(error)]}) from error
     if raw.count(b":") > MEMBERS and _members(value) > MEMBERS:
         raise Refused(400, {"body": [f"has more than {MEMBERS:,} fields"]})
-    if raw.count(b"[") + raw.count(b"{") > DEPTH and _deeper(value, DEPTH):
+    if raw.count(b"[") + raw.count(b"{") > DEEPEST and too_deep(value):
         raise Refused(400, {"body": ["nests too deep"]})
     return value
-
-
-def _deeper(value: Any, depth: int) -> bool:
-    """Whether `value` nests more than `depth` levels."""
-    level = [value]
-    for _ in range(depth + 1):
-        inner = [one for one in level if isinstance(one, dict | list)]
-        level = [part for one in inner for part in (one.values() if isinstance(one, dict) else one)]
-    return bool(inner)
 
 
 def _members(value: Any) -> int:

@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import types_pb2 as types
+from context_common.nesting import too_deep
 from context_common.redact import redact
 from context_knowledge import metrics
 from context_knowledge.model import ItemType, Redaction, public_name
@@ -36,8 +37,11 @@ def clean_feedback(said: pb.Feedback) -> tuple[Redaction, ...]:
     said.metadata = ""
     found = dict.fromkeys(_clean(said, ""))
     if metadata and len(metadata) <= METADATA:
+        value = None
         with suppress(ValueError, RecursionError):  # what is no JSON is refused when it is read
-            value, places = _clean_value(json.loads(metadata), "metadata")
+            value = json.loads(metadata)
+        if not too_deep(value):  # nor is what nests too deep kept
+            value, places = _clean_value(value, "metadata")
             metadata = json.dumps(value, ensure_ascii=False) if places else metadata
             found |= dict.fromkeys(places)
     said.metadata = metadata

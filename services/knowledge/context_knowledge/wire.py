@@ -13,6 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import types_pb2 as types
 from context_common.errors import Invalid
+from context_common.nesting import DEEPEST, too_deep
 from context_knowledge import references
 from context_knowledge.codec import TIMES
 from context_knowledge.model import (
@@ -129,6 +130,8 @@ def read_feedback(message: pb.Feedback) -> Feedback:
         metadata = None
     if not isinstance(metadata, dict):
         wrong["metadata"] = ["is no JSON object"]
+    elif too_deep(metadata):
+        wrong["metadata"] = [f"nests more than {DEEPEST} levels"]
     if wrong:
         raise Invalid(wrong)
     return Feedback(

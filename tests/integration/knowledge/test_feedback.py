@@ -11,6 +11,7 @@ from prometheus_client import REGISTRY
 
 from context.v1 import knowledge_pb2 as pb
 from context_common.errors import Conflict, Invalid, NotFound
+from context_common.nesting import DEEPEST
 from context_knowledge import feedback
 from tests.support.items import adr, failure
 from tests.support.knowledge import Knowledge
@@ -23,6 +24,11 @@ async def say(who: Knowledge, key: str = "", **said: Any) -> pb.RecordFeedbackRe
     request = pb.RecordFeedbackRequest(feedback=pb.Feedback(**said), idempotency_key=key)
     response: pb.RecordFeedbackResponse = await who.ask("RecordFeedback", request)
     return response
+
+
+def nested(levels: int, text: str) -> str:
+    """`text` in a JSON object of so many levels."""
+    return '{"a":' * levels + json.dumps(text) + "}" * levels
 
 
 async def listed(who: Knowledge, **wanted: Any) -> pb.ListFeedbackResponse:
@@ -199,7 +205,8 @@ async def test_what_goes_takes_what_was_said_of_it_along(three: Knowledge) -> No
         ({"overall_rating": 3, "metadata": '{"a": NaN}'}, "metadata"),
         ({"overall_rating": 3, "metadata": '{"a": 1e400}'}, "metadata"),
         ({"overall_rating": 3, "metadata": "{"}, "metadata"),
-        ({"overall_rating": 3, "metadata": '{"a":' * 5_000 + "1" + "}" * 5_000}, "metadata"),
+        ({"overall_rating": 3, "metadata": nested(5_000, "x")}, "metadata"),
+        *(({"overall_rating": 3, "metadata": nested(levels, "x")}, "metadata") for levels in (DEEPEST + 1, 500, 985)),
         ({"overall_rating": 3, "metadata": '{"a": "\\u0000"}'}, "metadata"),
         ({"overall_rating": 3, "metadata": '{"\\ud800": 1}'}, "metadata"),
         ({"overall_rating": 3, "metadata": json.dumps({"a": "x" * 16_000})}, "metadata"),
@@ -237,6 +244,12 @@ async def test_secrets_are_taken_out_before_it_is_stored(three: Knowledge) -> No
     assert fields == {"query_text", "missing_context", "metadata.tool", "metadata.tried[0]"}
     kept = json.loads(answer.feedback.metadata)
     assert (kept["tool"]["note"], kept["tried"][1], kept["n"]) == ("fine", 3, 1)
+
+
+async def test_a_secret_is_found_as_deep_as_metadata_may_nest(three: Knowledge) -> None:
+    answer = await say(three, overall_rating=3, metadata=nested(DEEPEST, "password=correct-Horse7battery"))
+    assert [redaction.field for redaction in answer.redactions] == ["metadata" + ".a" * (DEEPEST - 1)]
+    assert "Horse7" not in str(await three.rows("SELECT * FROM feedback"))
 
 
 async def test_lists_go_on_and_are_narrowed(three: Knowledge) -> None:

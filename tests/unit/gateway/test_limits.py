@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import Headers
 
+from context_common.nesting import DEEPEST
 from context_common.settings import SettingsError
 from context_gateway.address import client_address, network_of
-from context_gateway.bodies import DEPTH, parse
+from context_gateway.bodies import parse
 from context_gateway.lanes import LEAST, NOBODY, SHRINK, START, Busy, Lane, Party
 from context_gateway.limits import rate
 from context_gateway.problems import Refused
@@ -238,11 +239,11 @@ async def test_what_is_slow_by_itself_does_not_shrink_a_lane() -> None:
     assert await rounds.run(30, 1.6, operation="slow") == LEAST
 
 
-@given(st.integers(1, 3 * DEPTH), st.sampled_from([("[", "]"), ('{"a":', "}")]))
+@given(st.integers(1, 3 * DEEPEST), st.sampled_from([("[", "]"), ('{"a":', "}")]))
 def test_json_nests_to_a_limit(depth: int, brackets: tuple[str, str]) -> None:
     before, after = brackets
     body = (before * depth + "1" + after * depth).encode()
-    if depth <= DEPTH:
+    if depth <= DEEPEST:
         parse(body)
     else:
         with pytest.raises(Refused, match="too deep"):

@@ -1111,7 +1111,7 @@ class Feedback(_message.Message):
     """as the caller says; nothing is counted by it"""
     session_id: _builtins.str
     metadata: _builtins.str
-    """a JSON object, as text; empty: none"""
+    """a JSON object, as text, of at most 32 levels; empty: none"""
     principal: _builtins.str
     """who said so"""
     @_builtins.property
