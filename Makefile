@@ -73,7 +73,8 @@ lock: ## Choose third-party versions anew, with their hashes; UPGRADE= keeps tho
 	printf -- '-e $(CURDIR)/libs/common\n-e $(CURDIR)/libs/client\n-e $(CURDIR)/deploy/local\n-e $(CURDIR)/deploy/ops\n' | \
 	  $(COMPILE) $(UPGRADE) --constraint requirements.lock - -o deploy/ops/requirements.lock
 	printf 'hatchling\n' | $(COMPILE) $(UPGRADE) --constraint requirements.lock - -o deploy/images/build.lock
-	sed -i '/^# /d' deploy/images/build.lock deploy/ops/requirements.lock requirements.lock requirements-dev.lock $(SERVICES:%=services/%/requirements.lock)
+	printf 'pip\n' | $(COMPILE) $(UPGRADE) --allow-unsafe - -o deploy/local/pip.lock
+	sed -i '/^# /d' deploy/images/build.lock deploy/local/pip.lock deploy/ops/requirements.lock requirements.lock requirements-dev.lock $(SERVICES:%=services/%/requirements.lock)
 
 unit: ## Tests of one piece
 	$(PYTEST) tests/unit
