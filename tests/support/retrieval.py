@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import grpc
@@ -87,6 +88,7 @@ class FakeEmbedding(embedding_pb2_grpc.EmbeddingServiceServicer):
         return embedding_pb2.TokenizeResponse(texts=texts)
 
 
+@cache
 def word_vector(word: str) -> Any:
     """A direction of its own for each word."""
     seed = int.from_bytes(hashlib.sha256(word.encode()).digest()[:8])

@@ -35,7 +35,8 @@ SERVICE = pb.DESCRIPTOR.services_by_name["KnowledgeService"]
 @pytest.fixture
 async def knowledge(database_url: str) -> AsyncIterator[Knowledge]:
     async with AsyncExitStack() as stack:
-        pool = await stack.enter_async_context(postgres.open_pool(database_url, SESSION, name="test", size=60))
+        opened = postgres.open_pool(database_url, SESSION, name="test", size=60, ready=1)
+        pool = await stack.enter_async_context(opened)
         notifications = await stack.enter_async_context(postgres.Notifications(database_url, CHANNEL))
         store = Store(pool)
         feed = Feed(store, notifications)

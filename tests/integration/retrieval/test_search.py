@@ -135,11 +135,11 @@ async def test_a_rare_match_is_found_among_many_that_do_not_pass(retrieval: Retr
 def bm25(texts: dict[str, str], query: str) -> list[str]:
     """Okapi BM25, with the length of a document beside 200 words, and with pairs of words that follow each other."""
     words = {item_id: WORD.findall(text) for item_id, text in texts.items()}
+    holding = Counter(term for said in words.values() for term in set(said))
     asked = WORD.findall(query)
 
     def weight(term: str) -> float:
-        holding = sum(term in other for other in words.values())
-        return math.log(1 + (len(words) - holding + 0.5) / (holding + 0.5))
+        return math.log(1 + (len(words) - holding[term] + 0.5) / (holding[term] + 0.5))
 
     def impact(times: int, length: int) -> float:
         return times / (times + 1.2 * (0.6 + 0.4 * length / 200))

@@ -21,7 +21,7 @@ Pool: TypeAlias = AsyncConnectionPool[Connection]
 Configure: TypeAlias = Callable[[Connection], Awaitable[None]]
 Row: TypeAlias = Mapping[str, Any]
 
-READY = 8  # connections kept open: a pool grows one by one, and a burst waits no longer than that
+READY = 8  # connections: a pool grows one by one, and a burst waits no longer than that
 POOL_WAIT = 1.0  # seconds a call may wait for a connection before it is refused
 RECONNECT = 1.0  # seconds of attempts, after which new ones begin: so pauses never grow
 # What a session may take, so that one that hangs holds up no others.
@@ -83,9 +83,9 @@ class TimedPool(AsyncConnectionPool[Connection]):
 
 @asynccontextmanager
 async def open_pool(
-    url: str, options: Options, *, name: str, size: int = 50, configure: Configure | None = None
+    url: str, options: Options, *, name: str, size: int = 50, ready: int = READY, configure: Configure | None = None
 ) -> AsyncIterator[Pool]:
-    """A pool of at most `size` connections.
+    """A pool of at most `size` connections, of which `ready` are kept open.
 
     It opens at once and connects behind the scenes, so a service can start before its database. `configure` runs
     once on each new connection. Every statement is a transaction of its own unless `transaction` says otherwise.
@@ -115,7 +115,7 @@ async def open_pool(
             "application_name": f"{name} pool={size} {secrets.token_hex(4)}",  # read by `watch_limits` of all processes
             "options": str(options),
         },
-        min_size=min(READY, size),
+        min_size=min(ready, size),
         max_size=size,
         timeout=POOL_WAIT,
         max_waiting=size * 4,
