@@ -63,7 +63,7 @@ def run(*command: str) -> None:
 
 
 def make_environment() -> None:
-    """Create .venv, unless there is one of this Python; with a newer pip, for that of Python 3.11 takes twice as long."""
+    """Create .venv, unless there is one of this Python, with a newer pip: that of Python 3.11 takes twice as long."""
     version = "{}.{}".format(*sys.version_info)
     if PYTHON.exists() and (VENV / "lib" / f"python{version}").exists():
         return
