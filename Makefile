@@ -1,6 +1,6 @@
 # Every task in one line of shell; what is longer has a file of its own. Bare `make` prints them all.
 .DEFAULT_GOAL := help
-.PHONY: types rules collected manifests compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e long quality bench bench-large bench-quick bench-scale bench-stages chaos rolling upgrade load soak fuzz clean
+.PHONY: collected manifests compose-check monitoring-check images chart help run setup model test check audit fix proto lock unit integration e2e long quality bench bench-large bench-quick bench-scale bench-stages chaos rolling upgrade load soak fuzz clean
 SHELL := /bin/bash
 # Python keeps what it has compiled, whatever the shell says: without it a service takes twice as long to start, and the
 # tests start several hundred.
@@ -17,6 +17,7 @@ SOURCES := deploy libs protos services tests
 COMPILE := $(BIN)/pip-compile --quiet --generate-hashes --strip-extras --no-annotate --no-header --no-emit-index-url \
 	--no-emit-find-links --no-emit-options $(addprefix --unsafe-package ,$(PACKAGES) pip)
 PYTEST := $(BIN)/pytest
+RULES := tests/unit/test_architecture.py tests/unit/test_protos.py
 UPGRADE := --upgrade
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' services/gateway/pyproject.toml)
 
@@ -34,22 +35,19 @@ model: ## Export the embedding model where it is absent; SOURCE=directory or hub
 
 test: setup ## Everything: check, then unit, integration, end to end, quality, what is deployed
 	$(MAKE) --no-print-directory -j 2 check collected
-	$(PYTEST) tests/e2e tests/deploy tests/quality tests/integration tests/unit -m "not long" -n 2 --dist loadfile --no-loadscope-reorder  # longest files first
+	@# Longest files first; three at once, since they wait for a sixth of their time; without those that check has run.
+	$(PYTEST) tests/e2e tests/deploy tests/quality tests/integration tests/unit $(RULES:%=--ignore=%) -m "not long" -n 3 --dist loadfile --no-loadscope-reorder
 
-check: types rules ## Lint, format, types, import law, stubs, audit of the locks; changes nothing
-
-types:
-	$(BIN)/mypy $(SOURCES)
-
-rules:
+check: ## Lint, format, types, import law, stubs, audit of the locks; changes nothing
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy $(SOURCES)
 	$(BIN)/python protos/generate.py --check
 	$(BIN)/python deploy/audit/audit.py
-	$(PYTEST) -q tests/unit/test_architecture.py tests/unit/test_protos.py
+	$(PYTEST) -q $(RULES)
 
-# Imports all tests, and so compiles them while types are checked: each worker would do all of that for itself.
-collected: rules
+# Imports all tests, and so compiles them beside the check: each worker would do all of that for itself.
+collected:
 	@found=$$($(PYTEST) tests --collect-only -q 2>&1) || { echo "$$found"; exit 1; }
 
 audit: ## Ask the advisory database about every locked version; needs one that the package index serves
