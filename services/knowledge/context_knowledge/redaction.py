@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
@@ -10,13 +9,12 @@ from google.protobuf.message import Message
 
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import types_pb2 as types
-from context_common.nesting import too_deep
 from context_common.redact import redact
 from context_knowledge import metrics
+from context_knowledge.metadata import read_metadata
 from context_knowledge.model import ItemType, Redaction, public_name
 
 BODIES = frozenset(ItemType)
-METADATA = 16_000  # characters of feedback's
 
 
 def clean(item: types.Item) -> tuple[Redaction, ...]:
@@ -36,11 +34,12 @@ def clean_feedback(said: pb.Feedback) -> tuple[Redaction, ...]:
     metadata = said.metadata
     said.metadata = ""
     found = dict.fromkeys(_clean(said, ""))
-    if metadata and len(metadata) <= METADATA:
-        value = None
-        with suppress(ValueError, RecursionError):  # what is no JSON is refused when it is read
-            value = json.loads(metadata)
-        if not too_deep(value):  # nor is what nests too deep kept
+    if metadata:
+        try:
+            value = read_metadata(metadata)
+        except ValueError:
+            pass  # it is refused in the same way when it is read
+        else:
             value, places = _clean_value(value, "metadata")
             metadata = json.dumps(value, ensure_ascii=False) if places else metadata
             found |= dict.fromkeys(places)

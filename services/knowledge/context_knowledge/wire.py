@@ -2,10 +2,9 @@
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -13,9 +12,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from context.v1 import knowledge_pb2 as pb
 from context.v1 import types_pb2 as types
 from context_common.errors import Invalid
-from context_common.nesting import DEEPEST, too_deep
 from context_knowledge import references
 from context_knowledge.codec import TIMES
+from context_knowledge.metadata import read_metadata
 from context_knowledge.model import (
     KINDS,
     ActionItem,
@@ -31,7 +30,6 @@ from context_knowledge.model import (
     RelationshipType,
     Review,
 )
-from context_knowledge.redaction import METADATA
 
 ITEM_TYPES: dict[int, ItemType] = {types.ItemType.Value(f"ITEM_TYPE_{t.name}"): t for t in ItemType}
 RELATIONSHIP_TYPES: dict[int, RelationshipType] = {
@@ -120,18 +118,12 @@ def read_feedback(message: pb.Feedback) -> Feedback:
     lists: dict[str, Any] = {
         name: tuple(dict.fromkeys(_ids(getattr(message, name), name, wrong))) for name in Feedback().lists
     }
-    metadata: Any = {}
-    try:
-        if len(message.metadata) > METADATA:
-            wrong["metadata"] = [f"is longer than {METADATA:,} characters"]
-        elif message.metadata:
-            metadata = json.loads(message.metadata, parse_constant=_no_number, parse_float=_finite)
-    except (ValueError, RecursionError):
-        metadata = None
-    if not isinstance(metadata, dict):
-        wrong["metadata"] = ["is no JSON object"]
-    elif too_deep(metadata):
-        wrong["metadata"] = [f"nests more than {DEEPEST} levels"]
+    metadata: dict[str, Any] = {}
+    if message.metadata:
+        try:
+            metadata = read_metadata(message.metadata)
+        except ValueError as error:
+            wrong["metadata"] = [str(error)]
     if wrong:
         raise Invalid(wrong)
     return Feedback(
@@ -153,17 +145,6 @@ def _ids(texts: Iterable[str], name: str, wrong: dict[str, list[str]]) -> Iterat
             yield found
         else:
             wrong[f"{name}[{place}]"] = ["is no id such as ADR-001"]
-
-
-def _no_number(text: str) -> NoReturn:
-    """JSON has no such numbers as NaN."""
-    raise ValueError(text)
-
-
-def _finite(text: str) -> float:
-    """What is too large for a number is none either."""
-    number = float(text)
-    return number if math.isfinite(number) else _no_number(text)
 
 
 def write_feedback(said: Feedback) -> pb.Feedback:

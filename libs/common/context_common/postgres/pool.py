@@ -21,7 +21,7 @@ Pool: TypeAlias = AsyncConnectionPool[Connection]
 Configure: TypeAlias = Callable[[Connection], Awaitable[None]]
 Row: TypeAlias = Mapping[str, Any]
 
-READY = 8  # connections: a pool grows one by one, and a burst waits no longer than that
+READY = 8  # connections kept open: a pool grows one by one, and a burst waits no longer than that
 POOL_WAIT = 1.0  # seconds a call may wait for a connection before it is refused
 RECONNECT = 1.0  # seconds of attempts, after which new ones begin: so pauses never grow
 # What a session may take, so that one that hangs holds up no others.
