@@ -1,10 +1,10 @@
 """The bundle's JSON: how an item is shown whole or cut, and the object around the items."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import orjson
@@ -15,7 +15,7 @@ from context_retrieval.document import OWN_FIELDS, TELLING, label, shown_section
 from context_retrieval.excerpt import excerpt, shorten
 from context_retrieval.model import TURNED_DOWN, Candidate, Counts, Document, Page, Section, Tally
 from context_retrieval.rank import Scored
-from context_retrieval.tokens import Part, cut
+from context_retrieval.tokens import Part, cut, split
 
 SECTIONS = ("key_decisions", "known_issues", "recent_changes")
 SECTION_OF = {"adr": 0, "meeting": 0, "failure": 1, "snapshot": 2}
@@ -39,8 +39,7 @@ class Style:
     namespaces: bool = False  # several were asked: say where each item is from
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """An item as JSON.
 
     Attributes:
@@ -101,7 +100,7 @@ class Item:
         own = self._own
         if own.get("commit_message") == content:
             own = {name: value for name, value in own.items() if name != "commit_message"}
-        shown = replace(self._full, whole=True).beside(self._inside({"content": content}))
+        shown = self._full._replace(whole=True).beside(self._inside({"content": content}))
         if not own:
             return shown
         fields = self._inside(own)
@@ -138,19 +137,21 @@ class Item:
 
     def _filled(self, frame: Rendered, empty: Rendered, room: int) -> Rendered | None:
         """The frame with as much of the passage as `room` holds."""
-        allowed = room - empty.tokens - self._fence
+        allowed = space = room - empty.tokens - self._fence
         if allowed > 0 and len(self._passage) <= MOST_CHARACTERS * allowed:
             shown = self._with_content(frame, self._passage)
             if shown.tokens <= room:
                 return shown
             allowed -= 1
+        allowed = min(allowed, int(allowed * self._plainness))
         for _ in range(TRIES):
             if allowed < 0:
                 break
             shown = self._with_content(frame, cut(self._passage, allowed))
             if shown.tokens <= room:
                 return shown
-            allowed = min(allowed - 1, allowed - (shown.tokens - room))
+            # In proportion: what is full of line ends or quotation marks may count twice of what it does by itself.
+            allowed = min(allowed - 1, int(allowed * space / (shown.tokens - empty.tokens)))
         return None
 
     def _kept(self, room: int) -> dict[str, int]:
@@ -231,6 +232,14 @@ class Item:
     @cached_property
     def _passage(self) -> str:
         return self.page.passage or self._first()
+
+    @property
+    def _plainness(self) -> float:
+        """What the passage counts by itself, for each token that it counts as it is shown, where that is known: line
+        ends and quotation marks count more there.
+        """
+        shown = self.page.counts.passage.tokens
+        return len(split(self._passage)) / shown if shown and self.page.passage else 1.0
 
     @cached_property
     def _heading(self) -> str:

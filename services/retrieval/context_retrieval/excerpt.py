@@ -1,6 +1,6 @@
 """The sentences of a passage that bear on a question, for snippets and for the first look at an item."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -18,11 +18,11 @@ def excerpt(passage: str, question: Iterable[str], most: int) -> str:
     Author and source are left out, which may have the question's words and say nothing to it: where there is nothing
     else, so is all. Between two fields stands a dot, or they would read as one sentence.
     """
-    sentences = _sentences(_body(passage))
+    sentences, lower = _sentences(passage)
     if not sentences:
         return ""
     stems = _stems(tuple(question))
-    said = [sum(map(sentence.text.lower().__contains__, stems)) for sentence in sentences]
+    said = [sum([stem in text for stem in stems]) for text in lower]
     start = said.index(max(said))
     text = sentences[start].text
     for following in sentences[start + 1 :]:
@@ -59,9 +59,13 @@ def _body(passage: str) -> str:
     return passage
 
 
-def _sentences(passage: str) -> list[Sentence]:
-    """The sentences of `passage` without the labels of its fields, which stand on lines of their own."""
+@lru_cache(maxsize=1024)  # 4 MB altogether
+def _sentences(passage: str) -> tuple[Sequence[Sentence], Sequence[str]]:
+    """The sentences of `passage`, and the same in lower case, without the labels of its fields, which stand on lines of
+    their own. The same passages are shown to many questions.
+    """
     found: list[Sentence] = []
+    passage = _body(passage)
     at, labelled = 0, False
     for end in (*(match.end() for match in SENTENCE.finditer(passage)), len(passage)):
         text, at = passage[at:end].strip(), end
@@ -70,7 +74,7 @@ def _sentences(passage: str) -> list[Sentence]:
         elif text:
             found.append(Sentence(text, labelled))
             labelled = False
-    return found
+    return found, [sentence.text.lower() for sentence in found]
 
 
 @lru_cache(maxsize=256)

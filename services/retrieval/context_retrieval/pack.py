@@ -5,7 +5,7 @@ What nobody vouches for has a share of it, and more only of what the rest leave 
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import Any
@@ -199,7 +199,7 @@ class Packer:
         for rank in sorted(rendered):
             shown = rendered[rank]
             if not items[rank].vouched and shown.marked:
-                shown, note = replace(shown, text=fence.seal(shown.text, self._number)), fence.note(self._number)
+                shown, note = shown._replace(text=fence.seal(shown.text, self._number)), fence.note(self._number)
             sections[items[rank].section].append(shown)
         return envelope(self._query_id, sections, omitted, degraded=self._degraded, note=note)
 

@@ -4,6 +4,8 @@ import base64
 import gzip
 import hashlib
 import re
+from array import array
+from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib import resources
 from typing import NamedTuple, Self
@@ -77,10 +79,15 @@ class Part(NamedTuple):
         return type(self)(self.then(between) + other.tokens, other.rest)
 
 
+def split(text: str) -> Sequence[int]:
+    """The tokens of `text`. What is cut is often cut again, a little shorter: they are remembered."""
+    return _split(text) if len(text) <= LONG else encoding().encode_ordinary(text)
+
+
 def cut(text: str, most: int) -> str:
     """The beginning of `text`, at most `most` tokens long, not ending inside a word where that can be helped."""
-    head = text[: most * LONGEST_TOKEN]
-    tokens = encoding().encode_ordinary(head)
+    head = text if len(text) <= LONG else text[: most * LONGEST_TOKEN]
+    tokens = split(head)
     if len(tokens) <= most and len(head) == len(text):
         return text
     shorter = encoding().decode(tokens[: max(most, 0)], errors="ignore")
@@ -96,3 +103,8 @@ def _again(text: str) -> int:
 @lru_cache(maxsize=4096)
 def _remembered(text: str) -> int:
     return count(text)
+
+
+@lru_cache(maxsize=512)  # 4 MB altogether
+def _split(text: str) -> Sequence[int]:
+    return array("I", encoding().encode_ordinary(text))

@@ -174,6 +174,19 @@ def test_a_long_item_is_cut_to_the_passage_that_matched() -> None:
     assert shown["outcome"] == "Fine."
 
 
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_passage_counts_more_as_json_and_is_shown_as_far_as_it_fits(counted: bool) -> None:
+    log = '"\n\\"\t"\n' * 300 + prose(200)
+    long = item(payload={"decision": prose(5000)}, passage=log)
+    if counted:
+        long.page = replace(long.page, counts=Counts(passage=bundle.counted_passage(log)))
+    shown = long.passage(600)
+    assert shown
+    content = json.loads('{"' + shown.text + "}")["content"]
+    assert len(content) > 200
+    assert log.startswith(content)
+
+
 @pytest.mark.parametrize("budget", [300, 400, 700, 1000])
 def test_a_cut_decision_says_what_was_decided_and_what_its_passage_is_of(budget: int) -> None:
     weighed = "MongoDB: We store all documents of the catalogue in MongoDB. " * 30
