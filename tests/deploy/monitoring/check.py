@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,12 @@ def _check(stack: Stack, watchers: Watchers) -> None:
     states = rules(watchers)
     assert set(states.values()) == {"ok"}, states
     say(f"{len(states)} rules are evaluated without an error")
-    wait("recorded", lambda: watchers.ask("/api/v1/query", query="context:http_errors:ratio5m")["result"])
+    # A rate needs a counter that has been seen before: what was asked between two looks at it counts as nothing.
+    wait(
+        "recorded",
+        lambda: watchers.ask("/api/v1/query", query="context:http_errors:ratio5m")["result"],
+        partial(use, stack),
+    )
     silent = [asked for asked in panels() if not watchers.ask("/api/v1/query", query=asked)["result"]]
     say(f"{len(panels())} queries of panels are answered, {len(silent)} of them without a series so far:")
     for asked in silent:
@@ -62,7 +68,7 @@ def told(stack: Stack, watchers: Watchers) -> None:
     killed = time.monotonic() - receiver.began
     with stack.without("embedding"):
         say("embedding is killed")
-        wait("ContextServiceDown", lambda: receiver.named("ContextServiceDown", "firing"), lambda: use(stack))
+        wait("ContextServiceDown", lambda: receiver.named("ContextServiceDown", "firing"), partial(use, stack))
         at, to, alert = receiver.named("ContextServiceDown", "firing") or (0.0, "", {})
         say(f"{at - killed:.0f} s later the receiver {to} is told: {alert['annotations']['summary']}")
         say(f"  {alert['annotations']['runbook_url']}")
