@@ -19,6 +19,7 @@ from tests.support.breakable import Breakable
 from tests.support.certificates import Authority
 from tests.support.helm.boot import Node, Place, subnet, unprivileged
 from tests.support.helm.chart import ROOT, Rendering, load_set, merge, render
+from tests.support.postgres import NOT_EMBEDDED
 from tests.support.redis import run_redis
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 to give each pod its own")
@@ -64,7 +65,8 @@ def prepare(superuser: str) -> None:
     for database, part in (("postgres", outside), (DATABASE, inside)):
         with psycopg.connect(f"{superuser}/{database}", autocommit=True) as connection:
             for statement in filter(None, map(str.strip, part.split(";"))):
-                connection.execute(statement.encode())
+                if statement != NOT_EMBEDDED:
+                    connection.execute(statement.encode())
 
 
 @dataclass(frozen=True)

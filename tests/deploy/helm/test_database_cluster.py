@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from tests.support.helm.chart import ROOT, load_set, render
-from tests.support.postgres import scratch_server
+from tests.support.postgres import NOT_EMBEDDED, scratch_server
 
 ATTRIBUTES = {"login": "LOGIN", "bypassrls": "BYPASSRLS", "replication": "REPLICATION"}  # of a managed role
 
@@ -85,7 +85,7 @@ def by_hand(server: str) -> tuple[str, str]:
     of_server, of_database = (
         [each.strip() for each in part.split(";") if each.strip()] for part in text.split("\\c context_engineering")
     )
-    of_database.remove("CREATE EXTENSION pg_stat_statements")  # the embedded server does not have it
+    of_database.remove(NOT_EMBEDDED)
     database = make_conninfo(server, dbname="context_engineering")
     execute(server, *of_server)
     execute(database, *of_database)
