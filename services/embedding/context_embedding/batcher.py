@@ -112,7 +112,7 @@ class Batcher:
     Args:
         run: Vectors of a batch; may be called from several threads at once.
         workers: Batches at once, of each priority.
-        most_tokens: Padded tokens in one batch; on a processor larger ones are no quicker.
+        most_tokens: Padded tokens in one batch; on a processor larger ones are slower, since they leave its caches.
         interactive_queue: Tokens of interactive requests at once; beyond, Overloaded. Each size
             has as much room of its own, so that large requests do not have small ones refused.
         bulk_queue: The same for bulk requests.
