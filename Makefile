@@ -117,7 +117,7 @@ upgrade: ## From an earlier commit to this one and back, under load; RUN="--prev
 load: ## The highest rate held, then twice that; wants a quiet machine
 	$(BIN)/python -m tests.chaos.run load $(RUN)
 
-soak: ## Mixed work for an hour, and what grows; RUN="--seconds 600 --warm-up 60"
+soak: ## Mixed work for an hour, and what grows; RUN="--seconds 7200 --rate 40"
 	$(BIN)/python -m tests.chaos.run soak $(RUN)
 
 fuzz: ## What nobody should send, to every address and method; RUN="--examples 5"
