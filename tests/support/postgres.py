@@ -24,8 +24,6 @@ from context_local import embedded
 
 ROOT = Path(__file__).parents[2]
 SCHEMAS = ("knowledge", "retrieval")
-# What docs/operations.md has run on a database, and the embedded server has not: tests of that document leave it out.
-NOT_EMBEDDED = "CREATE EXTENSION pg_stat_statements"
 FAST = {
     "fsync": "off",
     "synchronous_commit": "off",

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from tests.support import loopback
@@ -19,14 +18,13 @@ from tests.support.breakable import Breakable
 from tests.support.certificates import Authority
 from tests.support.helm.boot import Node, Place, subnet, unprivileged
 from tests.support.helm.chart import ROOT, Rendering, load_set, merge, render
-from tests.support.postgres import NOT_EMBEDDED
+from tests.support.helm.database import DATABASE, execute, statements
 from tests.support.redis import run_redis
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has all of 127.0.0.0/8 to give each pod its own")
 pytestmark = [LINUX, pytest.mark.timeout(240), pytest.mark.long]
 
 DRAIN = 5  # seconds
-DATABASE = "context_engineering"
 STORES = ("knowledge", "retrieval")
 NO_JOBS = {"jobs": {"backup": {"enabled": False}, "drill": {"enabled": False}}}  # once is enough
 VALUES = {
@@ -58,15 +56,9 @@ class Booted:
 
 def prepare(superuser: str) -> None:
     """What docs/operations.md says to run on the database before the first installation."""
-    section = (ROOT / "docs/operations.md").read_text().partition("### Install by Helm")[2]
-    script = section.partition("```sql")[2].partition("```")[0]
-    outside, connect, inside = script.partition(f"\\c {DATABASE}")
-    assert connect, script
-    for database, part in (("postgres", outside), (DATABASE, inside)):
-        with psycopg.connect(f"{superuser}/{database}", autocommit=True) as connection:
-            for statement in filter(None, map(str.strip, part.split(";"))):
-                if statement != NOT_EMBEDDED:
-                    connection.execute(statement.encode())
+    of_server, of_database = statements()
+    execute(f"{superuser}/postgres", *of_server)
+    execute(f"{superuser}/{DATABASE}", *of_database)
 
 
 @dataclass(frozen=True)

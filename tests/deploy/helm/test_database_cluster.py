@@ -4,7 +4,6 @@ The operator is played here by the superuser of a real server, in the order in w
 """
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,8 +14,9 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from tests.support.helm.chart import ROOT, load_set, render
-from tests.support.postgres import NOT_EMBEDDED, scratch_server
+from tests.support.helm.chart import load_set, render
+from tests.support.helm.database import DATABASE, execute, statements
+from tests.support.postgres import scratch_server
 
 ATTRIBUTES = {"login": "LOGIN", "bypassrls": "BYPASSRLS", "replication": "REPLICATION"}  # of a managed role
 
@@ -28,13 +28,6 @@ def server() -> Iterator[str]:
         pytest.skip("roles belong to a whole server, and this one is another's")
     with scratch_server() as url:
         yield url
-
-
-def execute(url: str, *statements: str) -> None:
-    """Each statement for itself, as the operator does."""
-    with psycopg.connect(url, autocommit=True) as connection:
-        for statement in statements:
-            connection.execute(statement.encode())
 
 
 def run(*command: str, **environ: str) -> str:
@@ -77,16 +70,8 @@ def by_operator(server: str) -> tuple[str, str]:
 
 def by_hand(server: str) -> tuple[str, str]:
     """The same, by the statements of docs/operations.md."""
-    block = re.search(
-        r"```sql\n( *CREATE ROLE context_owner .*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL
-    )
-    assert block
-    text = re.sub(r"--.*", "", block[1]).replace("…", "a password")
-    of_server, of_database = (
-        [each.strip() for each in part.split(";") if each.strip()] for part in text.split("\\c context_engineering")
-    )
-    of_database.remove(NOT_EMBEDDED)
-    database = make_conninfo(server, dbname="context_engineering")
+    of_server, of_database = statements()
+    database = make_conninfo(server, dbname=DATABASE)
     execute(server, *of_server)
     execute(database, *of_database)
     return make_conninfo(database, user="context_owner"), make_conninfo(database, user="context_backup_login")
