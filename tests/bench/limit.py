@@ -19,10 +19,10 @@ from pgvector.psycopg import register_vector
 
 from context_embedding import files
 from context_embedding.encoder import Encoder, Tokens
+from context_embedding.settings import BATCH_TOKENS
 from tests.bench.timing import CORES, Load, one_by_one
 
 GROUP = 8  # questions that a process takes at once: the fewer, the more even the end
-BATCH_TOKENS = 384  # in one run of the model, padding included: larger ones are slower
 LOOK = 40  # hnsw.ef_search, as pgvector has it
 TABLE = (
     "CREATE EXTENSION IF NOT EXISTS vector",

@@ -9,6 +9,8 @@ from context_common.process import Process
 from context_common.settings import Env, split_url
 from context_embedding import files
 
+BATCH_TOKENS = 384  # in one run of the model, padding included: larger ones leave a core's caches, and are slower
+
 
 @dataclass(frozen=True)
 class External:
@@ -50,7 +52,7 @@ class Settings:
             model_dir=files.default_directory(environ),
             quantization=read.choice("QUANTIZATION", "int8", *files.ONNX),
             threads=read.integer("EMBEDDING_THREADS", 0, most=1024),
-            batch_tokens=read.integer("EMBEDDING_BATCH_TOKENS", 384, least=1, most=65_536),
+            batch_tokens=read.integer("EMBEDDING_BATCH_TOKENS", BATCH_TOKENS, least=1, most=65_536),
             interactive_queue=read.integer("EMBEDDING_QUEUE_TOKENS", 16_384, least=1),
             bulk_queue=read.integer("EMBEDDING_BULK_QUEUE_TOKENS", 131_072, least=1),
             cache_size=read.integer("EMBEDDING_CACHE_SIZE", 4096),
